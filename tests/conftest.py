@@ -35,7 +35,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files in order."""
+    """Sort the tests by file."""
 
     def rank(item: pytest.Item) -> int:
         if item.get_closest_marker("demo"):
@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Below the failures: what this machine took from places that move and nobody tried yet."""
+    """Print, below the failures, the installed versions that are not tested yet."""
     if not (terminalreporter.stats.get("failed") or terminalreporter.stats.get("error")):
         return
     lines = versions.list_changes(

@@ -1,4 +1,4 @@
-"""Python stacks: locked wheels in, one signed RPM out, made on the build machine.
+"""Python stacks: the build machine turns locked wheels into one signed RPM per stack.
 
 The host never runs pip, needs no index, and writes nothing below ``/opt/ai``: every file
 belongs to a package, which is what ``rpm -V`` checks and fapolicyd trusts.
@@ -53,18 +53,18 @@ check_locks = locks.check
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltStack:
-    """A stack that was built."""
+    """A stack built as an RPM."""
 
     rpm: Path
-    """Its package."""
+    """The RPM file."""
 
     receipt: StackResult
-    """What is in it."""
+    """The content of the RPM."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingDownloads:
-    """What of a stack has yet to be got."""
+    """Downloads that a stack still needs."""
 
     stack: str
     locked_count: int
@@ -75,10 +75,10 @@ class PendingDownloads:
 
 
 def pending_downloads(profile: Profile, cache: Path) -> tuple[PendingDownloads, ...]:
-    """The profile's stacks that have a lock, each with what the cache lacks of it."""
+    """Return the pending downloads of each stack of the profile that has a lock."""
     pending = []
     for stack in profile.frameworks.stacks if profile.frameworks else ():
-        with contextlib.suppress(InputError):  # a lock that is none: ``check_locks`` tells
+        with contextlib.suppress(InputError):  # ``check_locks`` reports an invalid lock
             lock = locks.read_lock(stack)
             locked_stack = LockedStack(stack=stack, release=profile.release, lock=lock)
             locked_count, missing_count = len(lock.entries), count_missing(locked_stack, cache)
@@ -91,15 +91,15 @@ def pending_downloads(profile: Profile, cache: Path) -> tuple[PendingDownloads, 
 
 
 def load_site_key(cache: Path) -> SiteKey:
-    """The site's key for packages, made at the first call."""
+    """Return the site's key for packages; the first call creates it."""
     return ensure_site_key(cache / "package-key")
 
 
 def build_stacks(profile: Profile, cache: Path, emit: Emit) -> tuple[BuiltStack, ...]:
-    """Every stack of the profile, each one RPM; what is unchanged comes out of the cache.
+    """Build every stack of the profile as one RPM each; unchanged stacks come from the cache.
 
     Raises:
-        InputError: a lock or a wheel is missing, or does not fit.
+        InputError: a lock or a wheel is missing or incompatible.
         TrustError: a file is not the locked one, or an archive is not safe to unpack.
         ToolError: a program failed.
     """
@@ -110,7 +110,7 @@ def build_stacks(profile: Profile, cache: Path, emit: Emit) -> tuple[BuiltStack,
 
 
 def digest_inputs(profile: Profile) -> Sha256:
-    """Digest of what decides the stacks, beside the profile itself: locks and code.
+    """Digest of everything that determines the stacks except the profile: locks and code.
 
     Raises:
         InputError: a lock is missing or is no lock.
@@ -149,7 +149,9 @@ def _build_stack(stack: Stack, release: str, key: SiteKey, cache: Path, emit: Em
     receipt = _read_receipt(folder / "receipt.json")
     rpm = folder / receipt.rpm
     if sha256_file(rpm) != receipt.rpm_sha256:
-        raise TrustError(f"{rpm}: is not what was built", hint="delete the folder and try again")
+        raise TrustError(
+            f"{rpm}: is not the package that was built", hint="delete the folder and try again"
+        )
     return BuiltStack(rpm=rpm, receipt=receipt)
 
 
@@ -169,7 +171,7 @@ def _build_rpm(
     def on_wheel(wheel: str, done: int, total: int) -> None:
         emit(
             StageProgress(
-                stage=STAGE, completed=done, total=total, text=f"{name}: looking into {wheel}"
+                stage=STAGE, completed=done, total=total, text=f"{name}: auditing {wheel}"
             )
         )
 
@@ -181,12 +183,10 @@ def _build_rpm(
     _require_space(name, stack_wheels, to.parent)
     with tempfile.TemporaryDirectory(prefix=".stack-", dir=to.parent) as temp_name:
         workdir = Path(temp_name)
-        emit_note(f"laying out {len(wheels)} wheels under /opt/ai/stacks/{name}")
+        emit_note(f"installing {len(wheels)} wheels under /opt/ai/stacks/{name}")
         tree = install_tree(locked_stack, stack_wheels, workdir)
         if not tree.has_bytecode:
-            emit_note(
-                f"no Python {locked_stack.stack.python} here to compile with: it will start slower"
-            )
+            emit_note(f"no Python {locked_stack.stack.python} here: no bytecode, slower imports")
         emit_note("packing and signing")
         packed = pack_rpm(locked_stack, tree, wheels, digest, workdir)
         sign_rpms([packed], key)
@@ -207,7 +207,14 @@ def _build_rpm(
 
 
 def _require_safe_wheels(name: str, wheel_audit: WheelAudit) -> None:
-    """What only differs from its own list of files is a finding: the lock vouches for the whole."""
+    """Require that every wheel is safe to unpack.
+
+    A wheel that differs only from its own RECORD is a finding, not a refusal: the lock file
+    already pins the digest of the complete wheel.
+
+    Raises:
+        TrustError: a wheel is not.
+    """
     for wheel in wheel_audit.wheels:
         if wheel.refused:
             reason = next((f.message for f in wheel_audit.findings if f.wheel == wheel.file), "")
@@ -215,7 +222,7 @@ def _require_safe_wheels(name: str, wheel_audit: WheelAudit) -> None:
 
 
 def _require_space(name: str, stack_wheels: StackWheels, folder: Path) -> None:
-    """Pass if the disk takes the stack with its bytecode, and the RPM before and after signing."""
+    """Require disk space for the stack with bytecode and for two copies of the RPM."""
     wheels = list(stack_wheels.folder.glob("*.whl"))
     required_bytes = sum(map(measure_unpacked, wheels)) * 11 // 10 + 2 * sum(
         path.stat().st_size for path in wheels
@@ -256,8 +263,8 @@ def _finding_receipt(f: AuditFinding) -> StackFinding:
 def _digest_stack_inputs(
     locked_stack: LockedStack, stack_wheels: StackWheels, key: SiteKey
 ) -> Sha256:
-    """Digest of everything that decides the RPM's bytes."""
-    # Without what says where a file is, not what it is.
+    """Digest of everything that determines the RPM's bytes."""
+    # Without the fields that only say where a file is.
     stack = locked_stack.stack.model_dump(
         mode="json",
         exclude={"lock": True, "wheelhouse": True, "sources": {"__all__": {"build_lock"}}},

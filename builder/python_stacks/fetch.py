@@ -1,4 +1,4 @@
-"""The wheels of a stack: downloaded or taken from a folder, each held against its lock."""
+"""Download the wheels of a stack, or copy them from a folder, and verify each by its lock."""
 
 import os
 import shutil
@@ -17,17 +17,17 @@ from hardpan.profiles.schema.frameworks import Stack
 STAGE = "harden"
 _TIMEOUT_S = 3600
 _BATCH_SIZE = 4
-"""Wheels that one pip gets: what it got is kept when the next ones fail, and progress is told."""
+"""Wheels per pip process: finished batches survive a later failure and show progress."""
 
 _HASH_MISMATCH_MARKERS = ("DO NOT MATCH THE HASHES", "Expected sha256")
 _DISK_FULL_MARKER = "No space left on device"
 
 
 def download_wheels(locked_stack: LockedStack, cache: Path, emit: Emit) -> StackWheels:
-    """One wheel for each locked package.
+    """Return one wheel for each locked package.
 
     Raises:
-        InputError: a given folder lacks some.
+        InputError: the wheelhouse folder lacks a locked file.
         TrustError: a file is not the locked one.
         ToolError: the download failed, the disk is full, or a package could not be built.
     """
@@ -38,11 +38,7 @@ def download_wheels(locked_stack: LockedStack, cache: Path, emit: Emit) -> Stack
     entries = [e for e in locked_stack.lock.entries if e.name not in locked_stack.source_packages]
     if not folder.is_dir():
         name = locked_stack.stack.name
-        emit(
-            StageMessage(
-                stage=STAGE, text=f"{name}: getting {len(entries)} wheels by their digests"
-            )
-        )
+        emit(StageMessage(stage=STAGE, text=f"{name}: downloading {len(entries)} wheels"))
         with atomic_path(folder) as temp:
             temp.mkdir()
             for cached_wheel in _cached_wheels(
@@ -67,7 +63,7 @@ def download_wheels(locked_stack: LockedStack, cache: Path, emit: Emit) -> Stack
 
 
 def count_missing(locked_stack: LockedStack, cache: Path) -> int:
-    """How many of the locked packages have no wheel in the cache."""
+    """Count the locked packages without a wheel in the cache."""
     return sum(not _is_cached(locked_stack, entry, cache) for entry in locked_stack.lock.entries)
 
 
@@ -79,10 +75,10 @@ def _is_cached(locked_stack: LockedStack, entry: LockEntry, cache: Path) -> bool
 
 
 def find_wheelhouse(stack: Stack) -> Path | None:
-    """The folder that a stack's files are taken from; None where they are downloaded.
+    """Return the folder of a stack's wheels, or None if they are downloaded.
 
     Raises:
-        InputError: it is not there.
+        InputError: the folder does not exist.
     """
     if not stack.wheelhouse:
         return None
@@ -111,7 +107,7 @@ def _cached_wheels(
     workdir: Path,
     emit: Emit,
 ) -> Iterator[Path]:
-    """Each wheel where it is kept for every stack that locks the same files for the same target."""
+    """Yield each wheel in the cache, which all stacks with the same lock entry and target share."""
     folder_by_name = {e.name: cache / "wheels" / _wheel_key(locked_stack, e) for e in entries}
     missing = [e for e in entries if not folder_by_name[e.name].is_dir()]
     for offset in range(0, len(missing), _BATCH_SIZE):
@@ -146,7 +142,7 @@ def _download(
         "-r",
         requirements_file,
     ]
-    # What pip keeps of its own would be a second copy of gigabytes.
+    # pip's own cache would be a second copy of gigabytes.
     argv += ["--no-cache-dir", "-d", target_folder, *locked_stack.pip_target_arguments()]
     argv += ["--no-index", "--find-links", source_folder.absolute()] if source_folder else []
     try:
@@ -161,7 +157,7 @@ def _download(
         if _DISK_FULL_MARKER in e.output_tail:
             raise ResourceError(
                 f"{locked_stack.stack.name}: {target_folder.parents[1]}: no space left for {names}",
-                hint="free some space or choose another --cache; what is there stays there",
+                hint="free some space or choose another --cache; downloaded files are reused",
             ) from e
         hint = "a lock for another index needs that index in pip's settings (PIP_INDEX_URL)"
         reason = f"{locked_stack.stack.name}: no wheels of {names}"
@@ -170,7 +166,7 @@ def _download(
 
 
 def _require_complete(folder: Path, locked_stack: LockedStack) -> None:
-    """Pass if a given folder has a locked file for every entry."""
+    """Require that a wheelhouse folder has a locked file for every entry."""
     paths_by_name: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         if path.name.endswith((".whl", ".tar.gz", ".zip")) and path.is_file():
@@ -196,7 +192,11 @@ def _require_complete(folder: Path, locked_stack: LockedStack) -> None:
 
 
 def _verify_against_lock(entries: list[LockEntry], folder: Path) -> dict[str, Path]:
-    """The one locked file of each entry, if the folder has that and nothing else."""
+    """Return the locked file of each entry; the folder must contain nothing else.
+
+    Raises:
+        TrustError: a file is missing, has another digest, or is in no lock entry.
+    """
     files = {path.name: sha256_file(path) for path in sorted(folder.iterdir())}
     path_by_name: dict[str, Path] = {}
     for entry in entries:
@@ -206,7 +206,7 @@ def _verify_against_lock(entries: list[LockEntry], folder: Path) -> dict[str, Pa
         del files[matches[0]]
         path_by_name[entry.name] = folder / matches[0]
     if files:
-        raise TrustError(f"{', '.join(files)}: nobody asked for it")
+        raise TrustError(f"{', '.join(files)}: not in the lock")
     return path_by_name
 
 

@@ -1,4 +1,4 @@
-"""A stack's virtual environment as files: laid out here, run only on the host."""
+"""Install a stack's virtual environment below a folder; it only runs on the target host."""
 
 import os
 import shutil
@@ -21,14 +21,14 @@ from hardpan.profiles.schema.frameworks import STACKS_DIR
 _TIMEOUT_S = 1800
 _COMPILE_S = 1800
 _NO_BYTECODE_PTH = "hardpan-no-bytecode.pth"
-"""Keeps root from writing bytecode beside the sources: rpm and fapolicyd know no such file."""
+"""Keeps root from writing bytecode next to the sources: rpm and fapolicyd do not know it."""
 
 
 def install_tree(locked_stack: LockedStack, stack_wheels: StackWheels, workdir: Path) -> StackTree:
-    """The environment below ``room/root``, on the distribution's own Python.
+    """Install the environment below ``workdir/root``, for the distribution's Python.
 
     Raises:
-        ToolError: pip refused a wheel; a console script is left out, never an error.
+        ToolError: pip refused a wheel.
     """
     root = workdir / "root"
     stack_folder = root / STACKS_DIR / locked_stack.stack.name
@@ -59,10 +59,10 @@ def _install_wheels(
         requirements_file,
     ]
     argv += ["--target", site]
-    # Already asked of the target at the download; here pip would ask it of its own Python.
+    # The download already checked this for the target; here pip would check its own Python.
     argv += ["--ignore-requires-python", *locked_stack.pip_target_arguments()]
-    # Nothing but the folder counts: a link of the machine's own settings would let others in.
-    # pip unpacks into a temporary folder first: beside the target it moves it and copies nothing.
+    # Only the folder is used: find-links of the machine's pip settings could add other wheels.
+    # pip unpacks into a temporary folder first; on the same file system it then moves, not copies.
     (workdir / "tmp").mkdir()
     env = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "TMPDIR": str(workdir / "tmp")}
     try:
@@ -70,12 +70,12 @@ def _install_wheels(
     except ToolError as e:
         reason = f"{locked_stack.stack.name}: the locked wheels do not fit together"
         raise ToolError(e.argv, reason, output_tail=e.output_tail) from e
-    # Console scripts name the build machine's Python; 'python3 -m' does the same.
+    # Console scripts contain the path of the build machine's Python; use 'python3 -m' instead.
     shutil.rmtree(site / "bin", ignore_errors=True)
 
 
 def _format_pins(locked_stack: LockedStack, stack_wheels: StackWheels) -> Iterator[str]:
-    """Each wheel by its digest here, which for one that was built is not the lock's."""
+    """Yield a requirement with digest per wheel; a wheel built here differs from the lock."""
     versions = {entry.name: entry.version for entry in locked_stack.lock.entries}
     for path in sorted(stack_wheels.folder.glob("*.whl")):
         name = normalize_name(path.name.partition("-")[0])
@@ -96,10 +96,10 @@ def _write_interpreter(locked_stack: LockedStack, stack_folder: Path) -> None:
 
 
 def find_interpreter(version: str) -> Path | None:
-    """A Python of that version on this machine, to compile with; None when there is none."""
+    """Return a Python of that version on this machine, for compiling, or None."""
     name = f"python{version}"
     try:
-        # pyenv puts stand-ins before what it does not have: only what runs is there.
+        # pyenv has shims for versions that are not installed: only a Python that runs counts.
         run([name, "-c", ""], timeout_s=30, env={"PYENV_VERSION": version})
     except ToolError:
         return None
@@ -111,17 +111,17 @@ def _compile_bytecode(locked_stack: LockedStack, root: Path, site: Path) -> bool
     python = find_interpreter(locked_stack.stack.python)
     if python is None:
         return False
-    # Unchecked: the host never compares, so it never writes; and no time of day gets in.
+    # Unchecked: the host never compares and never rewrites, and no timestamp is included.
     argv: list[str | Path] = [python, "-m", "compileall", "-q", "--invalidation-mode"]
     argv += ["unchecked-hash", "-s", root, "-p", "/", site]
-    # 1: some source is no Python of this version, e.g. a template or a test of a syntax error.
+    # 1: a source is not valid in this Python version, e.g. a template or a syntax-error test.
     env = {"PYENV_VERSION": locked_stack.stack.python, "PYTHONHASHSEED": "0"}
     run(argv, timeout_s=_COMPILE_S, ok=(0, 1), env=env)
     return True
 
 
 def _normalize_metadata(root: Path) -> None:
-    """Modes that let everybody read and nobody write, one time for all."""
+    """Set modes (readable by all, writable by root) and one timestamp on all files."""
     for path in (*_walk_all(root), root):
         if path.is_symlink():
             continue

@@ -1,4 +1,4 @@
-"""The lock of a stack: found, read, and fit for one Python on one platform."""
+"""Find, read and check the lock of a stack: one Python version on one platform."""
 
 from pathlib import Path
 
@@ -17,11 +17,11 @@ _MAX_UV_GLIBC = 40
 
 
 def check(profile: Profile) -> None:
-    """Pass if every stack of the profile has a lock that fits and that the profile allows.
+    """Check that every stack of the profile has a valid lock that the profile allows.
 
     Raises:
-        InputError: one has none (its hint tells how it is made), is no lock, is for
-            another accelerator, or holds what is under a licence that nobody accepted.
+        InputError: a lock is missing (the hint has the command that creates it), invalid, for
+            another accelerator, or contains packages whose licence was not accepted.
     """
     if "ml_frameworks" not in profile.layers or profile.frameworks is None:
         return
@@ -45,7 +45,7 @@ def _check(profile: Profile, stack: Stack) -> None:
 
 
 def command(stack: Stack, release: str) -> str:
-    """The command that makes a lock for a stack, from an index that this machine reaches."""
+    """Return the command that creates a lock for a stack from this machine's package index."""
     glibc = min(parse_version(stack.glibc or GLIBC[release])[1], _MAX_UV_GLIBC)
     requirements = " ".join(
         f"'{requirement}'" if set(requirement) & set("[>~") else requirement
@@ -63,17 +63,17 @@ def read_lock(stack: Stack) -> LockFile:
     """The stack's lock.
 
     Raises:
-        InputError: it is missing, is no lock, or is for more than one kind of machine.
+        InputError: it is missing, invalid, or for more than one platform.
     """
     path = _resolve_lock_path(stack.lock or "", f"{stack.name}: lock")
     lock = _load_single_platform(path)
     names = [entry.name for entry in lock.entries]
     duplicates = sorted({name for name in names if names.count(name) > 1})
     if duplicates:
-        raise InputError(f"{path}: {', '.join(duplicates[:5])}: is there twice")
+        raise InputError(f"{path}: {', '.join(duplicates[:5])}: is listed twice")
     missing = [source.name for source in stack.sources if source.name.lower() not in names]
     if missing:
-        raise InputError(f"{path}: expected {', '.join(missing)}, which is to be built from source")
+        raise InputError(f"{path}: expected {', '.join(missing)}, to be built from source")
     return lock
 
 
@@ -81,7 +81,7 @@ def read_build_tools(stack: Stack) -> dict[str, LockFile]:
     """The locks of the packages that build the stack's sources, by the source's name.
 
     Raises:
-        InputError: one is missing, is no lock, or is for more than one kind of machine.
+        InputError: a lock is missing, invalid, or for more than one platform.
     """
     return {
         source.name: _load_single_platform(

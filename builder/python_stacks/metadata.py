@@ -1,4 +1,4 @@
-"""What a wheel says of itself: its licence, in one line, and its size once unpacked."""
+"""Read a wheel's licence (one line) and its unpacked size."""
 
 import contextlib
 import re
@@ -17,7 +17,7 @@ _MAX_LICENCE_LENGTH = 80
 
 
 def read_licence(wheel: Path) -> str:
-    """Its licence expression, or what its older fields say; a whole text is not repeated.
+    """Return the licence expression, or the older licence fields unless they hold a full text.
 
     Raises:
         InputError: the wheel has no metadata.
@@ -42,10 +42,10 @@ def read_licence(wheel: Path) -> str:
 
 
 def measure_unpacked(wheel: Path) -> int:
-    """Bytes that its files take.
+    """Return the unpacked size in bytes.
 
     Raises:
-        InputError: it is no wheel.
+        InputError: the file is not a wheel.
     """
     with _open_wheel(wheel) as archive:
         return sum(member.file_size for member in archive.infolist())

@@ -1,4 +1,4 @@
-"""What goes into a stack and what comes out: plain frozen data."""
+"""Inputs and outputs of a stack build: frozen data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from hardpan.profiles.schema.frameworks import GLIBC, Stack
 from hardpan.profiles.schema.versions import parse_version
 
 SOURCE_DATE_EPOCH = 1_767_225_600
-"""The one time that every file and package of a stack carries: 2026-01-01 00:00 UTC."""
+"""Timestamp of every file and package of a stack: 2026-01-01 00:00 UTC."""
 
 _MIN_GLIBC_MINOR = 5
 _LEGACY_PLATFORMS = ("manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64")
@@ -27,14 +27,14 @@ class LockedStack:
     """The distribution it is for."""
 
     lock: LockFile
-    """Every file that may go in."""
+    """The files that may be installed."""
 
     build_tools: Mapping[str, LockFile] = field(default_factory=dict)
-    """What builds each package that is taken as source, by its name in the profile."""
+    """Locks of the build tools of each source package, by its name in the profile."""
 
     @property
     def glibc(self) -> str:
-        """The newest C library that a wheel may ask for."""
+        """The newest C library version that a wheel may require."""
         return self.stack.glibc or GLIBC[self.release]
 
     @property
@@ -43,7 +43,7 @@ class LockedStack:
         return frozenset(source.name.lower().replace("_", "-") for source in self.stack.sources)
 
     def pip_target_arguments(self) -> list[str]:
-        """What tells pip which wheels fit: never this machine's, always the host's.
+        """Return the pip options that select wheels for the target host, not for this machine.
 
         pip knows a platform by its own name alone, so each older one is named as well.
         """
@@ -57,7 +57,7 @@ class LockedStack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackWheels:
-    """The wheels of a stack, each held against its lock."""
+    """The wheels of a stack, each verified by its lock."""
 
     folder: Path
     """One wheel per locked package, and nothing else."""
@@ -68,10 +68,10 @@ class StackWheels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackTree:
-    """A virtual environment, laid out below a folder that stands for ``/``."""
+    """A virtual environment below a folder that represents ``/``."""
 
     root: Path
-    """That folder."""
+    """The folder that represents ``/``."""
 
     has_bytecode: bool
     """True when every module was compiled, so nothing is written on the host."""

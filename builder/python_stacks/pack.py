@@ -1,4 +1,4 @@
-"""One RPM from a laid out stack: the same bytes each time, digests that FIPS mode takes."""
+"""Pack an installed stack as one reproducible RPM with digests that FIPS mode accepts."""
 
 import re
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from hardpan.profiles.schema.frameworks import STACKS_DIR
 _TIMEOUT_S = 3600
 _INVALID_VERSION_CHARACTERS = re.compile(r"[^A-Za-z0-9+.~^]")
 _DEFINES = {
-    # Nothing may change, strip or scan what the wheels' own digests vouch for.
+    # rpmbuild must not change, strip or scan files whose digests the lock pins.
     "__os_install_post": "%{nil}",
     "__spec_install_pre": "%{nil}",
     "__arch_install_post": "%{nil}",
     "__check_files": "%{nil}",
     "debug_package": "%{nil}",
     "_build_id_links": "none",
-    # What FIPS mode takes, whatever rpm's default is.
+    # SHA-256, which FIPS mode accepts, whatever rpm's default is.
     "_source_filedigest_algorithm": "8",
     "_binary_filedigest_algorithm": "8",
     "_binary_payload": "w3.zstdio",
@@ -42,7 +42,7 @@ def pack_rpm(
     digest: Sha256,
     workdir: Path,
 ) -> Path:
-    """The unsigned RPM in ``room``; ``digest`` of its inputs is its release.
+    """Build the unsigned RPM in ``workdir``; the release has the ``digest`` of the inputs.
 
     Raises:
         ToolError: rpmbuild is missing or failed.
@@ -58,22 +58,22 @@ def pack_rpm(
     run([*argv, workdir / "stack.spec"], timeout_s=_TIMEOUT_S, env=env)
     rpms = sorted((workdir / "rpms").glob("*.rpm"))
     if len(rpms) != 1:
-        raise ToolError(["rpmbuild"], f"made {len(rpms)} packages, expected one")
+        raise ToolError(["rpmbuild"], f"expected one package, got {len(rpms)}")
     return rpms[0]
 
 
 def read_header_digest(rpm: Path) -> Sha256:
-    """Digest of a package's header, which signing does not change.
+    """Return the digest of a package's header, which signing does not change.
 
     Raises:
-        ToolError: it is no package.
+        ToolError: the file is not a package.
     """
     argv: list[str | Path] = ["rpm", "-qp", "--nosignature", "--qf", "%{SHA256HEADER}", rpm]
     return Sha256(run(argv, timeout_s=60).stdout.strip())
 
 
 def render_spec(locked_stack: LockedStack, wheels: Sequence[WheelRecord], digest: Sha256) -> str:
-    """The spec file."""
+    """Render the spec file."""
     stack = locked_stack.stack
     stack_path = f"/{STACKS_DIR}/{stack.name}"
     requirements = ", ".join(stack.packages)
@@ -102,13 +102,13 @@ def render_spec(locked_stack: LockedStack, wheels: Sequence[WheelRecord], digest
 
 
 def combine_licences(wheels: Sequence[WheelRecord]) -> str:
-    """All licences that the wheels name, each once."""
+    """Join all licences of the wheels, each once, with AND."""
     licences = sorted({wheel.licence for wheel in wheels})
     return " AND ".join(f"({x})" if " OR " in x or " AND " in x else x for x in licences)
 
 
 def _stack_version(locked_stack: LockedStack) -> str:
-    """The version of what the stack is first of all; the digest tells two of the same apart."""
+    """Version of the stack's first package; the release has the digest of the inputs."""
     first = re.split(r"[\[=<>~]", locked_stack.stack.packages[0])[0]
     normalized = re.sub(r"[-_.]+", "-", first).lower()
     versions = (e.version for e in locked_stack.lock.entries if e.name == normalized)

@@ -1,4 +1,4 @@
-"""The site's key for packages: OpenPGP, kept in the cache, its public half beside it."""
+"""The site's OpenPGP key pair for packages, stored in the cache."""
 
 import contextlib
 import shutil
@@ -15,7 +15,7 @@ OWNER = "hardpan site packages"
 _PUBLIC = "RPM-GPG-KEY-hardpan-site"
 _TIMEOUT_S = 120
 _SIGN_TIMEOUT_S = 1800
-"""To read a package of several gigabytes from end to end, on a slow disk too."""
+"""Enough to read a package of several gigabytes from a slow disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +33,11 @@ class SiteKey:
 
 
 def ensure_site_key(folder: Path) -> SiteKey:
-    """The key pair in ``folder``, made at the first call.
+    """Return the key pair in ``folder``; the first call creates it.
 
     Raises:
         ToolError: gpg is missing or failed.
-        InputError: the folder can be read by others.
+        InputError: other users can read the folder.
     """
     if not folder.is_dir():
         with atomic_path(folder) as temp:
@@ -45,24 +45,26 @@ def ensure_site_key(folder: Path) -> SiteKey:
             (temp / "gnupg").mkdir(mode=0o700)
             with _short_gnupg_home(temp / "gnupg") as home:
                 argv = [*_gpg_argv(home), "--passphrase", "", "--quick-generate-key"]
-                # What every EL's rpm accepts in FIPS mode.
+                # RSA: every EL's rpm accepts it in FIPS mode.
                 run([*argv, OWNER, "rsa3072", "sign", "never"], timeout_s=_TIMEOUT_S)
                 run(
                     [*_gpg_argv(home), "--armor", "--output", temp / _PUBLIC, "--export", OWNER],
                     timeout_s=_TIMEOUT_S,
                 )
     if folder.stat().st_mode & 0o077:
-        raise InputError(f"{folder}: expected a folder for its owner alone", hint="chmod 700")
+        raise InputError(
+            f"{folder}: expected a folder that only its owner can read", hint="chmod 700"
+        )
     public = folder / _PUBLIC
     return SiteKey(home=folder / "gnupg", public=public, sha256=sha256_file(public))
 
 
 def sign_rpms(packages: Sequence[Path], key: SiteKey) -> None:
-    """Sign RPM files in place, then check them against the public half alone.
+    """Sign RPM files in place, then verify them with the public key.
 
     Raises:
         ToolError: rpmsign or gpg failed.
-        TrustError: what came out is not signed by the key.
+        TrustError: a signed file does not verify.
     """
     with _short_gnupg_home(key.home) as home:
         argv: list[str | Path] = ["rpmsign", "--addsign"]
@@ -70,7 +72,7 @@ def sign_rpms(packages: Sequence[Path], key: SiteKey) -> None:
             ("_gpg_name", OWNER),
             ("_gpg_path", str(home)),
             ("_gpg_digest_algo", "sha256"),
-            # Where rpm was told it lies when rpm was built is not where it lies everywhere.
+            # rpm's compiled-in path of gpg is wrong on some systems.
             ("__gpg", str(find_program("gpg") or "gpg")),
         ):
             argv += ["--define", f"{name} {value}"]
@@ -80,10 +82,10 @@ def sign_rpms(packages: Sequence[Path], key: SiteKey) -> None:
 
 
 def verify_rpm_signature(package: Path, key: SiteKey) -> None:
-    """Pass if ``package`` is whole and signed by the key.
+    """Verify digests and signature of ``package``.
 
     Raises:
-        TrustError: it is not; says what rpm says.
+        TrustError: it does not verify; the message has rpm's output.
     """
     with tempfile.TemporaryDirectory(prefix="hardpan-rpmdb-") as name:
         db = ["--define", f"_dbpath {name}"]
@@ -101,7 +103,7 @@ def _gpg_argv(home: Path) -> list[str | Path]:
 
 @contextlib.contextmanager
 def _short_gnupg_home(home: Path) -> Iterator[Path]:
-    """``home`` under a short name: gpg's agent listens below it, and sockets have short names."""
+    """Yield a short link to ``home``: gpg-agent's socket path below it is limited in length."""
     temp_dir = Path(tempfile.mkdtemp(prefix="hp-", dir="/tmp"))
     link = temp_dir / "g"
     link.symlink_to(home.absolute())

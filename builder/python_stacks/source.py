@@ -1,8 +1,8 @@
-"""A package that is published as source only, made a wheel of once on this machine.
+"""Build a wheel of a package that is published only as source.
 
-pip would install the newest build tools that the index has. They come out of a lock instead, into
-an environment of their own, and pip builds without an isolated one: the same source gives the same
-wheel whatever was released since.
+pip's build isolation would install the newest build tools of the index. Locked build tools are
+installed into a fresh environment instead, and pip builds without isolation: the same source gives
+the same wheel, whatever has been released since.
 """
 
 import re
@@ -28,7 +28,7 @@ _TIMEOUT_S = 5400
 _TOOLS_TIMEOUT_S = 600
 _VERSION_TIMEOUT_S = 30
 MAX_LIBRARY_BYTES = 1 << 30
-"""Of one library that was built here."""
+"""Size of one library in a built wheel."""
 
 _HASH_MISMATCH_MARKER = "DO NOT MATCH THE HASHES"
 _GLIBC = re.compile(rb"GLIBC_(2\.\d{1,2})\0")
@@ -45,17 +45,17 @@ def build_wheel(
     cache: Path,
     emit: Emit,
 ) -> tuple[Path, Sha256]:
-    """The wheel and the digest of the source it was built from.
+    """Return the wheel and the digest of its source.
 
     Raises:
-        InputError: it would not run on the release.
-        ToolError: it cannot be had or built.
+        InputError: the wheel would not run on the release.
+        ToolError: the source cannot be downloaded or built.
         TrustError: the source is not the locked one.
     """
     if len(entry.sha256s) != 1:
         raise InputError(
             f"{entry.name}: expected one digest in the lock, that of the source,"
-            f" found {len(entry.sha256s)}: it has wheels, so it need not be built"
+            f" found {len(entry.sha256s)}: the package has wheels, so it need not be built"
         )
     (digest,) = entry.sha256s
     tools = locked_stack.build_tools[source.name]
@@ -72,10 +72,10 @@ def build_wheel(
 
 
 def require_compatible(wheel: Path, locked_stack: LockedStack) -> None:
-    """Pass if the release's libraries are new enough for what this machine's compiler made.
+    """Require that the release's C and C++ libraries are new enough for a built wheel.
 
     Raises:
-        InputError: they are not.
+        InputError: they are too old.
     """
     glibc: tuple[int, ...] = (2, 0)
     cxx = 0
@@ -99,7 +99,7 @@ def require_compatible(wheel: Path, locked_stack: LockedStack) -> None:
         raise InputError(
             f"{wheel.name}: expected glibc {locked_stack.glibc} and GLIBCXX_3.4.{newest} or older,"
             f" which {locked_stack.release} has, found {glibc[0]}.{glibc[1]} and GLIBCXX_3.4.{cxx}",
-            hint="build on a machine that is as old as the release, e.g. on the release itself",
+            hint="build on the release itself or on an older system",
         )
 
 
@@ -160,7 +160,7 @@ def _run_build(
 def _create_environment(
     tools: LockFile, pip_source_arguments: Sequence[str | Path], source: FromSource, workdir: Path
 ) -> Path:
-    """The Python of a fresh environment in which the locked build tools and nothing else are."""
+    """Create an environment with only the locked build tools; return its Python."""
     venv.create(workdir / "tools", symlinks=True)
     python = workdir / "tools/bin/python"
     requirements_file = workdir / "tools.txt"
@@ -179,7 +179,7 @@ def _create_environment(
     except ToolError as e:
         if _HASH_MISMATCH_MARKER in e.output_tail:
             raise TrustError(f"{source.name}: a build tool is not the locked one") from e
-        hint = f"a given wheelhouse has to hold the files of the lock {source.build_lock}, too"
+        hint = f"the wheelhouse must also contain the files of the lock {source.build_lock}, too"
         reason = f"could not get the build tools of {source.name}"
         raise ToolError(e.argv, reason, output_tail=e.output_tail, hint=hint) from e
     return python

@@ -1,4 +1,4 @@
-"""What a lock brings of a GPU's vendor, and whether the profile allows for it."""
+"""Check a lock's GPU vendor packages: PyTorch build, driver version, licences."""
 
 import re
 
@@ -26,10 +26,10 @@ _MAX_LISTED = 3
 
 
 def check_vendor(profile: Profile, stack: Stack, lock: LockFile) -> None:
-    """Pass if the lock's PyTorch is the one asked for, runs on the driver and is allowed.
+    """Check that the lock's PyTorch matches the profile's backend, driver and licences.
 
     Raises:
-        InputError: it is not; says what is there.
+        InputError: it does not match.
     """
     torch_backend = detect_torch_backend(lock)
     if stack.torch_backend and torch_backend != stack.torch_backend:
@@ -48,9 +48,9 @@ def check_vendor(profile: Profile, stack: Stack, lock: LockFile) -> None:
 
 
 def detect_torch_backend(lock: LockFile) -> str:
-    """What the lock's PyTorch is built for, as PyTorch calls it; nothing where that is not told.
+    """Return the PyTorch backend of a lock (``cu130``, ``rocm7.1``, ``cpu``), or "" if unknown.
 
-    Without a label in its version it is told by the CUDA runtime that it pins.
+    A version without a label is identified by the pinned CUDA runtime.
     """
     label = _LABEL.search(next((e.version for e in lock.entries if e.name == "torch"), ""))
     if label:
@@ -71,9 +71,9 @@ def _check_licences(profile: Profile, stack: Stack, lock: LockFile) -> None:
     more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
     raise InputError(
         f"{profile.name}: hardware.nvidia.accept_eula: expected true, since the stack {stack.name}"
-        f" holds {', '.join(names[:_MAX_LISTED])}{more} under NVIDIA's licences;"
+        f" contains {', '.join(names[:_MAX_LISTED])}{more} under NVIDIA's licences;"
         f" found {'false' if nvidia else 'no section nvidia'}",
         hint="read the licences and set it in your own profile"
         if nvidia
-        else "take a lock for the CPU or for ROCm; on other hosts these files are of no use",
+        else "use a lock for the CPU or for ROCm",
     )

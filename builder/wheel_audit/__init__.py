@@ -1,1 +1,1 @@
-"""What a folder of wheels would bring onto a host in FIPS mode. Nothing in a wheel is ever run."""
+"""Audit a folder of wheels for a host in FIPS mode. Nothing in a wheel is ever run."""

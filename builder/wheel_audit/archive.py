@@ -1,4 +1,4 @@
-"""A wheel as an archive, taken for hostile: refused whole, or read file by file, never unpacked.
+"""Read a wheel as an untrusted zip archive: refused, or read member by member, never unpacked.
 
 Python's zipfile reads the list of entries before anyone can look at it and forgives much that
 pip, unzip and others read differently. So the end of the archive is read here first.
@@ -34,18 +34,18 @@ _ZIPFILE_ERRORS = (
     RuntimeError,
     ValueError,
 )
-"""What zipfile raises on hostile input."""
+"""Exceptions of zipfile for malformed archives."""
 
 
 class WheelArchive:
-    """An archive that may be read."""
+    """An archive that passed all checks."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
         self.members = tuple(m for m in archive.infolist() if not m.is_dir())
 
     def read_chunks(self, member: zipfile.ZipInfo) -> Iterator[bytes]:
-        """A file's bytes, piece by piece; its CRC is checked at the end.
+        """Yield a member's bytes in chunks; the CRC is checked at the end.
 
         Raises:
             BrokenError: it does not unpack to what the archive says.
@@ -64,12 +64,12 @@ class WheelArchive:
             )
 
     def read(self, member: zipfile.ZipInfo) -> bytes:
-        """All bytes of a file whose size the caller has looked at."""
+        """Return all bytes of a member whose size the caller has checked."""
         return b"".join(self.read_chunks(member))
 
 
 def open_archive(f: IO[bytes], limits: AuditLimits) -> tuple[WheelArchive | None, tuple[str, ...]]:
-    """The archive, or None and every reason why it is refused."""
+    """Open an archive; return None and all reasons if it is refused."""
     size = f.seek(0, os.SEEK_END)
     try:
         directory, entries = _read_directory(f, size, limits)
@@ -97,7 +97,7 @@ def open_archive(f: IO[bytes], limits: AuditLimits) -> tuple[WheelArchive | None
 
 
 def _read_directory(f: IO[bytes], size: int, limits: AuditLimits) -> tuple[int, int]:
-    """Where the archive's list of entries begins, and how many it has."""
+    """Return the offset of the central directory and its number of entries."""
     f.seek(max(size - 98, 0))
     tail = f.read(98)
     end = tail[-22:]
@@ -147,13 +147,13 @@ def _check_names(members: list[zipfile.ZipInfo]) -> Iterator[str]:
             continue
         key = _normalize_name(name.rstrip("/"))
         if key in name_by_key and not (name.endswith("/") and name_by_key[key].endswith("/")):
-            yield f"{name!a}: there twice, also as {name_by_key[key]!a}"
+            yield f"{name!a}: duplicate of {name_by_key[key]!a}"
         name_by_key[key] = name
         parts = key.split("/")
         folders.update("/".join(parts[:n]) for n in range(1, len(parts)))
     for key in folders & name_by_key.keys():
         if not name_by_key[key].endswith("/"):
-            yield f"{name_by_key[key]!a}: there as a file and as a folder"
+            yield f"{name_by_key[key]!a}: both a file and a folder"
 
 
 def _find_name_problem(name: str) -> str:
@@ -163,7 +163,7 @@ def _find_name_problem(name: str) -> str:
     if name.startswith(("/", "\\")) or _DRIVE.match(name):
         return "an absolute name"
     if ".." in parts:
-        return "leads out of the folder"
+        return "outside of the folder"
     if "\\" in name or not name.isprintable():
         return "a backslash or a character that cannot be printed in the name"
     if "" in parts or "." in parts:
@@ -187,7 +187,7 @@ def _check_types(members: Iterable[zipfile.ZipInfo]) -> Iterator[str]:
 
 
 def _check_overlaps(members: list[zipfile.ZipInfo], directory: int) -> Iterator[str]:
-    """Entries that share bytes: how a small archive unpacks to any size."""
+    """Report overlapping entries, by which a small archive unpacks to any size."""
     max_end, last_name = 0, ""
     for member in sorted(members, key=lambda m: m.header_offset):
         if member.header_offset < max_end:

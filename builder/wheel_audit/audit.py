@@ -114,7 +114,7 @@ def _misnamed_finding(name: str) -> AuditFinding:
         kind="unsafe_archive",
         severity="high",
         wheel=name,
-        message="expected a wheel's name, name-version-python-abi-platform.whl; not looked into",
+        message="expected a wheel's name, name-version-python-abi-platform.whl; not inspected",
     )
 
 

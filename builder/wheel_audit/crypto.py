@@ -1,7 +1,7 @@
-"""Which cryptographic libraries an ELF file carries inside, read as a stream.
+"""Detect cryptographic libraries bundled in an ELF file, which is read as a stream.
 
-A library that the file asks the system for is the system's own, and no finding: only what is
-defined in the file, or written in its bytes, counts.
+A library that the loader takes from the system is not a finding: only symbols defined in the file
+and texts in its bytes count.
 """
 
 import re
@@ -14,13 +14,13 @@ from hardpan.builder.wheel_audit.model import MalformedWheelError
 from hardpan.builder.wheel_audit.signatures import SIGNATURES, Signature
 
 ReadSpans = Callable[[Sequence[elf.Span]], list[bytes]]
-"""Gives pieces of the file, in one pass over it."""
+"""Returns the bytes of each span, in one pass over the file."""
 
 _OVERLAP_BYTES = 512
-"""More than the longest text; what two chunks share."""
+"""Bytes that two windows share; more than the longest text."""
 
 _MAX_MATCHES = 50_000
-"""Places of one name that are looked at; linkers write it once, a hostile table for ever."""
+"""Matches of one name that are examined; a linker writes a name once."""
 
 _MAX_EVIDENCE = 5
 _MAX_TEXT_BYTES = 100
@@ -28,33 +28,33 @@ _MAX_TEXT_BYTES = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundledLibrary:
-    """One library inside of a file."""
+    """A cryptographic library bundled in a file."""
 
     library: str
-    """Its name."""
+    """Name of the library."""
 
     version: str
-    """Its version, or nothing."""
+    """Version, or "" if unknown."""
 
     evidence: tuple[str, ...]
-    """What it was recognised by."""
+    """Texts, symbols and SONAME that identify it."""
 
     is_text_only: bool
-    """True when nothing but a text speaks for it."""
+    """True if only texts identify it."""
 
     needed: tuple[str, ...]
-    """The library's own names that the file asks the loader for."""
+    """NEEDED entries that name this library."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NativeCode:
-    """What one ELF file tells."""
+    """Result of scanning one ELF file."""
 
     libraries: tuple[BundledLibrary, ...]
-    """The libraries in it."""
+    """The bundled libraries."""
 
     problems: tuple[str, ...]
-    """What of it could not be read."""
+    """Parts that could not be read."""
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class _Trace:
 
 
 class CryptoScanner:
-    """Takes an ELF file chunk by chunk; ``end`` tells what it carries."""
+    """Scans an ELF file chunk by chunk; ``finish`` returns the bundled libraries."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -78,7 +78,7 @@ class CryptoScanner:
         self._corroborated: set[int] = set()
 
     def feed(self, chunk: bytes) -> None:
-        """Look at the next bytes; the first chunk holds the whole header."""
+        """Scan the next bytes; the first chunk must contain the complete header."""
         if self._offset == 0:
             try:
                 self._header = elf.parse_header(chunk[: elf.HEADER_BYTES], self._size)
@@ -93,7 +93,7 @@ class CryptoScanner:
         self._tail = window[-_OVERLAP_BYTES:]
 
     def finish(self, read: ReadSpans, table_bytes: int) -> NativeCode:
-        """What the file carries; ``read`` gives its symbol tables."""
+        """Return the result; ``read`` returns the bytes of the symbol tables."""
         traces: dict[str, _Trace] = {}
         for (number, _), (offset, match) in sorted(
             self._text_matches.items(), key=lambda item: item[1][0]
@@ -108,7 +108,7 @@ class CryptoScanner:
             "AWS-LC" in traces
             and traces.get("BoringSSL", _Trace(is_text_only=True)).is_text_only is False
         ):
-            # AWS-LC grew out of BoringSSL and kept the names of its functions.
+            # AWS-LC is a fork of BoringSSL and has the same function names.
             del traces["BoringSSL"]
         return NativeCode(
             libraries=tuple(
@@ -192,7 +192,7 @@ class CryptoScanner:
 
 
 def extract_spans(spans: Sequence[elf.Span], chunks: Iterable[bytes]) -> list[bytes]:
-    """The bytes of each span, from one pass over the file's chunks."""
+    """Return the bytes of each span, in one pass over the file's chunks."""
     buffers = [bytearray() for _ in spans]
     offset = 0
     for chunk in chunks:
@@ -203,7 +203,7 @@ def extract_spans(spans: Sequence[elf.Span], chunks: Iterable[bytes]) -> list[by
 
 
 def _slice_span(span: elf.Span, chunk_offset: int, chunk: bytes) -> bytes:
-    """The part of ``chunk``, which begins at byte ``at``, that lies in ``span``."""
+    """Return the part of ``chunk``, which starts at ``chunk_offset``, that is inside ``span``."""
     return chunk[
         max(span.offset - chunk_offset, 0) : max(span.offset + span.size - chunk_offset, 0)
     ]

@@ -1,7 +1,7 @@
-"""The few facts of an ELF file that tell whose code it carries (System V gABI, chapters 4 and 5).
+"""Parse the parts of an ELF file that identify bundled code (System V gABI, chapters 4 and 5).
 
-Every number in the file is taken for hostile: a table has to lie inside of the file and below a
-limit, or it is not read and the reason is told.
+Every number in the file is untrusted: a table outside of the file or over a limit is not read, and
+the reason is reported.
 """
 
 import struct
@@ -22,10 +22,10 @@ _NEEDED, _SONAME = 1, 14
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """A piece of the file."""
+    """A range of bytes in the file."""
 
     offset: int
-    """Where it begins."""
+    """Offset of the first byte."""
 
     size: int
     """Bytes."""
@@ -33,10 +33,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ElfHeader:
-    """What the first bytes say."""
+    """Fields of the ELF header."""
 
     is_64_bit: bool
-    """True for 64 bit."""
+    """True for ELFCLASS64."""
 
     byte_order: str
     """``struct``'s letter for the byte order."""
@@ -61,17 +61,17 @@ class ElfTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DynamicInfo:
-    """What a shared library calls itself, and what it asks the system for."""
+    """SONAME and NEEDED entries of the dynamic section."""
 
     soname: str = ""
-    """Its own name."""
+    """DT_SONAME."""
 
     needed: tuple[str, ...] = ()
-    """Names of libraries that the loader has to find."""
+    """DT_NEEDED: libraries that the loader has to find."""
 
 
 def parse_header(data: bytes, size: int) -> ElfHeader:
-    """What the header says of a file of ``size`` bytes.
+    """Parse the header of a file of ``size`` bytes.
 
     Raises:
         BrokenError: it is cut off, or its numbers cannot be.
@@ -88,7 +88,7 @@ def parse_header(data: bytes, size: int) -> ElfHeader:
     if offset == 0:
         return ElfHeader(is_64_bit=is_64_bit, byte_order=byte_order, sections=None)
     if entry_size != (64 if is_64_bit else 40) or not 0 < count <= _MAX_SECTIONS:
-        raise MalformedWheelError(f"ELF header: cannot be: {count} sections of {entry_size} bytes")
+        raise MalformedWheelError(f"ELF header: impossible: {count} sections of {entry_size} bytes")
     span = Span(offset=offset, size=entry_size * count)
     _require_inside(span, size, "table of sections")
     return ElfHeader(is_64_bit=is_64_bit, byte_order=byte_order, sections=span)
@@ -97,7 +97,7 @@ def parse_header(data: bytes, size: int) -> ElfHeader:
 def find_tables(
     head: ElfHeader, sections: bytes, size: int, max_bytes: int
 ) -> tuple[list[ElfTable], list[str]]:
-    """The symbol tables and dynamic section, and why others are not read."""
+    """Return the symbol tables and the dynamic section, and why others are not read."""
     layout = head.byte_order + ("IIQQQQIIQQ" if head.is_64_bit else "IIIIIIIIII")
     rows = list(struct.iter_unpack(layout, sections))
     parsed_tables, problems = [], []
@@ -114,7 +114,7 @@ def find_tables(
 
 
 def find_defined(head: ElfHeader, entries: bytes, name_offsets: set[int]) -> set[int]:
-    """Those offsets of names in ``wanted`` that a symbol defined in this file has."""
+    """Return the ``name_offsets`` that belong to symbols defined in this file."""
     layout = head.byte_order + ("IBBHQQ" if head.is_64_bit else "IIIBBH")
     section_field = 3 if head.is_64_bit else 5
     complete_bytes = len(entries) - len(entries) % struct.calcsize(layout)
@@ -123,7 +123,7 @@ def find_defined(head: ElfHeader, entries: bytes, name_offsets: set[int]) -> set
 
 
 def parse_dynamic(head: ElfHeader, entries: bytes, names: bytes) -> DynamicInfo:
-    """SONAME and NEEDED of the dynamic section."""
+    """Parse SONAME and NEEDED of the dynamic section."""
     soname, needed = "", []
     for tag, value in _iterate_dynamic(head, entries):
         if tag == _SONAME:

@@ -1,4 +1,4 @@
-"""One wheel, file by file: its digests against RECORD, native code, Python sources."""
+"""Inspect one wheel file by file: digests by RECORD, native code, Python sources."""
 
 import ast
 import hashlib
@@ -28,11 +28,11 @@ _MAGIC_NUMBERS: dict[bytes, tuple[str, Severity]] = {
     b"\x28\xb5\x2f\xfd": ("compressed", "low"),
     b"7z\xbc\xaf\x27\x1c": ("an archive", "low"),
 }
-"""How a file begins, and what it is then. Python imports from zip archives alone."""
+"""First bytes of nested files -> description and severity. Python imports only from zip."""
 
 _TAR, _TAR_OFFSET = b"ustar", 257
 _ZIP_END, _MAX_ZIP_END_BYTES = b"PK\5\6", 22 + 0xFFFF
-"""Python finds a zip archive by its end: anything may come before it, such as ``#!``."""
+"""Python finds a zip archive by its end: anything may precede it, such as ``#!``."""
 
 _HEAD_BYTES = 512
 _SHEBANG = re.compile(rb"#![^\n]*python")
@@ -41,13 +41,13 @@ _CODE_IN_PTH = re.compile(rb"^(?:\xef\xbb\xbf)?import[ \t]", re.MULTILINE)
 
 @dataclass(slots=True)
 class WheelInspection:
-    """What one wheel shows, while it is being read."""
+    """Findings and counts of one wheel while it is read."""
 
     wheel: str
     """Its file name."""
 
     is_refused: bool = False
-    """True when nothing in it was looked at."""
+    """True if the archive was refused and nothing in it was read."""
 
     native_files: int = 0
     """ELF files."""
@@ -56,12 +56,12 @@ class WheelInspection:
     """Python sources."""
 
     findings: list[AuditFinding] = field(default_factory=list)
-    """In the order in which they were found."""
+    """In reading order."""
 
     def add_finding(
         self, kind: FindingKind, severity: Severity, message: str, path: str = ""
     ) -> None:
-        """Take down a finding that is told by one sentence."""
+        """Add a finding with a one-sentence message."""
         self.findings.append(
             AuditFinding(kind=kind, severity=severity, wheel=self.wheel, message=message, path=path)
         )
@@ -75,11 +75,11 @@ class _Contents:
 
 
 def inspect_wheel(wheel: str, f: IO[bytes], limits: AuditLimits) -> WheelInspection:
-    """Everything that the wheel called ``wheel`` shows."""
+    """Inspect the wheel with the file name ``wheel``."""
     inspection = WheelInspection(wheel=wheel)
     archive, problems = open_archive(f, limits)
     for problem in problems:
-        inspection.add_finding("unsafe_archive", "high", f"{problem}; not looked into")
+        inspection.add_finding("unsafe_archive", "high", f"{problem}; not inspected")
     if archive is None:
         inspection.is_refused = True
         return inspection
@@ -165,11 +165,11 @@ def _inspect_member(
     nested = _detect_nested(head, previous_chunk, last_chunk)
     if nested:
         label, severity = nested
-        inspection.add_finding("not_checked", severity, f"is {label}: not looked into", name)
+        inspection.add_finding("not_checked", severity, f"is {label}: not inspected", name)
 
 
 def _is_script(name: str) -> bool:
-    """True for what pip puts among the programs; a script of Python may have any name."""
+    """Return whether pip installs the file as a program; a Python script may have any name."""
     folder, _, remainder = name.partition("/")
     return folder.endswith(".data") and remainder.startswith("scripts/")
 
@@ -181,7 +181,7 @@ def _is_source(name: str, head: bytes) -> bool:
 def _detect_nested(
     head: bytes, previous_chunk: bytes, last_chunk: bytes
 ) -> tuple[str, Severity] | None:
-    """What else is in a file, by how it begins and ends."""
+    """Detect a nested archive by the first and last bytes of a file."""
     for magic, match in _MAGIC_NUMBERS.items():
         if head.startswith(magic):
             return match
@@ -208,7 +208,7 @@ def _inspect_pth(
         )
     elif _CODE_IN_PTH.search(data.replace(b"\r", b"\n")):
         inspection.add_finding(
-            "not_checked", "medium", "is code that every start of Python runs: not read", name
+            "not_checked", "medium", "is code that runs at every start of Python: not read", name
         )
 
 
@@ -249,9 +249,9 @@ def _library_findings(wheel: str, contents: _Contents, members: set[str]) -> Ite
                 severity="low" if is_mention else "high",
                 wheel=wheel,
                 path=name,
-                message=f"names {label}, and asks the system for {system_libraries[0]}"
+                message=f"names {label}, and is linked with the system's {system_libraries[0]}"
                 if is_mention
-                else f"carries {label}, outside of the system's modules",
+                else f"bundles {label}, outside of the system's FIPS modules",
                 library=library.library,
                 version=library.version,
                 evidence=library.evidence,
@@ -284,12 +284,12 @@ def _md5_findings(
 
 def _describe_use(use: md5.DigestUse) -> str:
     if use.algorithm == "sha1":
-        return "sha1 without usedforsecurity=False: still served in FIPS mode, not for signatures"
+        return "sha1 without usedforsecurity=False: allowed in FIPS mode, but not for signatures"
     if use.form == "called":
         return "md5 without usedforsecurity=False: ValueError in FIPS mode"
     if use.form == "unclear":
         return "md5 with a usedforsecurity that is not a plain False"
-    return "md5 is handed on as a function, who knows to whom"
+    return "md5 is passed as a function to unknown code"
 
 
 def _find_reached_members(
@@ -312,5 +312,5 @@ def _find_reached_members(
     reached_members = import_graph.find_reached(
         import_graph.index_modules(by_name), read, set(contents.digest_uses)
     )
-    # What there was no room left to learn is taken for the worse.
+    # Files over the limit count as reached.
     return reached_members if remaining_bytes >= 0 else set(contents.digest_uses)

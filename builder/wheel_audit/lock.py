@@ -1,4 +1,4 @@
-"""A lock file with hashes, in pip's requirements format; what cannot be held against is refused."""
+"""Read a lock file with hashes in pip's requirements format; entries without hashes are refused."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -29,10 +29,10 @@ class LockEntry:
     """Its version as written."""
 
     sha256s: frozenset[str]
-    """Digests of the files that are allowed."""
+    """SHA-256 digests of the allowed files."""
 
     is_conditional: bool
-    """True when a marker says for which machines it is meant."""
+    """True if an environment marker limits it to some machines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ class LockFile:
 
 
 def load_lock(path: Path) -> LockFile:
-    """The lock file at ``path``.
+    """Read the lock file at ``path``.
 
     Raises:
         InputError: it cannot be read, or an entry has no version or no SHA-256; says the line.
@@ -64,7 +64,7 @@ def load_lock(path: Path) -> LockFile:
 
 
 def format_requirements(entries: Iterable[LockEntry]) -> str:
-    """Entries as pip is given them: pins and digests, and no option that anybody wrote."""
+    """Format entries for pip: pins and digests, without options from the lock file."""
     lines = []
     for entry in entries:
         hashes = " ".join(f"--hash=sha256:{digest}" for digest in sorted(entry.sha256s))
@@ -73,7 +73,7 @@ def format_requirements(entries: Iterable[LockEntry]) -> str:
 
 
 def normalize_name(name: str) -> str:
-    """A package's name as every spelling of it is compared."""
+    """Normalize a package name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -82,7 +82,7 @@ def _parse_entries(path: Path, text: str) -> Iterator[LockEntry]:
         location = f"{path}:{line}"
         tokens = logical_line.split(None, 1)
         if tokens[0].split("=")[0] in _INCLUDES or tokens[0][:2] in ("-r", "-c", "-e"):
-            raise InputError(f"{location}: expected one whole lock, found {tokens[0]!a}")
+            raise InputError(f"{location}: expected one complete lock, found {tokens[0]!a}")
         if logical_line.startswith("-"):
             continue
         requirement, *_ = logical_line.split(" --hash", 1)
@@ -102,7 +102,7 @@ def _parse_entries(path: Path, text: str) -> Iterator[LockEntry]:
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines with their continuations, without comments, and where each begins."""
+    """Yield start line and text of each logical line, joined and without comments."""
     start_line = 0
     parts: list[str] = []
     for number, raw in enumerate(text.split("\n"), 1):

@@ -1,4 +1,4 @@
-"""A folder's wheels held against a lock file, both ways."""
+"""Compare a folder of wheels with a lock file, in both directions."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,7 +7,7 @@ from hardpan.builder.wheel_audit.model import AuditedWheel, AuditFinding
 
 
 def compare_with_lock(wheels: Sequence[AuditedWheel], lock: LockFile) -> Iterator[AuditFinding]:
-    """What is not locked, what differs from its lock, and what is locked but not there."""
+    """Yield findings for wheels not locked, wheels with another digest, and missing wheels."""
     allowed = {(entry.name, digest) for entry in lock.entries for digest in entry.sha256s}
     present = {(_parse_file_name(wheel.file)[0], wheel.sha256) for wheel in wheels}
     for wheel in wheels:
@@ -22,7 +22,7 @@ def compare_with_lock(wheels: Sequence[AuditedWheel], lock: LockFile) -> Iterato
                 kind="digest_differs",
                 severity="high",
                 wheel=wheel.file,
-                message=f"sha256 {wheel.sha256} is none of those the lock allows for {name}",
+                message=f"sha256 {wheel.sha256} is not allowed by the lock for {name}",
             )
         else:
             yield AuditFinding(
@@ -33,7 +33,7 @@ def compare_with_lock(wheels: Sequence[AuditedWheel], lock: LockFile) -> Iterato
             )
     for entry in lock.entries:
         if not any((entry.name, digest) in present for digest in entry.sha256s):
-            marker_note = "; its marker may leave it out here" if entry.is_conditional else ""
+            marker_note = "; its marker may exclude this machine" if entry.is_conditional else ""
             yield AuditFinding(
                 kind="missing",
                 severity="medium" if entry.is_conditional else "high",
@@ -48,5 +48,5 @@ def _parse_file_name(file: str) -> tuple[str, str]:
 
 
 def _normalize_version(text: str) -> str:
-    """A version as file names and locks are compared: in file names ``_`` stands for ``-``."""
+    """Normalize a version for comparison: in file names ``_`` represents ``-``."""
     return text.lower().replace("_", "-")

@@ -1,7 +1,7 @@
-"""Calls of hashlib that a host in FIPS mode refuses, found in a syntax tree.
+"""Find calls of hashlib that fail on a host in FIPS mode, in a syntax tree.
 
-There ``hashlib.md5()`` raises ValueError unless it is told ``usedforsecurity=False``. A call whose
-ValueError is caught where it stands is guarded; a function that only *defines* such a call inside
+In FIPS mode ``hashlib.md5()`` raises ValueError unless called with ``usedforsecurity=False``. A
+call inside a ``try`` that catches ValueError is guarded; a function that is only *defined* inside
 of a ``try`` is not.
 """
 
@@ -13,7 +13,7 @@ from typing import Literal
 Algorithm = Literal["md5", "sha1"]
 _ALGORITHMS: tuple[Algorithm, ...] = ("md5", "sha1")
 _NAME_POSITION = {"new": 0, "file_digest": 1}
-"""Functions that take the algorithm's name, and at which place."""
+"""Functions with an algorithm name as argument -> position of the argument."""
 
 _MODULES = ("hashlib", "_hashlib")
 _MODULE_FUNCTIONS = {
@@ -21,7 +21,7 @@ _MODULE_FUNCTIONS = {
     "openssl_md5": "md5",
     "openssl_sha1": "sha1",
 }
-"""What of these modules is looked for, and the function of hashlib that it is."""
+"""Functions of these modules -> the equivalent function of hashlib."""
 
 _IMPORTERS = ("__import__", "import_module")
 
@@ -35,21 +35,21 @@ _MAX_CONSTANT_LENGTH = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestUse:
-    """One place where a source asks for a digest that may be refused."""
+    """A use of a digest that may fail in FIPS mode."""
 
     line: int
-    """Where."""
+    """Line of the source."""
 
     algorithm: Algorithm
-    """Which."""
+    """Digest algorithm."""
 
     form: Literal["called", "unclear", "passed_on"]
-    """``unclear``: usedforsecurity is given, but not as a plain False. ``passed_on``: the function
-    is handed to others, who may call it with or without."""
+    """``unclear``: usedforsecurity is not a literal. ``passed_on``: the function itself is passed
+    as a value, so the arguments of its calls are unknown."""
 
 
 def find_uses(tree: ast.Module) -> tuple[DigestUse, ...]:
-    """Every use in the source that nothing guards, by line."""
+    """Return all unguarded uses in the source, by line."""
     names = _HashlibNames()
     nodes = list(ast.walk(tree))
     for node in nodes:
@@ -74,7 +74,7 @@ def find_uses(tree: ast.Module) -> tuple[DigestUse, ...]:
 
 @dataclass(slots=True)
 class _HashlibNames:
-    """What the source calls hashlib, its functions, import functions, and functools.partial."""
+    """Names in the source for hashlib, its functions, import functions and functools.partial."""
 
     modules: set[str] = field(default_factory=set)
     importers: set[str] = field(default_factory=lambda: set(_IMPORTERS))
@@ -85,7 +85,7 @@ class _HashlibNames:
     calls: set[tuple[int, str]] = field(default_factory=set)
 
     def add_import(self, node: ast.AST) -> None:
-        """Take in an import."""
+        """Add the names of an import."""
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.name in _MODULES:
@@ -109,11 +109,11 @@ class _HashlibNames:
                 self.functions[alias.asname or name] = _MODULE_FUNCTIONS[name]
 
     def has_hashlib(self) -> bool:
-        """True when a name of the source stands for hashlib or a function of it."""
+        """Return whether a name of the source refers to hashlib or to one of its functions."""
         return bool(self.modules or self.functions)
 
     def add_modules(self, node: ast.AST) -> None:
-        """Take in ``name = hashlib`` and ``name = __import__``."""
+        """Add ``name = hashlib`` and ``name = __import__``."""
         for target, value in _assignments(node):
             if self.is_hashlib(value):
                 self.modules.add(target)
@@ -121,7 +121,7 @@ class _HashlibNames:
                 self.importers.add(target)
 
     def add_assigned(self, node: ast.AST) -> None:
-        """Take in ``name = hashlib.md5``."""
+        """Add ``name = hashlib.md5``."""
         for target, value in _assignments(node):
             function_name = self.resolve_function(value)
             algorithm = _algorithm(function_name)
@@ -131,7 +131,7 @@ class _HashlibNames:
                 self.assigned.append((target, value, value.lineno, algorithm))
 
     def resolve_function(self, node: ast.AST) -> str:
-        """The function of hashlib that an expression stands for, or nothing."""
+        """Return the hashlib function that an expression refers to, or ""."""
         if isinstance(node, ast.Name):
             return self.functions.get(node.id, "")
         if isinstance(node, ast.NamedExpr):
@@ -150,7 +150,7 @@ class _HashlibNames:
         return ""
 
     def is_partial(self, node: ast.AST) -> bool:
-        """True for an expression that stands for functools.partial."""
+        """Return whether an expression refers to functools.partial."""
         if isinstance(node, ast.Name):
             return node.id in self.partials
         return (
@@ -161,7 +161,7 @@ class _HashlibNames:
         )
 
     def is_hashlib(self, node: ast.AST) -> bool:
-        """True for an expression that stands for the module."""
+        """Return whether an expression refers to the module hashlib."""
         if isinstance(node, ast.NamedExpr):
             return self.is_hashlib(node.value)
         if isinstance(node, ast.Subscript):  # sys.modules["hashlib"]
@@ -190,7 +190,7 @@ class _HashlibNames:
 
 
 def _assignments(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
-    """Each name that a statement or expression gives a value, with the value."""
+    """Yield each name that a statement or expression binds, with its value."""
     if not isinstance(node, _ASSIGNMENTS) or node.value is None:
         return
     for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
@@ -222,7 +222,7 @@ def _find_calls(tree: ast.Module, names: _HashlibNames) -> Iterator[DigestUse]:
 
 
 def _inspect_call(node: ast.Call, names: _HashlibNames) -> tuple[ast.AST | None, DigestUse | None]:
-    """The part of a call that is accounted for, and what is wrong with the call."""
+    """Return the part of a call that is handled, and the finding about the call, if any."""
     callee: ast.AST = node.func
     arguments = node.args
     if names.is_partial(node.func) and node.args:
@@ -303,9 +303,9 @@ def _last_name(node: ast.expr) -> str:
 
 
 def _constant(node: ast.expr) -> str:
-    """The text that an expression always is; nothing for any other.
+    """Return the constant text of an expression, or "" if it has none.
 
-    Known are literals, ``"m" + "d5"``, ``f"{'m'}d5"``, ``"".join(("m", "d5"))``.
+    Supported are literals, ``"m" + "d5"``, ``f"{'m'}d5"``, ``"".join(("m", "d5"))``.
     """
     text = ""
     pending: list[ast.AST] = [node]

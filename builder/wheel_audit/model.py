@@ -1,4 +1,4 @@
-"""What an audit of wheels says, and how much of a wheel it reads."""
+"""Results of a wheel audit, and its limits."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -22,12 +22,12 @@ FindingKind = Literal[
 
 
 class MalformedWheelError(InputError):
-    """A wheel, or a file in it, that cannot be read as what it says it is."""
+    """A wheel, or a file in it, is malformed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditLimits:
-    """How much of one wheel is read before it is refused, or a part left unread."""
+    """Limits of one wheel, above which it is refused or a part is not checked."""
 
     max_members: int = 200_000
     """Entries of the archive."""
@@ -57,44 +57,44 @@ class AuditLimits:
     """Bytes of one symbol or string table of an ELF file; TensorFlow's largest has 168 MiB."""
 
     max_findings_per_kind: int = 200
-    """Findings of one kind told per wheel; the rest is counted."""
+    """Findings of one kind that are listed per wheel; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFinding:
-    """One thing to know before a wheel goes onto a hardened host."""
+    """A finding about one wheel."""
 
     kind: FindingKind
-    """What it is about."""
+    """Category of the finding."""
 
     severity: Severity
-    """How much it matters."""
+    """``high``, ``medium`` or ``low``."""
 
     wheel: str
-    """File name of the wheel; of the lock's entry, ``name==version``, when none is there."""
+    """File name of the wheel; ``name==version`` of the lock entry if the wheel is missing."""
 
     message: str
     """One sentence."""
 
     path: str = ""
-    """The file inside of the wheel, or nothing."""
+    """File inside the wheel, or ""."""
 
     line: int = 0
     """Its line, or 0."""
 
     library: str = ""
-    """The cryptographic library that was found."""
+    """The bundled cryptographic library."""
 
     version: str = ""
-    """Its version, where the file tells it."""
+    """Version of the library, if known."""
 
     evidence: tuple[str, ...] = ()
-    """What it was recognised by: text with its offset, symbols, SONAME."""
+    """Texts with offset, symbols and SONAME that identify the library."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditedWheel:
-    """One wheel that was looked at."""
+    """One audited wheel."""
 
     file: str
     """Its file name."""
@@ -103,7 +103,7 @@ class AuditedWheel:
     """Digest of the file."""
 
     refused: bool
-    """True when the archive is not to be opened, and nothing in it was looked at."""
+    """True if the archive is unsafe and nothing in it was inspected."""
 
     native_files: int
     """ELF files in it."""
@@ -114,10 +114,10 @@ class AuditedWheel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WheelAudit:
-    """What a folder of wheels holds."""
+    """Result of auditing a folder of wheels."""
 
     lock_sha256: Sha256 | None
-    """Digest of the lock file that the wheels were held against, if any."""
+    """Digest of the lock file that the wheels were compared with, if any."""
 
     wheels: tuple[AuditedWheel, ...]
     """In the order of their names."""

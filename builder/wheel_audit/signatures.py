@@ -1,37 +1,37 @@
-"""How cryptographic libraries are recognised inside of ELF files.
+"""Signatures of cryptographic libraries in ELF files.
 
 Texts begin with plain letters, have no open end and cannot backtrack far: they are searched in
-gigabytes of hostile bytes. ``seen`` says whether the row was tried on a real file.
+gigabytes of untrusted bytes. ``tested_on`` names the real file that a signature was tested on.
 """
 
 import re
 from dataclasses import dataclass
 
 AS_OF = "2026-11-21"
-"""When the rows were last held against the libraries."""
+"""Date on which the signatures were last checked against the libraries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """What gives one library away."""
+    """Texts, symbols and SONAME that identify one library."""
 
     library: str
     """Its name."""
 
     tested_on: str
-    """The real file it was tried on; ``unverified`` when it was written from documents alone."""
+    """The real file it was tested on; ``unverified`` if written only from documentation."""
 
     texts: tuple[re.Pattern[bytes], ...] = ()
     """Bytes anywhere in the file; the group ``v`` is the version."""
 
     required_text: re.Pattern[bytes] | None = None
-    """Bytes that have to be there too, or the texts prove nothing."""
+    """Bytes that must be present as well for ``texts`` to count."""
 
     symbols: tuple[bytes, ...] = ()
-    """Names that only the library itself defines, not one that calls it."""
+    """Symbols that only the library itself defines, not its callers."""
 
     symbol_patterns: tuple[re.Pattern[bytes], ...] = ()
-    """Likewise by pattern, with the version in the group ``v``."""
+    """Patterns of such symbols; the group ``v`` is the version."""
 
     soname: re.Pattern[str] | None = None
     """Its shared library's name, with the hash that auditwheel adds."""
@@ -56,7 +56,7 @@ SIGNATURES = (
         texts=_compile_all(
             rb"OpenSSL (?P<v>\d{1,2}\.\d{1,2}\.\d{1,3}[a-z]{0,2}(?:-[a-z0-9.]{1,16})?)"
             rb"(?:\+quic)?" + _DATE,
-            # What is left when nobody asks for the version and the symbols are stripped.
+            # Present in stripped builds that do not contain the version text.
             rb"crypto/provider_core\.c\0",
             rb"crypto/engine/eng_lib\.c\0",
         ),

@@ -33,13 +33,13 @@ ASCII_BASED = _codec_names(
     *("big5", "cp932", "cp949", "cp950", "euc-jp", "euc-kr", "gb18030", "gb2312", "gbk"),
     "shift-jis",
 )
-"""Encodings in which bytes below 128 that stand alone are ASCII; a test holds them to it."""
+"""Encodings in which single bytes below 128 are ASCII; a test checks this."""
 
 OTHER_ENCODINGS = _codec_names("utf-7", "unicode-escape", "raw-unicode-escape")
-"""Encodings of Python in which other bytes can stand for ASCII; such a source is always parsed.
+"""Encodings in which other bytes can represent ASCII; such a source is always parsed.
 
 Python would take any codec that a source names, also those that a package registers, and some are
-slow: what is not in either list is not read.
+slow: an encoding in neither list is not read.
 """
 
 _IMPORTS = ("hashlib", "__import__", "import_module")

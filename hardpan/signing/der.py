@@ -68,9 +68,7 @@ class DerElement:
             MalformedError: its tag is another one than ``tag``.
         """
         if self.tag != tag:
-            raise MalformedError(
-                f"{self.label}: expected DER tag {tag:#04x}, got {self.tag:#04x}"
-            )
+            raise MalformedError(f"{self.label}: expected DER tag {tag:#04x}, got {self.tag:#04x}")
         return self
 
     def read_integer(self) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What boots: kernel, the media's small initramfs, GRUB for BIOS and UEFI."""
+"""Boot files of the media: kernel, initramfs, GRUB for BIOS and UEFI."""
 
 import lzma
 import re
@@ -16,7 +16,7 @@ from images.lab.root import require_inside, run_in_root
 
 ESP_IMAGE = "esp.img"
 MBR_IMAGE = "boot_hybrid.img"
-"""Names that ``lay_out`` leaves in its work folder."""
+"""Files that ``write_boot_files`` creates in its work folder."""
 
 CHROOT_WORKDIR = "/run/hardpan-lab"
 MODULES = (
@@ -52,10 +52,10 @@ _QUIRKS = "loglevel=5 clearcpuid=cx16"
 
 
 def order_modules(names: Iterable[str], dependencies: str, builtin: str) -> list[str]:
-    """Paths of the modules and of all that they need, in the order to load them.
+    """Return the paths of modules and their dependencies in loading order.
 
-    ``dependencies`` is modules.dep, ``builtin`` is modules.builtin. What the
-    kernel was built with, or what it lacks and is not needed, is left away.
+    ``dependencies`` is modules.dep, ``builtin`` is modules.builtin. Built-in
+    modules, and optional ones that the kernel lacks, are skipped.
 
     Raises:
         InputError: the kernel lacks a module without which no media is found.
@@ -126,7 +126,7 @@ def render_grub_cfg(definition: MediaDefinition) -> str:
 def write_boot_files(
     definition: MediaDefinition, root: Path, kernel: str, tree: Path, work: Path
 ) -> None:
-    """Put all boot files into the media's tree, the boot records' images into ``work``."""
+    """Write all boot files into the media's tree, and the boot records' images into ``work``."""
     pxeboot = tree / "images/pxeboot"
     pxeboot.mkdir(parents=True)
     image = require_inside(root, root / f"boot/vmlinuz-{kernel}")
@@ -158,7 +158,7 @@ def write_boot_files(
 
 
 def _write_esp_image(files: Mapping[str, Path], work: Path) -> None:
-    """A FAT image with ``/EFI/BOOT``; room is left for a longer menu."""
+    """Write a FAT image with ``/EFI/BOOT``, large enough for a longer menu."""
     image = work / ESP_IMAGE
     hint = "install mtools"
     run(["mformat", "-C", "-i", image, "-T", "16384", "-N", "48504c42", "::"], timeout_s=30,
@@ -169,7 +169,7 @@ def _write_esp_image(files: Mapping[str, Path], work: Path) -> None:
 
 
 def _collect_program(root: Path, source: str, archive_path: str) -> list[cpio.CpioEntry]:
-    """A program of the root and the libraries it is linked with."""
+    """Return a program of the root and the libraries it is linked with."""
     output = run_in_root(root, ["ldd", f"/{source}"], timeout_s=30).stdout
     libraries = re.findall(r"(/\S+) \(0x", output)
     items = [cpio.file_entry(archive_path, (root / source).read_bytes(), 0o755)]
@@ -184,10 +184,10 @@ def _collect_program(root: Path, source: str, archive_path: str) -> list[cpio.Cp
 
 
 def _read_module(path: Path) -> bytes:
-    """A module of the kernel, unpacked: never more of it than any has.
+    """Read and decompress a kernel module, up to a size limit.
 
     Raises:
-        InputError: it is longer, or damaged.
+        InputError: it is larger, or not XZ data.
     """
     data = path.read_bytes()
     if path.suffix != ".xz":

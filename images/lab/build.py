@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Build the lab media: ``python -m images.lab.build --cache DIR``.
 
-Progress goes to stderr, one JSON receipt to stdout. The ISO is kept under the
-digest of all that goes into it, so a second run only asks apt whether a version
-has changed.
+Progress goes to stderr, one JSON receipt to stdout. The ISO is cached under the
+digest of all inputs, so a second run only checks with apt whether a version has
+changed.
 """
 
 import fcntl
@@ -58,7 +58,7 @@ ProgressCallback = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaReceipt:
-    """What was built, or found built."""
+    """The built or cached media."""
 
     iso: str
     """Path of the ISO."""
@@ -69,7 +69,7 @@ class MediaReceipt:
 
     volume_label: str
     inputs_sha256: Sha256
-    """Digest of everything that went in."""
+    """Digest of all inputs."""
 
     kernel: str
     packages: int
@@ -79,16 +79,16 @@ class MediaReceipt:
     """Seconds that this call took."""
 
     reused: bool
-    """True when an earlier build was taken."""
+    """True if the media came from the cache."""
 
 
 def build(
     cache: Path, *, override: str | None, installer: Path, on_progress: ProgressCallback
 ) -> MediaReceipt:
-    """The lab media's ISO, from the cache when nothing that goes into it has changed.
+    """Build the lab media's ISO, or return the cached one if no input has changed.
 
     Raises:
-        InputError: not root, no installer, or no Debian archive is known.
+        InputError: not root, no installer, or apt knows no Debian archive.
         ToolError: a program is missing or failed.
         ResourceError: the disk is too small.
     """
@@ -104,7 +104,7 @@ def build(
             source, definition.install_packages, cache / "apt"
         )
         if not fresh:
-            on_progress("the archive does not answer; its last known indices are used")
+            on_progress("the archive does not answer; cached package indices are used")
         parts_digest = digest_inputs(versions, installer_image.list_media_inputs())
         digest = digest_inputs(
             {"parts": parts_digest}, installer_image.list_installer_files(installer)
@@ -121,10 +121,10 @@ def build(
 
 
 def find_cached(cache: Path, *, installer: Path) -> dict[str, Any]:
-    """The receipt of the newest ISO in the cache, or nothing. Writes nothing, asks no archive.
+    """Return the receipt of the newest ISO in the cache, or {}. Offline and read-only.
 
     Raises:
-        InputError, ToolError, ResourceError: as ``build`` would, as far as this can be told now.
+        InputError, ToolError, ResourceError: as ``build``, as far as it can be checked now.
     """
     _require_build_host(installer)
     receipts = (_load_receipt(cache, Sha256(path.stem)) for path in cache.glob("[0-9a-f]*.json"))
@@ -152,7 +152,7 @@ def _build_parts(
     """The folder with all but the installer: base root, repositories, boot files."""
     parts = cache / f"parts-{digest[:16]}"
     if parts.is_dir():
-        on_progress("packages and base root are taken from an earlier build")
+        on_progress("packages and base root are reused from a previous build")
         return parts
     require_free_space(cache, REQUIRED_MIB, purpose="building the lab media")
     with tempfile.TemporaryDirectory(prefix=".building-", dir=cache) as temp_name:
@@ -168,7 +168,7 @@ def _build_parts(
         repo.empty_volatile(root)
         facts = {"kernel": kernel, "packages": len(package_set.packages)}
         (work / "facts.json").write_text(json.dumps(facts), "utf-8")
-        # The signing key ends with the build that made it.
+        # The signing key is deleted with the build.
         shutil.rmtree(build_dir / "gnupg")
         work.rename(parts)
     return parts
@@ -183,7 +183,7 @@ def _master_iso(
     on_progress: ProgressCallback,
 ) -> dict[str, Any]:
     tree, build_dir = parts / "tree", parts / "build"
-    on_progress("the image: installer and payload in one")
+    on_progress("building the installer image")
     installer_image.build_squashfs(
         parts / "root", tree / "images/install.img", build_dir, installer
     )
@@ -207,7 +207,7 @@ def _master_iso(
 
 
 def _load_receipt(cache: Path, digest: Sha256) -> dict[str, Any] | None:
-    """The receipt of an earlier build whose ISO is still there, whole by its size."""
+    """Return the receipt of a previous build if its ISO still has the recorded size."""
     record = _receipt_path(cache, digest)
     if not record.exists():
         return None
@@ -227,7 +227,7 @@ def _versions_path(cache: Path, digest: Sha256) -> Path:
 
 
 def _render_versions(definition: MediaDefinition, versions: Mapping[str, str]) -> str:
-    """The Debian versions that an ISO is made of; the archive drops them with the next ones."""
+    """Render the Debian versions of an ISO as JSON; the archive deletes old versions."""
     requested = {name: versions[name] for name in definition.install_packages if name in versions}
     dependencies = {name: version for name, version in versions.items() if name not in requested}
     document = {"suite": definition.suite, "packages": requested, "dependencies": dependencies}
@@ -235,13 +235,13 @@ def _render_versions(definition: MediaDefinition, versions: Mapping[str, str]) -
 
 
 def _remove_leftovers(cache: Path) -> None:
-    """Remove what a killed build left; the lock is held, so nobody is building."""
+    """Remove leftovers of a killed build; the caller holds the lock."""
     for path in (*cache.glob(".building-*"), *cache.glob(".HARDPAN-*")):
         shutil.rmtree(path, ignore_errors=True)
 
 
 def _remove_old_media(cache: Path, parts: Path, newest: Path) -> None:
-    """Keep the newest media and the one before it, which another run may still be using."""
+    """Remove all but the newest two ISOs; another run may still use the older one."""
     for path in set(cache.glob("parts-*")) - {parts}:
         shutil.rmtree(path, ignore_errors=True)
     older = sorted(set(cache.glob("HARDPAN-*.iso")) - {newest}, key=lambda p: p.stat().st_mtime)
@@ -254,7 +254,7 @@ def _remove_old_media(cache: Path, parts: Path, newest: Path) -> None:
 
 @contextmanager
 def _exclusive_lock(path: Path, on_progress: ProgressCallback) -> Iterator[None]:
-    """One build per cache; the lock ends with the process that holds it."""
+    """Allow one build per cache; the lock ends with its process."""
     with path.open("w") as f:
         try:
             fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -290,7 +290,7 @@ def _require_build_host(installer: Path) -> None:
     "--installer",
     default=LAB_FOLDER / "installer",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the installer to put on the media, instead of the lab's own.",
+    help="Folder of another installer for the media.",
 )
 @click.option(
     "--show-cached",
@@ -301,7 +301,7 @@ def _require_build_host(installer: Path) -> None:
 def main(
     cache: Path, override: str | None, installer: Path, show_cached: bool, _as_json: bool
 ) -> None:
-    """Build the lab media, or find it built, and print a JSON receipt."""
+    """Build the lab media or reuse the cached one; print a JSON receipt."""
     if show_cached:
         print_json(find_cached(cache, installer=installer), indent=2)
         return
@@ -330,7 +330,7 @@ def run_program() -> int:
         report_usage_error(e)
         return int(Exit.USAGE)
     except (KeyboardInterrupt, click.Abort):
-        print_message(stderr, "interrupted; nothing half-written is left")
+        print_message(stderr, "interrupted; no partial files remain")
         return int(Exit.INTERRUPTED)
     return int(Exit.OK)
 

@@ -2,7 +2,7 @@
 """The image on the media: the base root with the installer in it, as one squashfs.
 
 It is both the environment that the installer runs in and the payload that it
-unpacks; the installer's own folder stays behind when it does.
+unpacks; the installer's folder is excluded.
 """
 
 import shutil
@@ -16,7 +16,7 @@ from images.lab.repo import empty_volatile
 from images.lab.root import run_in_root
 
 INSTALLER_PATH = "usr/libexec/hardpan-lab"
-"""Where the installer lies in the image."""
+"""Folder of the installer in the image."""
 
 CHROOT_WORKDIR = "/run/hardpan-lab"
 _BUNDLED_LIBRARIES = ("pykickstart",)
@@ -42,7 +42,7 @@ def list_installer_files(installer: Path) -> dict[str, Path]:
 
 
 def add_installer(root: Path, installer: Path) -> None:
-    """Put the installer and its libraries into the root, in place of an earlier one."""
+    """Copy the installer and its libraries into the root, replacing an earlier one."""
     target = root / INSTALLER_PATH
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(installer, target, ignore=_IGNORE_PATTERNS)

@@ -39,7 +39,7 @@ class ElPackage:
 
 
 def to_rpm_version(debian: str, release: str) -> RpmVersion:
-    """A Debian version made legal for rpm, its revision kept in the release.
+    """Convert a Debian version to an rpm version; the revision becomes the release.
 
     ``1:9.18.2~rc1-4+b1`` becomes epoch 1, version ``9.18.2~rc1``, release ``4+b1.lab9``.
     """

@@ -146,7 +146,7 @@ def build_repositories(root: Path, build: Path, package_set: PackageSet, tree: P
 
 
 def sign_file(root: Path, build: Path, path: Path) -> None:
-    """Leave an armoured signature ``*.asc`` beside a file."""
+    """Write an armoured signature ``*.asc`` next to a file."""
     mount_point = f"{CHROOT_WORKDIR}-tree"
     gpg = [
         "gpg",
@@ -166,7 +166,7 @@ def sign_file(root: Path, build: Path, path: Path) -> None:
 
 
 def reduce_to_base(root: Path, build: Path, package_set: PackageSet, tree: Path) -> None:
-    """Leave only the base packages in the root, and tell its rpm database about them."""
+    """Reduce the root to the base packages and register them in its rpm database."""
     for path in file_ownership.find_optional_paths(package_set.owned, package_set.base):
         _remove(root / path[1:])
     for link in (root / "etc/systemd/system").rglob("*"):

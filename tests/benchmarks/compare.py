@@ -1,4 +1,4 @@
-"""Two ways to mend one host, rule by rule. Pure: three scans give one answer."""
+"""Compare two remediations of the same host, rule by rule. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from hardpan.scanners.model.scan import Evaluation, Verdict
 
 FAILING_VERDICTS = (Verdict.FAIL, Verdict.ERROR, Verdict.UNKNOWN)
 MAX_TIME_RATIO = 1 / 3
-"""Our layer is to need at most this part of the playbook's time."""
+"""Maximum time of the STIG layer as a part of the playbook's time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnremediatedRule:
-    """A rule that the playbook mends and we leave as it was."""
+    """A rule that the playbook remediates and the layer does not."""
 
     rule: str
     verdict: str
@@ -22,28 +22,28 @@ class UnremediatedRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Who mended what."""
+    """Rules remediated by the layer and by the playbook."""
 
     failing_before: int
     """Rules that failed on a fresh host."""
 
     remediated: int
-    """Of them, those that pass after our layer."""
+    """Of these, the rules that pass after the layer."""
 
     remediated_by_playbook: int
     unremediated: tuple[UnremediatedRule, ...]
     only_by_layer: tuple[str, ...]
     broken_by_layer: tuple[str, ...]
-    """Rules that passed on the fresh host and fail after our layer."""
+    """Rules that passed on the fresh host and fail after the layer."""
 
     broken_by_playbook: tuple[str, ...]
 
     still_failing: tuple[str, ...]
-    """Rules that fail after our layer and that the profile does not except."""
+    """Rules that fail after the layer without a waiver of the profile."""
 
     @property
     def unwaived(self) -> tuple[UnremediatedRule, ...]:
-        """What is left without a waiver of the profile."""
+        """Unremediated rules without a waiver of the profile."""
         return tuple(x for x in self.unremediated if not x.waived)
 
 
@@ -55,7 +55,7 @@ def compare(
     waived: Mapping[str, str],
     reasons: Mapping[str, str],
 ) -> Comparison:
-    """Who mended what; ``told`` is what our layer said of the rules it did not mend."""
+    """Compare both; ``reasons`` are the layer's outcomes of rules it did not remediate."""
     baseline_verdicts, layer_verdicts, playbook_verdicts = (
         _verdicts(x) for x in (before, after_layer, after_playbook)
     )
@@ -71,7 +71,7 @@ def compare(
             UnremediatedRule(
                 rule=_short_name(r),
                 verdict=layer_verdicts.get(r, Verdict.ERROR).value,
-                reason=waived.get(r) or reasons.get(r) or "no reason is known",
+                reason=waived.get(r) or reasons.get(r) or "unknown reason",
                 waived=r in waived,
             )
             for r in sorted(by_playbook - by_layer)

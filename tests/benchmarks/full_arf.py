@@ -1,4 +1,4 @@
-"""An ARF of a scan with upstream's whole data stream, and what a report needs beside it."""
+"""An ARF of a scan with upstream's complete data stream, and the content model for a report."""
 
 import pickle
 from pathlib import Path
@@ -65,9 +65,7 @@ def remove_platforms(root: Element) -> int:
 
 
 def write_prepared_content(file: Path, output: Path) -> int:
-    """Write what a scan knows of its content before it begins; how many rules were evaluated.
-
-    It is read out of the very content in the ARF.
+    """Write the prepared content of a scan, read from the ARF; return the number of rules.
 
     Raises:
         InputError: the ARF does not hold its content.
@@ -75,7 +73,7 @@ def write_prepared_content(file: Path, output: Path) -> int:
     report = results.parse_arf([file.read_bytes()], name=file.name)
     stream = etree.parse(file, create_parser()).getroot().find(f".//{DS}data-stream-collection")
     if stream is None:
-        raise InputError(f"{file}: an ARF without the content it was made with")
+        raise InputError(f"{file}: the ARF does not contain its content")
     benchmark = read_benchmark(stream, report.profile_id, file.name)
     sha256 = sha256_bytes(etree.tostring(stream))
     content = ScapContent(

@@ -1,8 +1,8 @@
-"""``make bench-layers``: our STIG layer against the playbook of ``oscap generate fix``.
+"""``make bench-layers``: compare the STIG layer with the playbook of ``oscap generate fix``.
 
 Each of the two gets a fresh lab host: the lab's own systemd, sshd and packages in
-namespaces, at this machine's speed. Both leave out the rules that the profile excepts.
-Afterwards both hosts are scanned alike.
+namespaces, at this machine's speed. Both skip the rules that the profile waives.
+Afterwards both hosts are scanned in the same way.
 """
 
 import dataclasses
@@ -42,10 +42,10 @@ _SKIPPED_PACKAGES = ("python3-torch", "python3-numpy", "python3-safetensors")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerRun:
-    """Our layer on its host."""
+    """One run of the STIG layer on its host."""
 
     scan_s: float
-    """The scan that tells what fails; the playbook does not look, it does everything."""
+    """Duration of the scan for failing rules; the playbook runs without a scan."""
 
     apply_s: float
     receipt: LayerResult
@@ -55,7 +55,7 @@ class LayerRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkSetup:
-    """What both need."""
+    """Inputs of both runs."""
 
     profile: Profile
     source: ContentSource
@@ -72,10 +72,10 @@ class BenchmarkSetup:
     "--quick",
     type=int,
     metavar="SECONDS",
-    help="End the playbook after SECONDS; on another host, play only what ours left failing.",
+    help="End the playbook after SECONDS; on another host, run only rules that still fail.",
 )
 def main(cache: Path, keep: Path | None, as_json: bool, quick: int | None) -> None:
-    """Time both, scan both, print who mended what; 1 when ours is not what it is to be."""
+    """Time and scan both, print the comparison; 1 if the layer misses its limits."""
     profile = load_profile("lab-stig").model_copy(update={"layers": ("stig",)})
     source = find(profile.stig.content)
     install_collections(cache)  # not a part of what is timed
@@ -103,8 +103,8 @@ def main(cache: Path, keep: Path | None, as_json: bool, quick: int | None) -> No
 
 def _run_layer(setup: BenchmarkSetup) -> LayerRun:
     profile, source = setup.profile, setup.source
-    with _fresh_host(setup, "ours") as host:
-        _print_progress("our layer: scan")
+    with _fresh_host(setup, "layer") as host:
+        _print_progress("layer: scan")
         start = clock.monotonic_s()
         before, fixes = assess(host.target, profile, source, events.discard)
         scan_s = clock.monotonic_s() - start
@@ -113,13 +113,13 @@ def _run_layer(setup: BenchmarkSetup) -> LayerRun:
             counts=before.counts(),
             fixes=fixes,
         )
-        _print_progress(f"our layer: {len(fixes)} rules fail, mending")
+        _print_progress(f"layer: {len(fixes)} rules fail, remediating")
         start = clock.monotonic_s()
         (receipt,) = layers.apply_layers(
             profile, host.guest, assessment, cache=setup.cache, emit=events.discard
         )
         apply_s = clock.monotonic_s() - start
-        _print_progress(f"our layer: {apply_s:.0f} s; scanning again")
+        _print_progress(f"layer: {apply_s:.0f} s; scanning again")
         after = _scan_after_restart(host, setup)
     return LayerRun(scan_s=scan_s, apply_s=apply_s, receipt=receipt, before=before, after=after)
 
@@ -131,7 +131,7 @@ def _run_playbook(
     playbook = logs / "playbook.yml"
     tasks = generate_playbook(setup.source.path, setup.profile.stig.profile_id, playbook)
     _print_progress(f"playbook: {tasks} tasks, for at most {timeout_s} s")
-    with _fresh_host(setup, "theirs") as host:
+    with _fresh_host(setup, "playbook") as host:
         playbook_run = _play(setup, host, playbook, tasks, logs / "whole", timeout_s=timeout_s)
         _print_progress(
             f"playbook: {playbook_run.duration_s:.0f} s, {playbook_run.started_tasks} tasks started"
@@ -139,8 +139,10 @@ def _run_playbook(
         if playbook_run.is_complete:
             return playbook_run, _compare(setup, layer_run, _scan_after_restart(host, setup))
     failing_rules = _compare(setup, layer_run, layer_run.after).still_failing
-    _print_progress(f"playbook: only the {len(failing_rules)} rules that ours left failing")
-    with _fresh_host(setup, "left") as host:
+    _print_progress(
+        f"playbook: only the {len(failing_rules)} rules that still fail after the layer"
+    )
+    with _fresh_host(setup, "remaining") as host:
         if failing_rules:
             _play(setup, host, playbook, tasks, logs / "left", only=failing_rules)
         return playbook_run, _compare(setup, layer_run, _scan_after_restart(host, setup))
@@ -183,8 +185,8 @@ def _compare(setup: BenchmarkSetup, layer_run: LayerRun, after_playbook: Evaluat
 
 
 def _scan_after_restart(host: LabHost, setup: BenchmarkSetup) -> Evaluation:
-    # Both as they are after a start: our layer writes settings for the start that follows it in
-    # every build, the playbook writes and sets them.
+    # Both as after a restart: the layer only writes settings, since every build restarts the
+    # machine; the playbook writes and applies them.
     host.run("systemctl restart systemd-sysctl", ok=(0, 1))
     return assess(host.target, setup.profile, setup.source, events.discard)[0]
 
@@ -202,17 +204,17 @@ def _to_json(
     layer_run: LayerRun, playbook_run: PlaybookRun, comparison: Comparison
 ) -> dict[str, object]:
     return {
-        "ours": {
+        "layer": {
             "apply_s": round(layer_run.apply_s, 1),
             "scan_s": round(layer_run.scan_s, 1),
-            "mended": comparison.remediated,
+            "remediated": comparison.remediated,
         },
         "playbook": {
             "apply_s": round(playbook_run.duration_s, 1),
             "tasks": playbook_run.tasks,
             "begun": playbook_run.started_tasks,
             "ended": playbook_run.is_complete,
-            "mended": comparison.remediated_by_playbook if playbook_run.is_complete else None,
+            "remediated": comparison.remediated_by_playbook if playbook_run.is_complete else None,
             "recap": playbook_run.counts,
         },
         "rules_failing_before": comparison.failing_before,
@@ -223,7 +225,7 @@ def _to_json(
         "left": [dataclasses.asdict(x) for x in comparison.unremediated],
         "still_failing": comparison.still_failing,
         "broken": comparison.broken_by_layer,
-        "only_ours": comparison.only_by_layer if playbook_run.is_complete else None,
+        "only_by_layer": comparison.only_by_layer if playbook_run.is_complete else None,
         "broken_by_playbook": comparison.broken_by_playbook if playbook_run.is_complete else None,
     }
 
@@ -233,11 +235,11 @@ def _format_table(layer_run: LayerRun, playbook_run: PlaybookRun, comparison: Co
         str(comparison.remediated_by_playbook) if playbook_run.is_complete else "not known"
     )
     rows = [
-        ("our layer", layer_run.apply_s, str(comparison.remediated)),
+        ("STIG layer", layer_run.apply_s, str(comparison.remediated)),
         ("with its scan", layer_run.apply_s + layer_run.scan_s, str(comparison.remediated)),
-        ("the playbook", playbook_run.duration_s, playbook_count),
+        ("playbook", playbook_run.duration_s, playbook_count),
     ]
-    lines = [f"{'':14}{'seconds':>10}{'ratio':>8}{'mended':>11} of {comparison.failing_before}"]
+    lines = [f"{'':14}{'seconds':>10}{'ratio':>8}{'remediated':>11} of {comparison.failing_before}"]
     lines += [f"{a:14}{s:>10.1f}{s / playbook_run.duration_s:>8.3f}{n:>11}" for a, s, n in rows]
     if not playbook_run.is_complete:
         lines.append("The playbook was ended by the time limit: it needs more than that.")

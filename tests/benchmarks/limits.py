@@ -1,4 +1,4 @@
-"""What the reports may take, of what others take for theirs. Pure: measures in, verdicts out."""
+"""Limits of report generation relative to other programs. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ MAX_VERIFY_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """What one run of a program took, or the medians of several."""
+    """Time and memory of one run of a program, or the medians of several runs."""
 
     wall_s: float
     cpu_s: float
-    """User and system; other work on the machine shows less in it."""
+    """User and system time; less affected by other load than wall time."""
 
     peak_mib: float
     """Peak resident memory."""
@@ -28,22 +28,22 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitResult:
-    """One limit and how near it was."""
+    """One limit and the measured value."""
 
     name: str
     measured: float
     maximum: float
     measured_cpu: float | None = None
-    """The same by processor seconds; told, not judged."""
+    """The same in processor seconds; reported, not limited."""
 
     @property
     def is_met(self) -> bool:
-        """True when it was met."""
+        """Whether the limit was met."""
         return self.measured <= self.maximum
 
 
 def compute_medians(runs: Sequence[Measurement]) -> Measurement:
-    """The median of each figure by itself."""
+    """Return the median of each figure."""
     return Measurement(
         wall_s=median(r.wall_s for r in runs),
         cpu_s=median(r.cpu_s for r in runs),
@@ -52,7 +52,7 @@ def compute_medians(runs: Sequence[Measurement]) -> Measurement:
 
 
 def evaluate_limits(measurements: Mapping[str, Measurement]) -> tuple[LimitResult, ...]:
-    """The four limits, from the medians of each program."""
+    """Evaluate the four limits with the medians of each program."""
     hardpan, html, xslt, verify = (measurements[name] for name in PROGRAMS)
     return (
         LimitResult(
@@ -88,7 +88,7 @@ def format_table(
     rounds: int,
     size_bytes: int,
 ) -> str:
-    """All of it as lines of text."""
+    """Format measurements and limits as text."""
     lines = [f"ARF of {size_bytes / 1e6:.1f} MB, medians of {rounds} alternating rounds", ""]
     lines.append(f"{'':36}{'seconds':>9}{'CPU s':>8}{'peak MiB':>10}")
     lines += [

@@ -1,6 +1,6 @@
 """From an ARF to a signed evidence file, as a scan does it once oscap has ended.
 
-What no ARF says is the unit tests' sample: host, checks, smoke test, FIPS.
+Host, checks, smoke test and FIPS state come from the unit tests' sample.
 """
 
 import gc
@@ -20,8 +20,8 @@ _CHUNK = 1 << 20
 
 
 def main(file: Path, prepared: Path, key: Path, out: Path) -> None:
-    """Read ``file``, judge, draw every format that evidence carries, sign, write ``out``."""
-    gc.freeze()  # as the front door does once a verb is loaded
+    """Read ``file``, evaluate, render all formats of the evidence, sign, write ``out``."""
+    gc.freeze()  # as hardpan.cli does after importing a command
     arf_report, compressed = results.parse_and_compress(_chunks(file), name=file.name)
     prepared_content = pickle.loads(prepared.read_bytes())  # noqa: S301 - the bench itself wrote it
     merged = merge_results(

@@ -1,7 +1,7 @@
-"""Runs one program and says what it took: ``python wait4.py RESULT PROGRAM ARGUMENT…``.
+"""Run one program and measure it: ``python wait4.py RESULT PROGRAM ARGUMENT…``.
 
-A process of its own that imports next to nothing: what a program is started from counts
-into the peak memory that the kernel tells of it.
+A process of its own that imports next to nothing: the kernel
+counts the memory of the parent into the peak memory of a program.
 """
 
 import json

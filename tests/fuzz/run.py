@@ -28,7 +28,7 @@ class FuzzReport:
 
     @property
     def inputs(self) -> int:
-        """How many inputs were judged."""
+        """Number of checked inputs."""
         return self.outcomes.total()
 
     def __str__(self) -> str:
@@ -40,7 +40,7 @@ class FuzzReport:
 
 
 def run_target(target: FuzzTarget, count: int, first_seed: int) -> FuzzReport:
-    """Judge at least ``count`` inputs.
+    """Check at least ``count`` inputs.
 
     Hypothesis gives no input twice in one run and stops where it knows no new one; then it starts
     again with the next seed.

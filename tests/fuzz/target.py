@@ -17,13 +17,13 @@ class FuzzTarget:
 
     name: str
     inputs: SearchStrategy[Any]
-    """What hypothesis generates for ``judge``."""
+    """Inputs that hypothesis generates for ``check``."""
 
     check: Callable[[Any], str]
     """Gives one input to the reader and returns the outcome in a word or two, e.g. ``unchanged``.
 
     A ``HardpanError`` may be raised: it counts as ``refused``. Anything else that is raised is a
-    finding; so is an ``AssertionError``, which a judge raises where the reader accepted what it
+    finding; so is an ``AssertionError``, which a check raises if the reader accepted what it
     must refuse.
     """
 
@@ -35,7 +35,7 @@ class FuzzTarget:
 def mutate_samples(draw: DrawFn, samples: Sequence[bytes], pieces: Sequence[bytes] = ()) -> bytes:
     """One of ``samples`` after one to four edits.
 
-    ``pieces`` are what has a meaning to the reader (delimiters, keywords, odd numbers); they are
+    ``pieces`` have a meaning to the reader (delimiters, keywords, extreme numbers); they are
     inserted, written over other bytes, and repeated up to ``MAX_REPEATS`` times.
     """
     data = bytearray(draw(st.sampled_from(samples)))

@@ -172,7 +172,9 @@ def test_violated_control_fails(compatibility_host: LabHost) -> None:
     assert "/tmp: it loads and answers 42" in results["tmp-noexec"].control.observed
     assert results["tmp-noexec"].workload.outcome is CompatibilityOutcome.SATISFIED
     assert results["code-folders"].verdict is CompatibilityVerdict.FAIL
-    assert results["code-folders"].reason == f"control: writable for others than root: {writable_file}"
+    assert (
+        results["code-folders"].reason == f"control: writable for others than root: {writable_file}"
+    )
 
 
 def test_violated_workload_fails_and_untested_check_is_no_pass(

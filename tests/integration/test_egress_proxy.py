@@ -155,7 +155,10 @@ def read_exactly(guest: socket.socket, size: int) -> bytes:
         (b"GET http://x/ HTTP/1.1\r\nA: " + b"a" * 20_000, "at most 16384 bytes"),
         (b"POST http://127.0.0.1/ HTTP/1.1\r\n\r\n", "found 'POST http://127.0.0.1/ HTTP/1.1'"),
         (b"CONNECT nowhere.invalid:443 HTTP/1.1\r\n\r\n", "cannot be resolved by the build"),
-        (b"CONNECT 127.0.0.1:1 HTTP/1.1\r\n\r\n", "https://127.0.0.1:1 does not respond to the build"),
+        (
+            b"CONNECT 127.0.0.1:1 HTTP/1.1\r\n\r\n",
+            "https://127.0.0.1:1 does not respond to the build",
+        ),
     ],
 )
 def test_refusal_is_a_single_line(tmp_path: Path, sent: bytes, answer: str) -> None:

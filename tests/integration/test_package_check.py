@@ -197,7 +197,9 @@ def _make_handler(status: int, headers: dict[str, str], body: bytes = b"") -> ty
 def test_redirect_to_other_scheme_is_rejected(location: str) -> None:
     with (
         _serve(_make_handler(302, {"Location": location})) as url,
-        pytest.raises(InputError, match=r"redirects from http|redirect loop, or redirect to another scheme"),
+        pytest.raises(
+            InputError, match=r"redirects from http|redirect loop, or redirect to another scheme"
+        ),
     ):
         repodata.read_repository(url)
 

@@ -21,7 +21,7 @@ EXTENSION = r"""
 #include <openssl/provider.h>
 static PyObject *go(PyObject *self, PyObject *args) {
     OSSL_PROVIDER_load(NULL, "default");
-#ifdef TELL
+#ifdef PRINT_VERSION
     return PyUnicode_FromString(OpenSSL_version(OPENSSL_VERSION));
 #endif
     return PyLong_FromVoidPtr((void *)EVP_get_digestbyname("sha256"));
@@ -51,7 +51,7 @@ def _compile_extension(folder: Path, *link: str | Path) -> bytes:
 
 def _audit_native(tmp_path: Path, native: bytes) -> list[AuditFinding]:
     findings = audit_wheels(
-        write_wheel(tmp_path / "house", make_wheel({"demo/_demo.so": native}))
+        write_wheel(tmp_path / "wheelhouse", make_wheel({"demo/_demo.so": native}))
     ).findings
     assert {f.kind for f in findings} <= {"bundled_crypto"}
     return list(findings)
@@ -62,7 +62,7 @@ def test_statically_linked_openssl_is_recognized(tmp_path: Path) -> None:
     if archive is None:
         pytest.skip("no compiler, Python headers or libcrypto.a: the test below has real code too")
     (plain,) = _audit_native(
-        tmp_path, _compile_extension(tmp_path, "-DTELL", archive, "-lpthread", "-ldl")
+        tmp_path, _compile_extension(tmp_path, "-DPRINT_VERSION", archive, "-lpthread", "-ldl")
     )
 
     version = run(["openssl", "version"], timeout_s=30).stdout.split()[1]
@@ -97,7 +97,7 @@ def test_crypto_in_installed_packages_is_recognized(
     files = distribution(package).files or []
     natives = {str(f): Path(str(f.locate())) for f in files if f.name.endswith(".so")}
     members = {name: path.read_bytes() for name, path in natives.items()}
-    findings = audit_wheels(write_wheel(tmp_path / "house", make_wheel(members))).findings
+    findings = audit_wheels(write_wheel(tmp_path / "wheelhouse", make_wheel(members))).findings
 
     library_findings = [f for f in findings if f.library == library]
     assert library_findings
@@ -107,7 +107,7 @@ def test_crypto_in_installed_packages_is_recognized(
 
 def test_built_wheel_matches_its_record(tmp_path: Path) -> None:
     """pip builds one of our own source; every digest agrees, nothing in it is a finding."""
-    wheelhouse = tmp_path / "house"
+    wheelhouse = tmp_path / "wheelhouse"
     source = tmp_path / "demo"
     (source / "demo").mkdir(parents=True)
     (source / "demo" / "__init__.py").write_text("import hashlib\nhashlib.md5()\n", "utf-8")

@@ -1,8 +1,8 @@
 """A package index on this machine that also holds a newer release of everything locked.
 
 The locked files are the real ones, downloaded once by their digests from where this machine's pip
-looks. Each newer release is a wheel made here: it asks for a project that no index has, so a pip
-that takes one into account cannot end well, and whichever file is asked for is written down.
+looks. Each newer release is a generated wheel that requires a project that no index has, so a pip
+that considers one fails. All requested files are recorded.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 IMPOSSIBLE = "hardpan-test-no-such-project"
-"""What every newer release asks for."""
+"""A project that every newer release requires."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class LocalIndex:
     """Its files; what is added while it runs is there."""
 
     locked: frozenset[str]
-    """The names of those that may be asked for."""
+    """Names of the files that may be requested."""
 
     downloads: list[str] = field(default_factory=list)
-    """The files that were asked for, in order."""
+    """Requested files, in order."""
 
     @property
     def environment(self) -> dict[str, str]:
-        """What makes pip look here and nowhere else, and keep nothing."""
+        """Settings that make pip use only this index, without a cache."""
         return {
             "PIP_INDEX_URL": self.url,
             "PIP_EXTRA_INDEX_URL": "",
@@ -131,7 +131,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             shutil.copyfileobj(f, self.wfile)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: the files that are asked for are in ``LocalIndex.downloads``."""
+        """Log nothing: ``LocalIndex.downloads`` has the requested files."""
 
 
 def _render_page(folder: Path, project: str) -> str:

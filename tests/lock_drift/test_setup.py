@@ -1,4 +1,4 @@
-"""Set-up takes what is locked, whatever was released since: the Makefile's own commands, tried.
+"""Set-up installs locked versions, whatever has been released since: the Makefile's commands.
 
 When pydantic 2.14.4 came out, pip looked at it on behalf of ``pydantic[email]``, found no digest
 for it, and every fresh checkout's 'make test' ended there, though the lock had all that was needed.
@@ -52,7 +52,7 @@ def run_make(checkout: Path, index: LocalIndex, *arguments: str) -> CompletedPro
 
 
 def list_installed(python: Path) -> dict[str, str]:
-    """Name -> version of what an environment holds, beside pip itself."""
+    """Return name -> version of the packages of an environment, without pip."""
     listed = run([python, "-m", "pip", "list", "--format", "json"], timeout_s=60).stdout
     versions = {normalize_name(entry["name"]): entry["version"] for entry in json.loads(listed)}
     return {name: version for name, version in versions.items() if name != "pip"}

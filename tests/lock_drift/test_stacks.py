@@ -1,4 +1,4 @@
-"""A stack is made of what its lock names, and built by what the lock of its build tools names."""
+"""A stack contains the files of its lock and is built by the locked build tools."""
 
 import io
 import tarfile
@@ -25,8 +25,8 @@ def build_wheel(to, config_settings=None, metadata_directory=None):
     with zipfile.ZipFile(f"{to}/{name}", "w") as archive:
         archive.writestr("native.py", "BUILT_BY = 'backend VERSION'")
         info = "native-1.0.dist-info"
-        told = "Metadata-Version: 2.1\\nName: native\\nVersion: 1.0\\n"
-        archive.writestr(f"{info}/METADATA", told)
+        metadata = "Metadata-Version: 2.1\\nName: native\\nVersion: 1.0\\n"
+        archive.writestr(f"{info}/METADATA", metadata)
         tag = "Root-Is-Purelib: true\\nTag: py3-none-any\\n"
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nGenerator: x\\n" + tag)
         archive.writestr(f"{info}/RECORD", "")

@@ -224,7 +224,7 @@ class Suite:
         return self._defined(module, name) or self._defined(*self._imported(module, name))
 
     def _methods(self, module: TestModule, name: str) -> list[tuple[TestModule, ast.FunctionDef]]:
-        """The methods ``name`` of all classes at hand: which class it is, nobody knows."""
+        """Return the methods ``name`` of all classes in scope: the class is unknown."""
         imported_modules = (self._imported(module, imported)[0] for imported in module.imports)
         near = dict.fromkeys([module, *(m for m in imported_modules if m is not None)])
         definitions = chain.from_iterable(self._defined(m, name) for m in near)

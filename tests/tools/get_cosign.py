@@ -1,4 +1,4 @@
-"""Puts Debian trixie's cosign beside this Python, for the tests that ask a foreign verifier.
+"""Install Debian trixie's cosign next to this Python, for tests with a third-party verifier.
 
 Debian 12 has no cosign. The package comes through apt's own signed metadata: a
 private apt state with the archive that this machine's apt already uses, at the
@@ -23,7 +23,7 @@ _FORMAT = "$(ORIGIN)|$(CODENAME)|$(COMPONENT)|$(REPO_URI)"
 
 
 def find_cosign() -> Path | None:
-    """The cosign to use: the machine's, else the one beside this Python, else None."""
+    """Return the cosign to use: the system's, the one next to this Python, or None."""
     local_cosign = Path(sys.executable).parent / "cosign"
     return find_program("cosign") or (local_cosign if local_cosign.is_file() else None)
 
@@ -59,7 +59,7 @@ def fetch_cosign(folder: Path) -> Path:
 
 
 def record_path(program: Path) -> Path:
-    """The file beside a fetched program that tells the versions of its packages."""
+    """Return the file next to a downloaded program with the versions of its packages."""
     return program.with_name(f"{program.name}.versions.json")
 
 

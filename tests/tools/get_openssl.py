@@ -1,4 +1,4 @@
-"""Puts Debian trixie's OpenSSL 3.5 into the cache, for the tests that want ML-DSA of it.
+"""Install Debian trixie's OpenSSL 3.5 into the cache, for tests with ML-DSA.
 
 Debian 12 and EL 9.6 have an OpenSSL without ML-DSA. The packages come as cosign's
 do, by apt's signed metadata, with the C library they were built for: the program

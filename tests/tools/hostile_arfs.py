@@ -58,7 +58,7 @@ REPEATED: dict[str, Callable[[int], Iterator[tuple[str, str]]]] = {
     "name spaces of one element": _pieces('version="0.1.82"', lambda n: f'xmlns:a{n}="u{n}" '),
     "open comments": _pieces(_RULES, lambda _: "<!-- "),
 }
-"""Kind -> pieces for one round, each with the text that it is put before."""
+"""Kind -> pieces for one round, each with the text before which it is inserted."""
 
 LONG: dict[str, tuple[str, str]] = {
     "one attribute": ('version="0.1.82"', 'a="{}" version="0.1.82"'),

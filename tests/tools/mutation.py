@@ -86,7 +86,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Guard:
-    """What is taken out, and what is put in its place."""
+    """A guard and its replacement."""
 
     module: str
     sha256: str
@@ -98,27 +98,27 @@ class Guard:
     span: Span
     replacement: str
     statement_span: Span
-    """The statement that is run by every test to which this guard can matter."""
+    """The statement that every test covering this guard executes."""
 
     is_check: bool
-    """True when ``place`` is a call: it matters to those through which it raises, if any."""
+    """True if the statement is a call: only tests in which it raises count, if any."""
 
     def __str__(self) -> str:
         return f"{self.module}:{self.line} ({self.function}): {self.text}"
 
     @property
     def key(self) -> str:
-        """Where tests note that they came by."""
+        """Key in the record of executions."""
         return f"{self.module}:{self.statement_span[0]}"
 
     @property
     def cache_key(self) -> str:
-        """How it is remembered."""
+        """Line of the cache file."""
         return f"{self.sha256[:16]} {self.span} {self.replacement} {self}"
 
 
 def note_execution(key: str, call: Callable[[], object] | None = None) -> None:
-    """Note that the running test comes by; put into the copy's source, beside each guard."""
+    """Record the running test; calls of this are inserted before each guard of the copy."""
     test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
     _note(f"{key}{'?' if call else ''} {test}\n")
     try:
@@ -166,7 +166,7 @@ def find_guards(module: str) -> list[Guard]:
 
 
 _Part = tuple[ast.expr | ast.stmt, str, ast.stmt]
-"""What to take out, what to put there, and the statement that notes who comes by."""
+"""The node to replace, its replacement, and the statement that records the tests."""
 
 
 def _walk_guards(node: ast.AST, name: str) -> Iterator[tuple[str, _Part]]:
@@ -212,7 +212,7 @@ def _called_name(call: ast.expr) -> str:
 
 
 def _conditions(test: ast.expr, *, allowed: bool) -> Iterator[tuple[ast.expr, str]]:
-    """The parts without which more is let through; ``allowed``: what it says when it holds."""
+    """Yield the parts of a condition whose removal accepts more inputs."""
     match test:
         case ast.UnaryOp(op=ast.Not(), operand=inner):
             yield from _conditions(inner, allowed=not allowed)
@@ -227,13 +227,13 @@ def _conditions(test: ast.expr, *, allowed: bool) -> Iterator[tuple[ast.expr, st
 
 
 def remove_guard(source: bytes, guard: Guard) -> bytes:
-    """``source`` with the guard taken out."""
+    """Return ``source`` without the guard."""
     start, end = guard.span
     return source[:start] + guard.replacement.encode() + source[end:]
 
 
 def insert_notes(source: bytes, selected: list[Guard]) -> bytes:
-    """``source`` in which every guard notes who comes by."""
+    """Return ``source`` in which every guard records the running test."""
     for (start, end), guard in sorted(
         {g.statement_span: g for g in selected}.items(), reverse=True
     ):
@@ -248,7 +248,7 @@ def insert_notes(source: bytes, selected: list[Guard]) -> bytes:
 
 
 def find_covering_tests(selected: list[Guard], tree: Path) -> dict[str, list[str]]:
-    """Guard's key -> the tests that come by."""
+    """Run all tests once; return guard's key -> tests that execute it."""
     for module in {g.module for g in selected}:
         source = (ROOT / module).read_bytes()
         (tree / module).write_bytes(
@@ -269,7 +269,7 @@ def find_covering_tests(selected: list[Guard], tree: Path) -> dict[str, list[str
 
 
 def is_killed(guard: Guard, tests: list[str], tree: Path) -> bool:
-    """True when a test misses the guard; ``tree`` is a copy that is ours to change."""
+    """Return whether a test fails without the guard; ``tree`` is a writable copy."""
     module_test = f"test_{Path(guard.module).name}"
     tests = sorted(tests, key=lambda x: (module_test not in x, "integration" in x, "tamper" in x))
     path = tree / guard.module
@@ -282,7 +282,7 @@ def is_killed(guard: Guard, tests: list[str], tree: Path) -> bool:
 
 
 def _run_tests(tree: Path, arguments: list[str], env: dict[str, str]) -> str:
-    """What pytest says when one fails, else nothing."""
+    """Return pytest's output if a test fails, else ""."""
     extra = os.environ.get("PYTHONPATH", "").split(os.pathsep)[1:]
     env = {**env, "PYTHONPATH": os.pathsep.join([str(tree), *extra])}
     argv = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *arguments]
@@ -291,7 +291,7 @@ def _run_tests(tree: Path, arguments: list[str], env: dict[str, str]) -> str:
 
 
 def main() -> int:
-    """Run, tell the survivors, and give the exit code: 1 when there are any."""
+    """Run and print the survivors; the exit code is 1 if there are any."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", default="")
@@ -307,7 +307,7 @@ def main() -> int:
         )
         tests_by_guard: dict[str, list[str]] = {}
         if any(g.cache_key not in cached_keys for g in selected):
-            write("running all tests once, to see which come by where\n")
+            write("running all tests once to record which guards they execute\n")
             trees.put(tree := trees.get())
             tests_by_guard = find_covering_tests(selected, tree)
 

@@ -1,9 +1,9 @@
-"""The sample that the page's tests and screenshots are drawn from.
+"""The sample report for the tests and screenshots of the HTML report.
 
-``load()`` reads ``tests/data/page/sample.json.gz``. Its rules are those of a real scan of the lab
-image; names, keys and digests were replaced, a few waivers were taken away or given another last
-day, and the compatibility checks and the chat's figures were put in, so that every part of the page has
-something to show. ``python -m tests.tools.report_sample EVIDENCE`` makes it anew.
+``load_sample()`` reads ``tests/data/page/sample.json.gz``. Its rules come from a real scan of the
+lab image. Names, keys and digests are replaced, a few waivers are removed or have another expiry
+date, and compatibility checks and chat measurements are added, so that every section of the report
+has content. ``python -m tests.tools.report_sample EVIDENCE`` creates it again.
 """
 
 import gzip
@@ -42,7 +42,7 @@ def load_sample() -> Report:
 
 
 def add_changes(report: Report) -> Report:
-    """The same beside a previous scan."""
+    """Return the report with changes since a previous scan."""
     rules = report.findings.rules
     opened = [r for r in rules if r.is_open][:2]
     closed = [r for r in rules if r.verdict == "pass"][:3]
@@ -101,7 +101,7 @@ def _anonymize(findings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _adjust_waivers(rules: list[dict[str, Any]]) -> None:
-    """Older evidence tells waivers as text; a few are changed for the page's sake."""
+    """Convert text waivers of older evidence; change a few so that each kind occurs."""
     count = 0
     for rule in rules:
         exception = rule.pop("exception", None)

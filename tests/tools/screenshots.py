@@ -1,6 +1,6 @@
-"""Writes the pictures of docs/report.md: ``make screenshots``.
+"""Write the screenshots of docs/report.md: ``make screenshots``.
 
-Each is one window of the sample's page: flat colours, so a PNG stays below 300 kB.
+Each shows one window of the sample report; with flat colours a PNG stays below 300 kB.
 """
 
 import tempfile
@@ -15,7 +15,7 @@ _OPEN = "document.querySelector('#open .rule')"
 
 
 def main() -> None:
-    """Draw, look, write."""
+    """Render the sample and write the screenshots."""
     with tempfile.TemporaryDirectory() as temp_name:
         folder = Path(temp_name)
         report = report_sample.add_changes(report_sample.load_sample())

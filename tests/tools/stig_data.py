@@ -1,6 +1,6 @@
 """Derives ``scanners/stig/*.json`` from DISA's manual XCCDF and its list of CCIs.
 
-Both lie in the source of the SCAP content, which Debian ships as the source package
+Both are in the source of the SCAP content, which Debian ships as the source package
 of ``ssg-nondebian`` (``apt-get source --download-only scap-security-guide``) and whose
 authors keep in git; its binary packages lack them. They are works of the United
 States government and in the public domain. Give the tarball, or a folder:
@@ -53,7 +53,7 @@ def read_text(parent: etree._Element, path: str) -> str:
     """Text at ``path``.
 
     Raises:
-        InputError: nothing lies there.
+        InputError: the element is missing.
     """
     value = parent.findtext("/".join(_XCCDF + p for p in path.split("/")))
     if value is None:
@@ -76,7 +76,7 @@ def parse_requirement(group: etree._Element) -> Row:
     unexpected = sorted(k for k, v in fields.items() if v and k not in _USED_FIELDS)
     if unexpected or fields.get("Documentable") != "false":
         raise InputError(
-            f"{group_id}: says more than before: {', '.join(unexpected) or 'Documentable'}"
+            f"{group_id}: unexpected fields: {', '.join(unexpected) or 'Documentable'}"
         )
     check, fix = rule.find(_XCCDF + "check"), rule.find(_XCCDF + "fix")
     reference = rule.find(f"{_XCCDF}check/{_XCCDF}check-content-ref")

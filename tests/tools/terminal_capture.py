@@ -1,4 +1,4 @@
-"""What a program writes to a pseudo-terminal, and whether a terminal would only draw it."""
+"""Capture a program's output to a pseudo-terminal, and find control characters in it."""
 
 import os
 import re
@@ -19,7 +19,7 @@ HOSTILE_LINES = f"{HOSTILE_TEXT}\nverdict: verified\r[bold]:smile: [link=https:/
 """The same with a line end, markup and an emoji code."""
 
 _DISPLAY_CODES = re.compile(r"\x1b\[[0-9;]*m|\x1b\[(?:[0-9]*[AK]|\?25[hl])|\r(?=\x1b\[[12]|\n)")
-"""What hardpan's own live display writes: colours, lines wiped and written again."""
+"""Escape codes of hardpan's live display: colours, and lines erased and rewritten."""
 
 
 def run_on_terminal(run: Callable[[], int], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
@@ -51,7 +51,7 @@ def _read(terminal: int, pieces: list[bytes]) -> None:
 
 
 def find_control_characters(output: str) -> set[str]:
-    """The characters in ``shown`` that a terminal would not just draw; line ends are none."""
+    """Return the characters in ``output`` that are not plain text, line ends aside."""
     remaining = _DISPLAY_CODES.sub("", output).replace("\n", "")
     hidden = {c for c in remaining if c in "\ufe0f\u3164\u034f"}
     return {c for c in remaining if not c.isprintable()} | hidden

@@ -1,7 +1,7 @@
 """A timestamp authority without a process: RFC 3161 answers written byte by byte.
 
-Real ones (``openssl ts``) serve the integration tests; this one can lie in every
-field, at any moment, which real ones will not.
+Real ones (``openssl ts``) serve the integration tests; this one can forge
+every field and any time, which real ones do not.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
-"""Counts what a reader does with an input: lines of Python that run, and memory that it takes.
+"""Measure a reader's work on an input: executed lines of Python, and memory.
 
-Time tells nothing on a machine with other work. A quadratic reader runs four times as many lines on
+Time is no reliable measure on a busy machine. A quadratic reader runs four times as many lines on
 twice the input, on every machine.
 """
 

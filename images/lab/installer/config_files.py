@@ -38,8 +38,10 @@ class Mount:
 
 
 def render_fstab(mounts: Sequence[Mount]) -> str:
-    """The file system table, options exactly as the kickstart gave them."""
-    lines = ["# /etc/fstab: made by the hardpan lab installer from the kickstart's storage lines."]
+    """Render the file system table with the options of the kickstart."""
+    lines = [
+        "# /etc/fstab: created by the hardpan lab installer from the kickstart's storage commands."
+    ]
     for m in mounts:
         fsck_pass = 1 if m.mount == "/" and m.fstype == "ext4" else _FSCK_PASS.get(m.fstype, 0)
         dump = 1 if m.fstype == "ext4" else 0
@@ -51,7 +53,7 @@ def render_fstab(mounts: Sequence[Mount]) -> str:
 
 
 def render_crypttab(uuids: Iterable[str]) -> str:
-    """One line per LUKS device; the passphrase is asked for at the start.
+    """One line per LUKS device; the initramfs prompts for the passphrase.
 
     With discards, as Anaconda has it: without them a removed file stays on the disk.
     """
@@ -61,8 +63,8 @@ def render_crypttab(uuids: Iterable[str]) -> str:
 def render_bls_entry(*, title: str, version: str, prefix: str, options: Sequence[str]) -> str:
     """A boot loader specification file, as EL's kernel-install writes it.
 
-    ``prefix`` is where the kernel lies on the file system that holds it: empty
-    when /boot is one of its own, else ``/boot``.
+    ``prefix`` is the kernel's folder on its file system: empty if /boot is a separate
+    partition, else ``/boot``.
     """
     return (
         f"title {title} ({version})\n"
@@ -86,8 +88,8 @@ def build_kernel_arguments(
 ) -> list[str]:
     """The target's kernel arguments without ``root=``, each once, the last one winning.
 
-    With ``fips``, the installer's own ``fips=1`` is carried over, and ``boot=`` tells
-    the self-test where the kernel lies, but only if /boot is a file system of its own.
+    With ``fips``, the installer's ``fips=1`` is carried over, and ``boot=`` names the file
+    system of the kernel for the self-test, but only if /boot is a separate partition.
     LUKS devices are named by ``cryptopts=``, this initramfs's word for EL's
     ``rd.luks.uuid=``: making an initramfs that knows them took 170 s under emulation.
     """

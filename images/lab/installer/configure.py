@@ -33,7 +33,7 @@ def apply(system: SystemSettings, console: InstallerConsole) -> None:
         _write_file(f"etc/systemd/network/10-{name}.network", render_networkd_dhcp(device))
     if system.selinux is not None:
         # EL's policy does not exist for this system's files: an enforcing kernel
-        # without a policy does not start. Said, not pretended.
+        # without a policy does not start. The console reports it.
         console.print_line(
             f"selinux --{system.selinux}: recorded only; the lab has no SELinux policy to enforce"
         )
@@ -88,7 +88,7 @@ def _configure_firewall(firewall: FirewallSettings | None, console: InstallerCon
     extra = [f"--service={s}" for s in firewall.services if s != "ssh"]
     extra += [f"--port={p}" for p in firewall.ports]
     # The default zone lets SSH in already, as EL's does; Python under emulation is
-    # slow, so firewalld's own tool is asked only for what the zone lacks.
+    # slow, so firewalld's tool runs only for services that the zone lacks.
     if firewall.enabled and (extra or not _ssh_is_open()):
         run(["firewall-offline-cmd", "--service=ssh", *extra], chroot=True, timeout_s=180)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the installer says: on every console the kernel uses, and in anaconda.log."""
+"""Output of the installer: to every console of the kernel, and to anaconda.log."""
 
 import os
 import threading
@@ -34,11 +34,11 @@ class InstallerConsole:
 
     @property
     def phase_name(self) -> str:
-        """The phase that goes on."""
+        """The current phase."""
         return self._phase
 
     def print_line(self, line: str) -> None:
-        """One line."""
+        """Print one line."""
         text = f"{make_printable(line)}\r\n".encode()
         with self._lock:
             self._last_output = time.monotonic()
@@ -50,11 +50,11 @@ class InstallerConsole:
         append_log("anaconda", make_printable(line))
 
     def print_marker(self, line: str) -> None:
-        """One line that programs look for."""
+        """Print one line with the marker, for programs that watch the console."""
         self.print_line(f"{MARKER} {line}")
 
     def update_progress(self, line: str) -> None:
-        """Note how far a program's output says it is; tell it when it is time to."""
+        """Take the progress from a program's output; print it if the interval has passed."""
         value = parse_percent(line)
         if value is None:
             return
@@ -63,14 +63,14 @@ class InstallerConsole:
             self.report_phase()
 
     def report_phase(self) -> None:
-        """Say where the phase stands."""
+        """Print phase, progress and duration."""
         percent_text = "" if self._percent is None else f" {self._percent}%"
         duration_s = time.monotonic() - self._phase_start
         self.print_marker(f"{self._phase}{percent_text} ({duration_s:.0f} s)")
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Announce a phase, tell that it is alive while it goes on, and how long it took."""
+        """Print the start, regular progress and the duration of a phase."""
         self._phase, self._phase_start, self._percent = name, time.monotonic(), None
         number = PHASES.index(name) + 1
         self.print_marker(f"phase {name} [{number}/{len(PHASES)}]")

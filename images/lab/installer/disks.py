@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The guest's disks: which there are, and which of them the kickstart means."""
+"""List the guest's disks and select those that the kickstart names."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -41,10 +41,10 @@ def choose_disks(
 ) -> tuple[InstallDisk, tuple[InstallDisk, ...]]:
     """The disk to install to, and all that are to be erased.
 
-    ``names`` says what a kickstart's names stand for; without it, /dev is asked.
+    ``names`` maps names of the kickstart to devices; by default the links in /dev do.
 
     Raises:
-        InstallError: a disk that the kickstart names is not there, or none is.
+        InstallError: a disk that the kickstart names does not exist, or no disk is usable.
     """
     by_path = {d.path: d for d in disks}
     available = ", ".join(map(str, disks)) or "none"
@@ -54,7 +54,7 @@ def choose_disks(
         device = names.get(path, path) if names is not None else os.path.realpath(path)
         if device not in by_path:
             raise InstallError(
-                f"the disk {name!r} of the kickstart is not there; found: {available}"
+                f"the disk {name!r} of the kickstart does not exist; found: {available}"
             )
         return by_path[device]
 

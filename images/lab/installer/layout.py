@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where everything goes on the disk, and the commands that put it there. Pure."""
+"""Compute the disk layout and the commands that create it. Pure."""
 
 import re
 from collections.abc import Sequence

@@ -16,14 +16,14 @@ _FINISH_FILE = Path("/run/hardpan-lab-finish")
 """Where ``init`` reads what to do when the installer ends."""
 
 _EXIT_REPORTED = 3
-"""Exit code that tells ``init`` that the failure has been told."""
+"""Exit code for ``init``: the failure has been reported."""
 
 _TARGET_LOGS = "var/log/anaconda"
 _LOGS = ("anaconda", "program", "storage", "packaging")
 
 
 def main() -> int:
-    """Install. Returns 0, or 3 after the failure was told."""
+    """Install. Returns 0, or 3 after a reported failure."""
     console = InstallerConsole()
     on_error: tuple[Script, ...] = ()
     on_bug: tuple[Script, ...] = ()
@@ -42,7 +42,7 @@ def main() -> int:
         append_log("anaconda", traceback.format_exc())
         _report_failure(console, f"{console.phase_name}: {e}", on_error)
         return _EXIT_REPORTED
-    except Exception as e:  # noqa: BLE001  (the roof: a bug must reach the console, not only a log)
+    except Exception as e:  # noqa: BLE001  (outermost: a bug must reach the console, not only a log)
         for line in traceback.format_exc().splitlines():
             console.print_line(line)
         _report_failure(console, f"{console.phase_name}: a bug of the installer: {e!r}", on_bug)
@@ -114,7 +114,7 @@ def _save_logs() -> None:
 
 
 def _report_failure(console: InstallerConsole, reason: str, on_error: tuple[Script, ...]) -> None:
-    """Tell the failure in words that whoever watches the console looks for."""
+    """Report the failure in EL's words, which programs that watch the console match."""
     console.print_marker(f"failed: {reason}")
     console.print_line(
         "The installation was stopped due to an error which occurred while running in"

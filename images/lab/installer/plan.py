@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a kickstart asks for, as plain frozen data."""
+"""The content of a kickstart as frozen data."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -172,7 +172,7 @@ class SystemSettings:
 
     firewall: FirewallSettings | None = None
     selinux: str | None = None
-    """``enforcing``, ``permissive`` or ``disabled``, as asked; the lab has no policy."""
+    """``enforcing``, ``permissive`` or ``disabled``, as in the kickstart; the lab has no policy."""
 
     enable: tuple[str, ...] = ()
     disable: tuple[str, ...] = ()
@@ -233,7 +233,7 @@ class InstallPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class InstallerProblem:
-    """Something in the kickstart that cannot be obeyed."""
+    """A problem in the kickstart."""
 
     line: int
     """Its line in the kickstart; 0 when it is about the whole."""
@@ -245,7 +245,7 @@ class InstallerProblem:
 
 
 class RefusedKickstartError(Exception):
-    """The kickstart cannot be obeyed; carries every reason, and the scripts for errors."""
+    """The kickstart is refused; has all reasons and the %onerror scripts."""
 
     def __init__(
         self, problems: tuple[InstallerProblem, ...], on_error: tuple[Script, ...] = ()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Processes in the guest: one way to start them, everything they say in program.log."""
+"""Processes in the guest: one way to start them, all their output in program.log."""
 
 import os
 import signal
@@ -77,7 +77,7 @@ def run(
         if process.stdin is not None:
             process.stdin.write(stdin)
             process.stdin.close()
-        assert process.stdout is not None  # noqa: S101  (tells the type checker)
+        assert process.stdout is not None  # noqa: S101  (for the type checker)
         for line in process.stdout:
             lines.append(line)
             append_log(log, make_printable(line))

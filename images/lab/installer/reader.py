@@ -65,7 +65,7 @@ SUPPORTED_OPTIONS: dict[str, frozenset[str]] = {
     "volgroup": frozenset({"--pesize"}),
     "zerombr": _NO_OPTIONS,
 }  # fmt: skip
-"""Every command that is obeyed, and its options. All else is refused."""
+"""Supported commands and their options. All others are refused."""
 
 SUPPORTED_OPTIONS["partition"] = SUPPORTED_OPTIONS["part"]
 
@@ -81,10 +81,10 @@ SUPPORTED_SECTIONS: dict[str, frozenset[str]] = {
          "--inst-langs", "--instLangs"}
     ),
 }  # fmt: skip
-"""Every section that is obeyed, and its options."""
+"""Supported sections and their options."""
 
 _NO_KDUMP = ["%addon", "com_redhat_kdump", "--disable"]
-"""Obeyed by doing nothing: the lab has no kdump."""
+"""Accepted without effect: the lab has no kdump."""
 
 _SINGLE_COMMANDS = frozenset({"bootloader", "clearpart", "lang", "keyboard", "rootpw", "timezone"})
 """Commands of which EL's installer silently takes the last."""
@@ -100,7 +100,7 @@ class ParsedCommand:
     """pykickstart's object."""
 
     options: frozenset[str]
-    """The options that stand in the line."""
+    """The options of the command line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

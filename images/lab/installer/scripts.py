@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Run the kickstart's script sections, in the new system or beside it."""
+"""Run the kickstart's script sections, in the new system or in the installer."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -60,6 +60,6 @@ def _run_script(script: Script, number: int, console: InstallerConsole) -> None:
         last = [make_printable(x) for x in done.output.splitlines() if x.strip()][-1:]
         summary = f"{name} exited with {done.exit_status}{': ' + last[0] if last else ''}"
         if script.fatal:
-            # EL's words, which whoever watches the console looks for.
+            # EL's words, which programs that watch the console match.
             raise InstallError(f"There was an error running the kickstart script {summary}")
         console.print_line(f"warning: {summary}")

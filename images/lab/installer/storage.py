@@ -146,7 +146,7 @@ def _create_volumes(storage: StoragePlan, device_by_pv: dict[str, str]) -> list[
         query = ["lvm", "vgs", "--noheadings", "-o", "vg_extent_count", group.name]
         output = run(query, timeout_s=_SHORT_TIMEOUT_S, log="storage").output.split()
         if not output or not output[-1].isdigit():
-            raise InstallError(f"lvm does not tell the size of volume group {group.name}")
+            raise InstallError(f"lvm reports no size for volume group {group.name}")
         volumes = [v for v in storage.volumes if v.group == group.name]
         extent_counts = layout.compute_extents(group, volumes, int(output[-1]))
         for volume, count in zip(volumes, extent_counts, strict=True):
@@ -191,7 +191,7 @@ def _mount(m: Mount) -> None:
 
 
 def bind_kernel_filesystems() -> None:
-    """Show the kernel's file systems inside the new system."""
+    """Bind-mount the kernel's file systems into the new system."""
     for name in ("proc", "sys", "dev", "run"):
         mount_point = SYSROOT / name
         mount_point.mkdir(exist_ok=True)

@@ -72,7 +72,7 @@ min_score: 61.5
 
 
 def target(folder: Path) -> FuzzTarget:
-    """Policies with keys beside them and inside."""
+    """Policies with keys in files and with inline keys."""
     lab = make_evidence(folder)
     path = lab.ring.policy.with_name("fuzz.yaml")
     policy_with_files = lab.ring.policy.read_text("utf-8").partition("# More than this")[0] + _EXTRA

@@ -1,4 +1,4 @@
-"""Odd JSON texts: what is taken means the same to Python's own reader, and can be written again."""
+"""Unusual JSON texts: an accepted one is equal in Python's reader, and can be written again."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Damaged wheels, and calls of md5 in disguise: told as a finding, or as not checked."""
+"""Damaged wheels and disguised md5 calls: reported as a finding or as not checked."""
 
 import ast
 import base64
@@ -48,7 +48,7 @@ _PIECES = (
 
 
 def target(folder: Path) -> FuzzTarget:
-    """Whole wheels, and sources that are put into one."""
+    """Damaged wheels, and sources inside of a valid wheel."""
 
     def check(value: tuple[str, bytes]) -> str:
         kind, data = value

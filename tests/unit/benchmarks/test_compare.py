@@ -42,7 +42,7 @@ def test_rules_with_equal_results_are_not_unremediated() -> None:
         (
             {},
             {},
-            UnremediatedRule(rule="b", verdict="fail", reason="no reason is known", waived=False),
+            UnremediatedRule(rule="b", verdict="fail", reason="unknown reason", waived=False),
         ),
         (
             {},

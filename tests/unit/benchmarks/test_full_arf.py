@@ -41,5 +41,5 @@ def test_arf_without_content_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "arf.xml"
     file.write_text(ARF_TEXT, "utf-8")
 
-    with pytest.raises(InputError, match="without the content it was made with"):
+    with pytest.raises(InputError, match="does not contain its content"):
         full_arf.write_prepared_content(file, tmp_path / "prepared")

@@ -1,4 +1,4 @@
-"""Each fuzz target judges some inputs here; ``make fuzz`` judges 10,000 for each."""
+"""Each fuzz target checks some inputs here; ``make fuzz`` checks 10,000 for each."""
 
 import time
 from pathlib import Path
@@ -26,7 +26,7 @@ def test_fuzz_target_has_no_finding(name: str, tmp_path: Path) -> None:
 def test_fuzz_run_counts_outcomes() -> None:
     def check(value: int) -> str:
         if value % 2:
-            raise TrustError("odd")
+            raise TrustError("refused")
         return "even"
 
     report = run_target(_target(check), 200, 1)

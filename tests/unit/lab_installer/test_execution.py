@@ -26,7 +26,7 @@ AnswerFunction = Callable[[Sequence[str]], ProcessResult]
 
 
 class Recorder:
-    """Stands in for ``run``: remembers, and answers as it is told to."""
+    """Replaces ``run``: records the calls and returns ``answer``."""
 
     def __init__(self) -> None:
         self.argvs: list[list[str]] = []

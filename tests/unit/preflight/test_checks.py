@@ -220,8 +220,18 @@ def test_iso_only_build_skips_layers_content_and_keys(
 
 
 MACHINE_PROBLEMS = [
-    (checks, "detect_acceleration", ToolError(["qemu"], "is not installed"), "qemu is not installed"),
-    (firmware, "require_firmware", ToolError(["ovmf"], "is not installed"), "ovmf is not installed"),
+    (
+        checks,
+        "detect_acceleration",
+        ToolError(["qemu"], "is not installed"),
+        "qemu is not installed",
+    ),
+    (
+        firmware,
+        "require_firmware",
+        ToolError(["ovmf"], "is not installed"),
+        "ovmf is not installed",
+    ),
     (checks, "_require_memory", ResourceError("needs 4096 MiB"), "needs 4096 MiB"),
     (checks, "validate_roles", InputError("layer stig: stig_user: missing"), "stig_user: missing"),
     (checks, "require_free_space", ResourceError("stage harden needs 8192 MiB"), "needs 8192 MiB"),

@@ -158,7 +158,9 @@ def test_base_install_is_undetermined_for_another_folder(
     run_until(request_with_media, "scan")
 
     states = stage_states(
-        make_plan(replace(request_with_media, output_folder=tmp_path / "other"), discard, with_scan=True)
+        make_plan(
+            replace(request_with_media, output_folder=tmp_path / "other"), discard, with_scan=True
+        )
     )
 
     assert states["iso"] == "build"
@@ -191,7 +193,8 @@ def test_disk_space_is_checked_for_stages_to_build_only(
     run_until(request_with_media, "install")
     checked_purposes: list[str] = []
     monkeypatch.setattr(
-        "hardpan.preflight.checks.require_free_space", lambda *_, purpose: checked_purposes.append(purpose)
+        "hardpan.preflight.checks.require_free_space",
+        lambda *_, purpose: checked_purposes.append(purpose),
     )
 
     run_plan = make_plan(request_with_media, discard)

@@ -1,4 +1,4 @@
-"""Getting wheels: a few at a time, kept for every stack, with what is lacking told."""
+"""Wheels are downloaded in batches and cached for all stacks."""
 
 import hashlib
 import shutil
@@ -19,7 +19,7 @@ NAMES = ("a", "b", "c", "d", "e", "f")
 
 @dataclass
 class FakePip:
-    """Stands in for pip: gives each wheel that is asked for, and can be told to fail."""
+    """Replaces pip: writes each requested wheel, or fails at a package."""
 
     failing_package: str = ""
     error_output: str = ""

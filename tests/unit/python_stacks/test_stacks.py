@@ -59,9 +59,9 @@ def test_shipped_serving_lock_pins_packages_without_index() -> None:
     ("text", "problem"),
     [
         (None, "one: lock: expected a file, found no "),
-        (PIN_A + PIN_A, "a-b: is there twice"),
+        (PIN_A + PIN_A, "a-b: is listed twice"),
         ("a==1; sys_platform == 'linux' --hash=sha256:" + "1" * 64, "found markers at a"),
-        (PIN_A, "expected c, which is to be built from source"),
+        (PIN_A, "expected c, to be built from source"),
         ("a==1\n", "a: expected a sha256 hash"),
         ("a>=1 --hash=sha256:" + "1" * 64, "expected name==version, found 'a>=1'"),
     ],
@@ -162,7 +162,7 @@ def test_unlocked_file_is_refused(tmp_path: Path, locked_stack: LockedStack) -> 
     (tmp_path / "w").mkdir()
     (tmp_path / "w/x-1-py3-none-any.whl").write_bytes(b"x")
 
-    with pytest.raises(TrustError, match=r"x-1-py3-none-any\.whl: nobody asked for it"):
+    with pytest.raises(TrustError, match=r"x-1-py3-none-any\.whl: not in the lock"):
         fetch._verify_against_lock([], tmp_path / "w")
     with pytest.raises(TrustError, match=r"a-b 1\.0: found none, not locked"):
         fetch._verify_against_lock(list(locked_stack.lock.entries), tmp_path / "w")

@@ -153,9 +153,7 @@ def test_long_details_are_truncated_to_import_limit(text: str) -> None:
 
     assert checklist_model.count_utf16_units(truncated) <= checklist_model.MAX_CHARACTERS
     assert checklist_model.count_utf16_units(truncated) >= checklist_model.MAX_CHARACTERS - 1
-    assert truncated.endswith(
-        "see findings.json in the evidence of this checklist."
-    )
+    assert truncated.endswith("see findings.json in the evidence of this checklist.")
     assert "\ufffd" not in truncated
 
 

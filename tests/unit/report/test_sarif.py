@@ -115,10 +115,7 @@ def test_only_active_waiver_suppresses() -> None:
         "needed by the build, see T-1 (build team, until 2027-01-31)"
     )
     assert "suppressions" not in expired_result
-    assert (
-        "Inactive waiver: needed by the build, see T-1"
-        in expired_result["message"]["text"]
-    )
+    assert "Inactive waiver: needed by the build, see T-1" in expired_result["message"]["text"]
 
 
 def test_rules_reference_their_controls() -> None:

@@ -1,4 +1,4 @@
-"""The lock files of the programs from npm: held by digests, with no address of a registry."""
+"""The npm lock files pin digests and contain no registry address."""
 
 import json
 from pathlib import Path

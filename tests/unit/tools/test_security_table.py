@@ -34,8 +34,8 @@ def test_every_row_names_three_existing_tests() -> None:
 
 
 def test_every_named_case_is_collected(request: pytest.FixtureRequest) -> None:
-    """Cases have names only once pytest collects them: of files that this run does not
-    collect, nothing is said; ``make test`` collects all.
+    """Cases have names only once pytest collects them, so only the files of this run are
+    checked; ``make test`` collects all.
     """
     collected = {item.nodeid for item in request.session.items}
     files = {name.partition("::")[0] for name in collected}

@@ -1,4 +1,4 @@
-"""The versions that move: each is told, and which of them no run of all tests has passed with."""
+"""Unpinned versions are recorded, and untested ones are reported."""
 
 import json
 from pathlib import Path

@@ -27,7 +27,7 @@ GOOD = make_wheel({"demo/__init__.py": b"x = 1\n", "demo/data.txt": b"text" * 50
 def audit_bytes(
     tmp_path: Path, data: bytes, limits: AuditLimits | None = None, name: str = WHEEL
 ) -> WheelAudit:
-    return audit_wheels(write_wheel(tmp_path / "house", data, name), limits=limits)
+    return audit_wheels(write_wheel(tmp_path / "wheelhouse", data, name), limits=limits)
 
 
 def make_entry(name: str, mode: int = 0) -> zipfile.ZipInfo:
@@ -91,8 +91,8 @@ def test_valid_wheel_has_no_finding(tmp_path: Path) -> None:
             "expected the list of entries to end at",
         ),
         (patch_directory(GOOD, 0, "<I", 0), "not a zip archive: Bad magic number"),
-        (zip_with_names("../evil"), "'../evil': leads out of the folder"),
-        (zip_with_names("demo/../../evil"), "'demo/../../evil': leads out of the folder"),
+        (zip_with_names("../evil"), "'../evil': outside of the folder"),
+        (zip_with_names("demo/../../evil"), "'demo/../../evil': outside of the folder"),
         (zip_with_names("/etc/passwd"), "'/etc/passwd': an absolute name"),
         (zip_with_raw_name(b"\\etc\\passwd"), "'\\\\etc\\\\passwd': an absolute name"),
         (zip_with_names("C:/windows"), "'C:/windows': an absolute name"),
@@ -106,9 +106,9 @@ def test_valid_wheel_has_no_finding(tmp_path: Path) -> None:
         (zip_with_names("demo//x"), "'demo//x': an empty part in the name"),
         (zip_with_names("./x"), "'./x': an empty part in the name"),
         (zip_with_names("d" * 1025), "a name of 1025 characters"),
-        (zip_with_names("demo/a", "demo/A"), "'demo/A': there twice, also as 'demo/a'"),
-        (zip_with_names("demo/\u00e9", "demo/e\u0301"), "there twice, also as 'demo/\\xe9'"),
-        (zip_with_names("demo", "demo/x"), "'demo': there as a file and as a folder"),
+        (zip_with_names("demo/a", "demo/A"), "'demo/A': duplicate of 'demo/a'"),
+        (zip_with_names("demo/\u00e9", "demo/e\u0301"), "duplicate of 'demo/\\xe9'"),
+        (zip_with_names("demo", "demo/x"), "'demo': both a file and a folder"),
         (make_zip([(make_entry("l", stat.S_IFLNK | 0o777), b"/etc")]), "'l': a link"),
         (
             make_zip([(make_entry("p", stat.S_IFIFO | 0o644), b"")]),
@@ -129,9 +129,9 @@ def test_unsafe_archive_is_refused(tmp_path: Path, data: bytes, problem: str) ->
 
     assert problem in " | ".join(f.message for f in result.findings)
     assert {(f.kind, f.severity) for f in result.findings} == {("unsafe_archive", "high")}
-    assert all(f.message.endswith("not looked into") for f in result.findings)
+    assert all(f.message.endswith("not inspected") for f in result.findings)
     assert result.wheels[0].refused
-    assert sorted(p.name for p in tmp_path.rglob("*")) == [WHEEL, "house"]
+    assert sorted(p.name for p in tmp_path.rglob("*")) == [WHEEL, "wheelhouse"]
 
 
 def test_duplicate_name_is_refused(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_duplicate_name_is_refused(tmp_path: Path) -> None:
         data = zip_with_names("demo/a", "demo/a")
 
     (finding,) = audit_bytes(tmp_path, data).findings
-    assert finding.message == "'demo/a': there twice, also as 'demo/a'; not looked into"
+    assert finding.message == "'demo/a': duplicate of 'demo/a'; not inspected"
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_zip_bomb_is_refused_before_unpacking(tmp_path: Path) -> None:
     data = make_wheel({f"demo/{n}.bin": bytes(8 << 20) for n in range(4)})
 
     (finding,) = audit_bytes(tmp_path, data, AuditLimits(min_ratio_bytes=1 << 20)).findings
-    assert "more than 100 times as many; not looked into" in finding.message
+    assert "more than 100 times as many; not inspected" in finding.message
 
 
 def test_huge_declared_size_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What ELF files carry, by texts, symbols and SONAME; and ELF files that lie."""
+"""Libraries bundled in ELF files, by texts, symbols and SONAME; and malformed ELF files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,9 @@ def audit_files(
     tmp_path: Path, files: dict[str, bytes], limits: AuditLimits | None = None
 ) -> list[AuditFinding]:
     return list(
-        audit_wheels(write_wheel(tmp_path / "house", make_wheel(files)), limits=limits).findings
+        audit_wheels(
+            write_wheel(tmp_path / "wheelhouse", make_wheel(files)), limits=limits
+        ).findings
     )
 
 
@@ -116,7 +118,7 @@ def test_text_with_system_library_is_low_severity(tmp_path: Path) -> None:
 
     (finding,) = audit_files(tmp_path, {"demo/x.so": data})
     assert finding.severity == "low"
-    assert finding.message == "names OpenSSL 4.0.3, and asks the system for libcrypto.so.3"
+    assert finding.message == "names OpenSSL 4.0.3, and is linked with the system's libcrypto.so.3"
 
 
 def test_text_with_bundled_library_is_high_severity(tmp_path: Path) -> None:
@@ -160,9 +162,9 @@ SOUND = make_elf(text=OPENSSL, defined=("OSSL_PROVIDER_load",))
         (SOUND[:-10], "table of sections: reaches to byte "),
         (patch_number(SOUND, 40, "<Q", 2**63), "table of sections: reaches to byte 92233720368547"),
         (patch_number(SOUND, 40, "<Q", 0), "no table of sections: only its texts were read"),
-        (patch_number(SOUND, 58, "<H", 63), "ELF header: cannot be: 5 sections of 63 bytes"),
-        (patch_number(SOUND, 60, "<H", 0), "ELF header: cannot be: 0 sections of 64 bytes"),
-        (patch_number(SOUND, 60, "<H", 65_535), "ELF header: cannot be: 65535 sections"),
+        (patch_number(SOUND, 58, "<H", 63), "ELF header: impossible: 5 sections of 63 bytes"),
+        (patch_number(SOUND, 60, "<H", 0), "ELF header: impossible: 0 sections of 64 bytes"),
+        (patch_number(SOUND, 60, "<H", 65_535), "ELF header: impossible: 65535 sections"),
         # The symbol table's size, its link, and the size of its names.
         (
             patch_number(SOUND, len(SOUND) - 3 * 64 + 32, "<Q", 2**40),
@@ -211,7 +213,7 @@ def test_symbol_name_inside_longer_name_is_recognized(tmp_path: Path) -> None:
 
 
 def symbol_bytes(name_offset: int) -> bytes:
-    """The first bytes of a symbol whose name lies at ``place``."""
+    """The first bytes of a symbol whose name is at ``name_offset``."""
     return name_offset.to_bytes(4, "little") + b"\x12\0\1\0"
 
 
@@ -231,8 +233,8 @@ def test_excessive_symbol_names_are_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"PK\3\4rest", "is an archive: not looked into"),
-        (b"!<arch>\nrest", "is a static library: not looked into"),
+        (b"PK\3\4rest", "is an archive: not inspected"),
+        (b"!<arch>\nrest", "is a static library: not inspected"),
     ],
 )
 def test_nested_archive_is_not_checked(tmp_path: Path, data: bytes, message: str) -> None:

@@ -1,4 +1,4 @@
-"""A folder held against a lock file, and the verb as a person types it."""
+"""A wheelhouse compared with a lock file, and the command ``hardpan wheels audit``."""
 
 import json
 import os
@@ -21,7 +21,7 @@ OTHER_DIGEST = "0" * 64
 def audit_with_lock(tmp_path: Path, lock: str) -> list[tuple[str, str, str]]:
     path = tmp_path / "ai.lock"
     path.write_text(lock, "utf-8")
-    result = audit_wheels(write_wheel(tmp_path / "house", GOOD), load_lock(path))
+    result = audit_wheels(write_wheel(tmp_path / "wheelhouse", GOOD), load_lock(path))
     assert result.lock_sha256 == sha256_bytes(lock.encode())
     return [(f.kind, f.severity, f.wheel) for f in result.findings]
 
@@ -95,9 +95,9 @@ def test_difference_from_lock_is_a_finding(
         (b"demo @ file:///x --hash=sha256:" + b"0" * 64, "ai.lock:1: expected name==version"),
         (b"demo==1.0 --hash=sha256:abc", "ai.lock:1: demo: expected a sha256 hash"),
         (b"demo==1.0 --hash=md5:" + b"0" * 32, "ai.lock:1: demo: expected a sha256 hash"),
-        (b"-r more.txt\n", "ai.lock:1: expected one whole lock, found '-r'"),
-        (b"--requirement=more.txt\n", "ai.lock:1: expected one whole lock"),
-        (b"-cmore.txt\n", "ai.lock:1: expected one whole lock, found '-cmore.txt'"),
+        (b"-r more.txt\n", "ai.lock:1: expected one complete lock, found '-r'"),
+        (b"--requirement=more.txt\n", "ai.lock:1: expected one complete lock"),
+        (b"-cmore.txt\n", "ai.lock:1: expected one complete lock, found '-cmore.txt'"),
         (b"demo==1.0\xff", "ai.lock: expected UTF-8, byte 9 is not"),
         (
             b"#" * ((16 << 20) + 1),
@@ -130,7 +130,7 @@ def test_invalid_lock_file_is_refused(tmp_path: Path, text: bytes, problem: str)
 def test_exit_code_follows_fail_on(
     tmp_path: Path, file: bytes, arguments: list[str], code: int
 ) -> None:
-    wheelhouse = write_wheel(tmp_path / "house", make_wheel({"demo/x.so": file}))
+    wheelhouse = write_wheel(tmp_path / "wheelhouse", make_wheel({"demo/x.so": file}))
 
     assert cli.run(["wheels", "audit", str(wheelhouse), *arguments]) == code
 
@@ -151,9 +151,9 @@ def test_invalid_wheelhouse_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], make: object, problem: str
 ) -> None:
     assert callable(make)
-    make(tmp_path / "house")
+    make(tmp_path / "wheelhouse")
 
-    assert cli.run(["wheels", "audit", str(tmp_path / "house")]) == 3
+    assert cli.run(["wheels", "audit", str(tmp_path / "wheelhouse")]) == 3
     assert problem in capsys.readouterr().err
 
 
@@ -162,10 +162,10 @@ def test_symbolic_link_wheel_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], target: str
 ) -> None:
     (tmp_path / "secret").write_bytes(make_wheel({"demo/x.py": b""}))
-    (tmp_path / "house").mkdir()
-    (tmp_path / "house" / WHEEL).symlink_to(target)
+    (tmp_path / "wheelhouse").mkdir()
+    (tmp_path / "wheelhouse" / WHEEL).symlink_to(target)
 
-    assert cli.run(["wheels", "audit", str(tmp_path / "house")]) == 3
+    assert cli.run(["wheels", "audit", str(tmp_path / "wheelhouse")]) == 3
 
     captured = capsys.readouterr()
     assert f"{WHEEL}: expected a regular file, got a symbolic link" in captured.err
@@ -173,10 +173,10 @@ def test_symbolic_link_wheel_is_refused(
 
 
 def test_named_pipe_wheel_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "house").mkdir()
-    os.mkfifo(tmp_path / "house" / WHEEL)
+    (tmp_path / "wheelhouse").mkdir()
+    os.mkfifo(tmp_path / "wheelhouse" / WHEEL)
 
-    assert cli.run(["wheels", "audit", str(tmp_path / "house")]) == 3
+    assert cli.run(["wheels", "audit", str(tmp_path / "wheelhouse")]) == 3
     assert "expected a regular file, got a pipe" in capsys.readouterr().err
 
 
@@ -184,15 +184,15 @@ def test_findings_go_to_stdout_and_summary_to_stderr(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wheelhouse = write_wheel(
-        tmp_path / "house", make_wheel({"demo/x.so": make_elf(text=b"LibsodiumDRG\0")})
+        tmp_path / "wheelhouse", make_wheel({"demo/x.so": make_elf(text=b"LibsodiumDRG\0")})
     )
     (wheelhouse / "old-1.0.tar.gz").write_bytes(b"")
 
     assert cli.run(["wheels", "audit", str(wheelhouse)]) == 1
     captured = capsys.readouterr()
     assert captured.out == (
-        f"high    bundled_crypto  {WHEEL}: demo/x.so: carries libsodium, outside of the system's "
-        "modules (byte 64: 'LibsodiumDRG')\n"
+        f"high    bundled_crypto  {WHEEL}: demo/x.so: bundles libsodium, outside of the "
+        "system's FIPS modules (byte 64: 'LibsodiumDRG')\n"
         "medium  not_checked     old-1.0.tar.gz: is no wheel: what it would build is not known\n"
     )
     assert captured.err == (
@@ -202,7 +202,7 @@ def test_findings_go_to_stdout_and_summary_to_stderr(
 
 def test_json_output_is_reproducible(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wheelhouse = write_wheel(
-        tmp_path / "house", make_wheel({"demo/x.so": make_elf(text=b"LibsodiumDRG\0")})
+        tmp_path / "wheelhouse", make_wheel({"demo/x.so": make_elf(text=b"LibsodiumDRG\0")})
     )
     arguments = ["wheels", "audit", str(wheelhouse), "--json"]
 

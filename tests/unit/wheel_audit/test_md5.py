@@ -94,7 +94,9 @@ def audit_files(
     tmp_path: Path, files: dict[str, bytes], limits: AuditLimits | None = None
 ) -> list[AuditFinding]:
     return list(
-        audit_wheels(write_wheel(tmp_path / "house", make_wheel(files)), limits=limits).findings
+        audit_wheels(
+            write_wheel(tmp_path / "wheelhouse", make_wheel(files)), limits=limits
+        ).findings
     )
 
 
@@ -313,11 +315,11 @@ ZIP = make_zip([("x.py", CALL)])
         ("demo/__pycache__/x.cpython-311.pyc", b"\xa7\r\r\n" + bytes(30), "medium", "compiled"),
         ("demo/x.pyc", b"", "medium", "is compiled Python: not read"),
         ("demo-1.0.data/purelib/x.pyc", b"x", "medium", "is compiled Python: not read"),
-        ("demo.pth", b"import hashlib; hashlib.md5()\n", "medium", "every start of Python runs"),
-        ("demo.pth", b"/x\r\nimport\tos\r\n", "medium", "every start of Python runs"),
-        ("demo.pth", b"\xef\xbb\xbfimport os", "medium", "every start of Python runs"),
-        ("demo-1.0.data/platlib/demo.pth", b"import os", "medium", "every start of Python runs"),
-        ("demo/lib.zip", ZIP, "medium", "is an archive: not looked into"),
+        ("demo.pth", b"import hashlib; hashlib.md5()\n", "medium", "runs at every start of Python"),
+        ("demo.pth", b"/x\r\nimport\tos\r\n", "medium", "runs at every start of Python"),
+        ("demo.pth", b"\xef\xbb\xbfimport os", "medium", "runs at every start of Python"),
+        ("demo-1.0.data/platlib/demo.pth", b"import os", "medium", "runs at every start of Python"),
+        ("demo/lib.zip", ZIP, "medium", "is an archive: not inspected"),
         ("demo/run", b"#!/usr/bin/env python3\n" + ZIP, "medium", "is an archive"),
         ("demo/data.bin", b"x" * 70_000 + ZIP, "medium", "is an archive"),
         ("demo/more.py", b"#" * (1 << 20) + ZIP, "medium", "is an archive"),

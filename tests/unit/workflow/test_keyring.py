@@ -57,7 +57,9 @@ def test_untrusted_key_is_rejected_before_the_build(
     untrusted = create_signer(tmp_path / "other.pem", alg=alg)
     refs = KeyRefs(**{role_option: str(tmp_path / "other.pem")})  # type: ignore[arg-type]
 
-    with pytest.raises(InputError, match=f"no key of role {role} matches the signing key") as caught:
+    with pytest.raises(
+        InputError, match=f"no key of role {role} matches the signing key"
+    ) as caught:
         ensure_signing_keys(tmp_path / "k", tmp_path / "cache", tmp_path / "out", refs)
     assert untrusted.public.sha256 in str(caught.value)
     assert "keys show --pem" in caught.value.hint
