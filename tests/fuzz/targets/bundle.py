@@ -34,10 +34,10 @@ _PIECES = (*(bytes([c]) for c in b'"{}[]:,\\0aA=-_+/ '), b'"\\"', b"[[", b'{"a":
 def target(folder: Path) -> FuzzTarget:
     """Bundles for the bundle's reader; what it refuses goes to the whole verifier now and then."""
     lab = create_kit(folder)
-    good, payload = lab.good[BUNDLE], lab.good["statement.json"]
+    good, payload = lab.valid_files[BUNDLE], lab.valid_files["statement.json"]
     trust = lab.trust({})
     path = folder / "fuzz.evidence.zip"
-    pack_files(path, lab.good)
+    pack_files(path, lab.valid_files)
     statement = verify(path, trust, now=NOW).statement
     count = 0
 
@@ -51,7 +51,7 @@ def target(folder: Path) -> FuzzTarget:
                 raise
         else:
             assert opened == payload
-        pack_files(path, {**lab.good, BUNDLE: data})
+        pack_files(path, {**lab.valid_files, BUNDLE: data})
         assert verify(path, trust, now=NOW).statement == statement
         return "accepted with the same statement"
 

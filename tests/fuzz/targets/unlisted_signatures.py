@@ -33,8 +33,8 @@ def target(folder: Path) -> FuzzTarget:
     """Each of the three for its reader, with no key or authority that would have to be trusted."""
     lab = create_kit(folder)
     create_signer(folder / "keys" / "pq.pem", alg="ml-dsa-65")
-    payload, signature = lab.good["statement.json"], lab.good["statement.sig"]
-    cms, token = lab.good[CMS], lab.good[TIMESTAMP]
+    payload, signature = lab.valid_files["statement.json"], lab.valid_files["statement.sig"]
+    cms, token = lab.valid_files[CMS], lab.valid_files[TIMESTAMP]
     ml_dsa = load_pq_signer(folder / "keys" / "pq.pem").sign(payload)
 
     def check(value: tuple[str, bytes]) -> str:
