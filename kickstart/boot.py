@@ -27,7 +27,7 @@ def boot_arguments(profile: Profile, volume_label: str) -> tuple[str, ...]:
     if len(volume_label) > _MAX_LABEL_CHARS:
         raise KickstartError(
             f"expected a volume label of {_MAX_LABEL_CHARS} characters or less,"
-            f" found {volume_label!a}"
+            f" got {volume_label!a}"
         )
     # The installed system retains Anaconda's logs (they show whether FIPS was on at install); with
     # LUKS nothing is retained, because the passphrase would be in it.

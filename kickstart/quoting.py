@@ -74,6 +74,6 @@ def _require_match(
 ) -> str:
     text = str(value)
     if not pattern.fullmatch(text):
-        actual = f"found {text!a}" if show else "found something else"
+        actual = f"got {text!a}" if show else "got something else"
         raise KickstartError(f"expected {description}, {actual}")
     return text

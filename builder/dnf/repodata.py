@@ -116,8 +116,7 @@ def read_repository(
             digest = hashlib.file_digest(f, primary.algorithm).hexdigest()
         if digest != primary.digest:
             raise TrustError(
-                f"{source}: expected {primary.algorithm} {_to_ascii(primary.digest)},"
-                f" found {digest}",
+                f"{source}: expected {primary.algorithm} {_to_ascii(primary.digest)}, got {digest}",
                 hint="the repository is being updated, was truncated or was modified: try again",
             )
         chunks = _decompress(compressed, primary.href, source, max_uncompressed_bytes)
@@ -138,7 +137,7 @@ def _parse_repomd(source: str, data: bytes) -> _PrimaryReference:
         elif element.get("type") == "primary":
             entries.append(element)
     if len(entries) != 1:
-        raise InputError(f"{source}: expected one list of type primary, found {len(entries)}")
+        raise InputError(f"{source}: expected one list of type primary, got {len(entries)}")
     location, checksum = (
         entries[0].find(f"{_REPO_NAMESPACE}{x}") for x in ("location", "checksum")
     )
@@ -147,9 +146,9 @@ def _parse_repomd(source: str, data: bytes) -> _PrimaryReference:
     algorithm = str(checksum.get("type", ""))
     if algorithm not in _DIGEST_ALGORITHMS:
         algorithms = ", ".join(_DIGEST_ALGORITHMS)
-        raise InputError(f"{source}: expected one of {algorithms}, found {algorithm[:100]!a}")
+        raise InputError(f"{source}: expected one of {algorithms}, got {algorithm[:100]!a}")
     if location.get(_XML_BASE):
-        raise InputError(f"{source}: expected a location inside of the repository, found a base")
+        raise InputError(f"{source}: expected a location inside of the repository, got a base")
     return _PrimaryReference(
         href=str(location.get("href", "")),
         algorithm=algorithm,
@@ -163,7 +162,7 @@ def _parse_packages(chunks: Iterator[bytes], source: str) -> Iterator[Rpm]:
         _iterate_elements(chunks, source, (f"{_COMMON_NAMESPACE}package",)), 1
     ):
         if count > _MAX_PACKAGES:
-            raise InputError(f"{source}: expected at most {_MAX_PACKAGES} packages, found more")
+            raise InputError(f"{source}: expected at most {_MAX_PACKAGES} packages, got more")
         version, size = (
             element.find(f"{_COMMON_NAMESPACE}version"),
             element.find(f"{_COMMON_NAMESPACE}size"),
@@ -181,7 +180,7 @@ def _parse_packages(chunks: Iterator[bytes], source: str) -> Iterator[Rpm]:
             if len(text) > MAX_FIELD_LENGTH:
                 raise InputError(
                     f"{source}: package {count}: expected a name or version of at most"
-                    f" {MAX_FIELD_LENGTH} characters, found {len(text)}"
+                    f" {MAX_FIELD_LENGTH} characters, got {len(text)}"
                 )
         yield Rpm(
             name=texts[0],
@@ -229,13 +228,13 @@ def _iterate_elements(
                     is_before_root = False
                 element_count += 1
                 if element_count > _MAX_ELEMENTS:
-                    raise InputError(f"{source}: expected packages, found too many other elements")
+                    raise InputError(f"{source}: expected packages, got too many other elements")
                 if event == "end" and element.tag in tags:
                     element_count = byte_count = 0
                     yield element
             if byte_count > MAX_PACKAGE_BYTES:
                 raise InputError(
-                    f"{source}: expected a package within {MAX_PACKAGE_BYTES} bytes, found none"
+                    f"{source}: expected a package within {MAX_PACKAGE_BYTES} bytes, got none"
                 )
         parser.close()
     except etree.XMLSyntaxError as e:
@@ -264,7 +263,7 @@ def _decompress(compressed: Path, href: str, source: str, max_bytes: int) -> Ite
     for chunk in chunks:
         remaining -= len(chunk)
         if remaining < 0:
-            raise InputError(f"{source}: expected at most {max_bytes} bytes unpacked, found more")
+            raise InputError(f"{source}: expected at most {max_bytes} bytes unpacked, got more")
         yield chunk
 
 
@@ -314,7 +313,7 @@ def _decompress_zstd(path: Path, source: str, max_bytes: int) -> Iterator[bytes]
     except ToolError as e:
         if "SIGXFSZ" in str(e):
             raise InputError(
-                f"{source}: expected at most {max_bytes} bytes unpacked, found more"
+                f"{source}: expected at most {max_bytes} bytes unpacked, got more"
             ) from e
         raise InputError(f"{source}: is damaged or truncated: {e.output_tail or e}") from e
     yield from _read_chunks(output)

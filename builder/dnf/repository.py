@@ -58,12 +58,12 @@ class RepositoryClient:
         parts = PurePosixPath(name).parts
         if not parts or not all(_PATH_SEGMENT.fullmatch(p) and p != ".." for p in parts):
             raise InputError(
-                f"{self}: expected a file inside of the repository, found {name[:200]!a}"
+                f"{self}: expected a file inside of the repository, got {name[:200]!a}"
             )
         if len(name) > MAX_PATH_BYTES or len(parts) > MAX_DEPTH:
             raise InputError(
                 f"{self}: a name is too long: expected at most {MAX_DEPTH} parts and"
-                f" {MAX_PATH_BYTES} characters, found {len(parts)} and {len(name)}"
+                f" {MAX_PATH_BYTES} characters, got {len(parts)} and {len(name)}"
             )
         name = "/".join(parts)
         location = self._base + name if self.is_url else str(self._folder / name)
@@ -72,7 +72,7 @@ class RepositoryClient:
             for chunk in source:
                 remaining -= len(chunk)
                 if remaining < 0:
-                    raise InputError(f"{location}: expected at most {max_bytes} bytes, found more")
+                    raise InputError(f"{location}: expected at most {max_bytes} bytes, got more")
                 sink.write(chunk)
 
     @contextmanager

@@ -30,7 +30,7 @@ def verify_key(repository: RepositorySource, data: bytes) -> bytes:
     if digest != repository.key_sha256:
         raise TrustError(
             f"key of repository {repository.id} from {source}: expected sha256"
-            f" {repository.key_sha256}, found {digest}",
+            f" {repository.key_sha256}, got {digest}",
             hint="the vendor may have changed its key: verify it over another channel and pin it",
         )
     if not data.lstrip().startswith(_ARMOUR):

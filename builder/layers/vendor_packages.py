@@ -93,7 +93,7 @@ def check_reachable(profile: Profile) -> None:
             with errors.collecting("layers"):
                 raise InputError(
                     f"{profile.name}: repository {repository.id}: expected an http or"
-                    f" https address for {users}, found {', '.join(file_urls)}: the folder does"
+                    f" https address for {users}, got {', '.join(file_urls)}: the folder does"
                     " not exist in the build guest",
                     hint="serve the folder over HTTP on the build machine: http://127.0.0.1:PORT/",
                 )
@@ -218,6 +218,6 @@ def _missing_settings(
     if missing:
         yield InputError(
             f"{profile.name}: repository {repository.id}: expected {' and '.join(missing)}, which"
-            f" {users} need; found none",
+            f" {users} need; got none",
             hint=_HINT,
         )

@@ -112,8 +112,7 @@ def _parse_entries(lines: Sequence[str]) -> list[_GrubEntry]:
             if command == "submenu":
                 if len(counts) > MAX_SUBMENUS:
                     raise InputError(
-                        f"the boot menu: expected at most {MAX_SUBMENUS} nested submenus,"
-                        " found more"
+                        f"the boot menu: expected at most {MAX_SUBMENUS} nested submenus, got more"
                     )
                 counts.append(0)
             else:

@@ -113,7 +113,7 @@ def inspect_iso(iso: Path) -> IsoFacts:
     label = _LABEL.search(report)
     uefi = [(n, details) for n, kind, details in records if kind == "UEFI"]
     if label is None or not uefi:
-        raise InputError(f"{iso}: expected an install ISO that boots by UEFI, found none")
+        raise InputError(f"{iso}: expected an install ISO that boots by UEFI, got none")
     if not _PRINTABLE_LABEL.fullmatch(label[1]):
         raise InputError(
             f"{iso}: volume label: expected 1 to 32 printable ASCII characters, got {label[1]!a}"
@@ -199,7 +199,7 @@ def extract(iso: Path, names: dict[str, Path]) -> None:
     files = find_files(iso, names)
     missing = [name for name in names if name not in files]
     if missing:
-        raise InputError(f"{iso}: expected {', '.join(missing)} on it, found none")
+        raise InputError(f"{iso}: expected {', '.join(missing)} on it, got none")
     for iso_path, destination in names.items():
         copy_bytes(iso, files[iso_path], destination)
 
@@ -232,7 +232,7 @@ def copy_bytes(
     except OSError as e:
         raise InputError(f"{iso}: cannot be copied to {destination}: {e.strerror}") from e
     if remaining:
-        raise InputError(f"{iso}: expected {remaining} bytes more, found its end")
+        raise InputError(f"{iso}: expected {remaining} bytes more, got its end")
 
 
 def check_iso_size(iso: Path) -> int:
@@ -252,7 +252,7 @@ def check_iso_size(iso: Path) -> int:
     if size > MAX_ISO_BYTES:
         raise InputError(f"{iso}: too large: expected at most {MAX_ISO_BYTES} bytes, got {size}")
     if descriptor[:6] != b"\x01CD001":
-        raise InputError(f"{iso}: expected an ISO 9660 image, found something else")
+        raise InputError(f"{iso}: expected an ISO 9660 image, got something else")
     # ECMA-119 8.4.8: blocks of the volume, little-endian first; UEFI 2.10 table 5.5: the
     # partition table's copy is the last thing on the disk.
     min_size = int.from_bytes(descriptor[80:84], "little") * BLOCK_SIZE
@@ -260,7 +260,7 @@ def check_iso_size(iso: Path) -> int:
         min_size = max(min_size, (int.from_bytes(table[32:40], "little") + 1) * _SECTOR_BYTES)
     if size < min_size:
         raise InputError(
-            f"{iso}: expected {min_size} bytes, found {size}: the ISO is truncated",
+            f"{iso}: expected {min_size} bytes, got {size}: the ISO is truncated",
             hint="download it again",
         )
     return size
@@ -294,13 +294,13 @@ def _require_kind(iso: Path, path: str, kinds: Sequence[str], expected: str) -> 
         if kind != expected:
             raise InputError(f"{iso}: {path}: expected {_KINDS[expected]}, got {_KINDS[kind]}")
     if len(kinds) > 1:
-        raise InputError(f"{iso}: {path}: expected one, found {len(kinds)}")
+        raise InputError(f"{iso}: {path}: expected one, got {len(kinds)}")
 
 
 def _single_extent(iso: Path, name: str, extents: Sequence[IsoFile]) -> IsoFile:
     """Return the only extent of a file; files read here are short and therefore contiguous."""
     if len(extents) != 1:
-        raise InputError(f"{iso}: {name}: expected a file in one piece, found {len(extents)}")
+        raise InputError(f"{iso}: {name}: expected a file in one piece, got {len(extents)}")
     extent = IsoFile(offset=0, size=0) if not extents[0].size else extents[0]
     _require_inside(iso, extent, iso.stat().st_size, name)
     return extent
@@ -329,7 +329,7 @@ def _file_size(iso: Path, path: str) -> int:
         raise InputError(f"{iso}: the EFI image: expected a plain path, got {path[:200]!a}")
     files = find_files(iso, [path])
     if path not in files:
-        raise InputError(f"{iso}: the EFI image: expected it at {path}, found none")
+        raise InputError(f"{iso}: the EFI image: expected it at {path}, got none")
     return files[path].size
 
 

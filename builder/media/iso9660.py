@@ -87,7 +87,7 @@ def _check_tree(iso: Path, file: BufferedReader, root: DirectoryRecord) -> None:
         folder_bytes += folder.size
         if folder_bytes > MAX_ALL_FOLDERS_BYTES:
             raise InputError(
-                f"{iso}: expected folders of at most {MAX_ALL_FOLDERS_BYTES} bytes, found more"
+                f"{iso}: expected folders of at most {MAX_ALL_FOLDERS_BYTES} bytes, got more"
             )
         for record in _read_records(iso, file, folder, iso_size):
             file_count += 1
@@ -102,7 +102,7 @@ def _check_tree(iso: Path, file: BufferedReader, root: DirectoryRecord) -> None:
                     f"{iso}: the folder {record.name!a} has two parents or contains itself"
                 )
             if depth >= MAX_DEPTH:
-                raise InputError(f"{iso}: expected folders at most {MAX_DEPTH} deep, found more")
+                raise InputError(f"{iso}: expected folders at most {MAX_DEPTH} deep, got more")
             visited_blocks.add(record.block)
             folders.append((record, depth + 1))
     # Files may share bytes: the EFI image is in two trees.
@@ -129,7 +129,7 @@ def _require_no_relocation(iso: Path, file: BufferedReader, record: DirectoryRec
         data = file.read(min(size, BLOCK_SIZE))
     raise InputError(
         f"{iso}: {record.name!a}: expected at most {_MAX_CONTINUATIONS} continuation areas,"
-        " found more"
+        " got more"
     )
 
 

@@ -113,7 +113,7 @@ def _choose_label(facts: IsoFacts, volume_id: str | None, arguments: Sequence[st
     """Return the label of the ISO; an argument that names a label must name this one."""
     if volume_id is not None and not _LABEL.fullmatch(volume_id):
         # Each boot loader escapes blanks differently.
-        raise InputError(f"expected a volume label of 32 A-Z 0-9 _ - at most, found {volume_id!r}")
+        raise InputError(f"expected a volume label of 32 A-Z 0-9 _ - at most, got {volume_id!r}")
     label = facts.volume_id if volume_id is None else volume_id
     for argument in arguments:
         match = _KICKSTART_LABEL.search(argument)
@@ -127,7 +127,7 @@ def _edit_menus(iso: Path, facts: IsoFacts, workdir: Path, menu: BootMenu) -> di
     files = find_files(iso, (*MENUS, _KICKSTART))
     names = [name for name in MENUS if name in files]
     if not names:
-        raise InputError(f"{iso}: expected a boot menu at {' or '.join(MENUS)}, found none")
+        raise InputError(f"{iso}: expected a boot menu at {' or '.join(MENUS)}, got none")
     edited_files: dict[str, Path] = {}
     for number, name in enumerate(names):
         copy_bytes(iso, files[name], workdir / f"menu{number}", max_bytes=MAX_MENU_BYTES)

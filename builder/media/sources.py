@@ -134,7 +134,7 @@ def _inspect_file(name: str, entry: MediaEntry, file: Path | None) -> MediaCandi
     facts = inspect_iso(file)
     if not re.search(entry.volume_id, facts.volume_id):
         raise InputError(
-            f"{file}: expected a volume label like {entry.volume_id}, found {facts.volume_id!r}",
+            f"{file}: expected a volume label like {entry.volume_id}, got {facts.volume_id!r}",
             hint=f"the profile uses {entry.title}",
         )
     return MediaCandidate(
@@ -184,7 +184,7 @@ def _run_media_builder(
     if repository is None:
         raise InputError(
             f"{entry.title}: lab profiles need a checkout: expected hardpan to run from its source"
-            " repository, found an installed package",
+            " repository, got an installed package",
             hint="clone the repository and run 'make demo' in it, or build a Rocky profile",
         )
     argv: list[str | Path] = [

@@ -84,7 +84,7 @@ def find_wheelhouse(stack: Stack) -> Path | None:
         return None
     folder = Path(stack.wheelhouse)
     if not folder.is_dir():
-        raise InputError(f"{stack.name}: wheelhouse: expected a folder, found no {folder}")
+        raise InputError(f"{stack.name}: wheelhouse: expected a folder, got no {folder}")
     return folder
 
 
@@ -185,7 +185,7 @@ def _require_complete(folder: Path, locked_stack: LockedStack) -> None:
         )
     if missing:
         raise InputError(
-            f"{folder}: expected every locked file, found none for {len(missing)} of"
+            f"{folder}: expected every locked file, got none for {len(missing)} of"
             f" {len(locked_stack.lock.entries)}: {', '.join(missing)}",
             hint="'pip download' with the same lock fills it on a connected machine",
         )

@@ -35,7 +35,7 @@ def check(profile: Profile) -> None:
 def _check(profile: Profile, stack: Stack) -> None:
     if stack.lock is None:
         raise InputError(
-            f"{profile.name}: frameworks: {stack.name}: expected a lock, found none",
+            f"{profile.name}: frameworks: {stack.name}: expected a lock, got none",
             hint=f"{command(stack, profile.release)}; then 'lock: ./{stack.name}.lock'"
             " in your own profile. 'hardpan render' needs no lock",
         )
@@ -96,7 +96,7 @@ def _load_single_platform(path: Path) -> LockFile:
     conditional = [entry.name for entry in lock.entries if entry.is_conditional]
     if conditional:
         raise InputError(
-            f"{path}: expected a lock for one platform, found markers at"
+            f"{path}: expected a lock for one platform, got markers at"
             f" {', '.join(conditional[:5])}",
             hint="create the lock without uv's --universal option",
         )
@@ -107,5 +107,5 @@ def _resolve_lock_path(reference: str, label: str) -> Path:
     path = Path(reference) if "/" in reference else SHIPPED / f"{reference}.lock"
     if not path.is_file():
         shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.lock"))) or "none"
-        raise InputError(f"{label}: expected a file, found no {path}", hint=f"shipped: {shipped}")
+        raise InputError(f"{label}: expected a file, got no {path}", hint=f"shipped: {shipped}")
     return path

@@ -58,7 +58,7 @@ def _read_metadata(wheel: Path) -> str:
                 if member.file_size > _MAX_METADATA_BYTES:
                     break
                 return archive.read(member).decode("utf-8", "replace")
-    raise InputError(f"{wheel.name}: expected METADATA in it, found none that can be read")
+    raise InputError(f"{wheel.name}: expected METADATA in it, got none that can be read")
 
 
 @contextlib.contextmanager

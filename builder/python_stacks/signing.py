@@ -94,7 +94,7 @@ def verify_rpm_signature(package: Path, key: SiteKey) -> None:
         result = run([*argv, package], timeout_s=_SIGN_TIMEOUT_S, ok=(0, 1))
     if result.returncode or "signature" not in result.stdout.lower():
         output = "; ".join(line.strip() for line in result.stdout.splitlines()[1:])
-        raise TrustError(f"{package.name}: expected the site's signature, found: {output[-400:]}")
+        raise TrustError(f"{package.name}: expected the site's signature, got: {output[-400:]}")
 
 
 def _gpg_argv(home: Path) -> list[str | Path]:

@@ -55,7 +55,7 @@ def build_wheel(
     if len(entry.sha256s) != 1:
         raise InputError(
             f"{entry.name}: expected one digest in the lock, that of the source,"
-            f" found {len(entry.sha256s)}: the package has wheels, so it need not be built"
+            f" got {len(entry.sha256s)}: the package has wheels, so it need not be built"
         )
     (digest,) = entry.sha256s
     tools = locked_stack.build_tools[source.name]
@@ -98,7 +98,7 @@ def require_compatible(wheel: Path, locked_stack: LockedStack) -> None:
     if glibc > parse_version(locked_stack.glibc) or cxx > newest:
         raise InputError(
             f"{wheel.name}: expected glibc {locked_stack.glibc} and GLIBCXX_3.4.{newest} or older,"
-            f" which {locked_stack.release} has, found {glibc[0]}.{glibc[1]} and GLIBCXX_3.4.{cxx}",
+            f" which {locked_stack.release} has, got {glibc[0]}.{glibc[1]} and GLIBCXX_3.4.{cxx}",
             hint="build on the release itself or on an older system",
         )
 

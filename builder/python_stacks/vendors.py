@@ -35,7 +35,7 @@ def check_vendor(profile: Profile, stack: Stack, lock: LockFile) -> None:
     if stack.torch_backend and torch_backend != stack.torch_backend:
         raise InputError(
             f"{stack.name}: lock: expected PyTorch built for {stack.torch_backend}, as"
-            f" torch_backend says, found {f'one for {torch_backend}' if torch_backend else 'none'}"
+            f" torch_backend says, got {f'one for {torch_backend}' if torch_backend else 'none'}"
         )
     _check_licences(profile, stack, lock)
     nvidia = profile.hardware.nvidia
@@ -43,7 +43,7 @@ def check_vendor(profile: Profile, stack: Stack, lock: LockFile) -> None:
     if nvidia and required_driver and parse_version(nvidia.driver) < parse_version(required_driver):
         raise InputError(
             f"{stack.name}: lock: PyTorch for {torch_backend} needs driver {required_driver}"
-            f" or later, found {nvidia.driver}"
+            f" or later, got {nvidia.driver}"
         )
 
 
@@ -72,7 +72,7 @@ def _check_licences(profile: Profile, stack: Stack, lock: LockFile) -> None:
     raise InputError(
         f"{profile.name}: hardware.nvidia.accept_eula: expected true, since the stack {stack.name}"
         f" contains {', '.join(names[:_MAX_LISTED])}{more} under NVIDIA's licences;"
-        f" found {'false' if nvidia else 'no section nvidia'}",
+        f" got {'false' if nvidia else 'no section nvidia'}",
         hint="read the licences and set it in your own profile"
         if nvidia
         else "use a lock for the CPU or for ROCm",

@@ -129,7 +129,7 @@ def parse_request(head: bytes, allowed: Collection[Endpoint]) -> ProxyRequest:
     if request_match is None:
         quoted_line = ascii(request_line[:_MAX_QUOTED_CHARS])
         raise ProxyRefusedError(
-            400, f"expected CONNECT host:port or GET http://host/..., found {quoted_line}"
+            400, f"expected CONNECT host:port or GET http://host/..., got {quoted_line}"
         )
     endpoint = _require_listed(
         Endpoint("http", request_match["host"].lower(), int(request_match["port"] or 80)), allowed

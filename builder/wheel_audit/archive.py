@@ -81,7 +81,7 @@ def open_archive(f: IO[bytes], limits: AuditLimits) -> tuple[WheelArchive | None
     except _ZIPFILE_ERRORS as e:
         return None, (f"not a zip archive: {_describe_error(e)}",)
     if len(members) != entries:
-        return None, (f"expected {entries} entries by the end record, found {len(members)}",)
+        return None, (f"expected {entries} entries by the end record, got {len(members)}",)
     problems = [*_check_sizes(members, size, limits)] or [
         *_check_names(members),
         *_check_types(members),
@@ -115,12 +115,12 @@ def _read_directory(f: IO[bytes], size: int, limits: AuditLimits) -> tuple[int, 
         entries, length, offset = struct.unpack("<QQQ", record[32:56])
     if offset + length != directory_end:
         raise MalformedWheelError(
-            f"expected the list of entries to end at byte {directory_end}, found {offset + length}"
+            f"expected the list of entries to end at byte {directory_end}, got {offset + length}"
         )
     if entries > limits.max_members or length > limits.max_directory_bytes:
         raise MalformedWheelError(
             f"expected at most {limits.max_members} entries in {limits.max_directory_bytes} bytes, "
-            f"found {entries} in {length}"
+            f"got {entries} in {length}"
         )
     return int(offset), int(entries)
 
@@ -128,7 +128,7 @@ def _read_directory(f: IO[bytes], size: int, limits: AuditLimits) -> tuple[int, 
 def _check_sizes(members: list[zipfile.ZipInfo], size: int, limits: AuditLimits) -> Iterator[str]:
     unpacked_bytes = sum(m.file_size for m in members)
     if unpacked_bytes > limits.max_unpacked_bytes:
-        yield f"expected at most {limits.max_unpacked_bytes} bytes unpacked, found {unpacked_bytes}"
+        yield f"expected at most {limits.max_unpacked_bytes} bytes unpacked, got {unpacked_bytes}"
     elif unpacked_bytes > limits.min_ratio_bytes and unpacked_bytes > limits.max_ratio * size:
         yield (
             f"a zip bomb: {size} bytes declare {unpacked_bytes} bytes unpacked,"
@@ -181,7 +181,7 @@ def _check_types(members: Iterable[zipfile.ZipInfo]) -> Iterator[str]:
         if member.flag_bits & _ENCRYPTED:
             yield f"{member.filename!a}: is encrypted"
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            yield f"{member.filename!a}: expected stored or deflated, found {member.compress_type}"
+            yield f"{member.filename!a}: expected stored or deflated, got {member.compress_type}"
         if member.is_dir() and member.file_size:
             yield f"{member.filename!a}: a folder with {member.file_size} bytes in it"
 

@@ -80,7 +80,7 @@ def _list_files(folder: Path) -> list[Path]:
     count = sum(p.name.endswith(".whl") for p in files)
     if not 0 < count <= _MAX_WHEELS:
         raise InputError(
-            f"{folder}: expected 1 to {_MAX_WHEELS} wheels, found {count}",
+            f"{folder}: expected 1 to {_MAX_WHEELS} wheels, got {count}",
             hint="files called *.whl, directly in the folder; 'pip download' makes such a one",
         )
     return files

@@ -82,7 +82,7 @@ def parse_header(data: bytes, size: int) -> ElfHeader:
     byte_order = "<" if data[5:6] == b"\x01" else ">"
     layout, length = ("16xHHIQQQIHHHHHH", 64) if is_64_bit else ("16xHHIIIIIHHHHHH", 52)
     if len(data) < length:
-        raise MalformedWheelError(f"ELF header: expected {length} bytes, found {len(data)}")
+        raise MalformedWheelError(f"ELF header: expected {length} bytes, got {len(data)}")
     fields = struct.unpack(byte_order + layout, data[:length])
     offset, entry_size, count = fields[5], fields[10], fields[11]
     if offset == 0:
@@ -153,7 +153,7 @@ def _parse_table(
     label = "dynamic section" if row[1] == _DYNAMIC else "symbol table"
     if row[6] >= len(rows) or rows[row[6]][1] != _STRTAB:
         raise MalformedWheelError(
-            f"{label}: expected names in a string table, found section {row[6]}"
+            f"{label}: expected names in a string table, got section {row[6]}"
         )
     names = rows[row[6]]
     table = ElfTable(
@@ -165,7 +165,7 @@ def _parse_table(
         _require_inside(span, size, label)
         if span.size > max_bytes:
             raise MalformedWheelError(
-                f"{label}: expected at most {max_bytes} bytes, found {span.size}"
+                f"{label}: expected at most {max_bytes} bytes, got {span.size}"
             )
     return table
 

@@ -107,11 +107,10 @@ def _read_record(
         folder = record.find_dist_info(inspection.wheel, archive.members)
         member = by_name.get(f"{folder}/RECORD")
         if member is None:
-            raise MalformedWheelError(f"expected {folder}/RECORD, found none")
+            raise MalformedWheelError(f"expected {folder}/RECORD, got none")
         if member.file_size > limits.max_record_bytes:
             raise MalformedWheelError(
-                f"RECORD: expected at most {limits.max_record_bytes} bytes,"
-                f" found {member.file_size}"
+                f"RECORD: expected at most {limits.max_record_bytes} bytes, got {member.file_size}"
             )
         return folder, record.parse_record(archive.read(member))
     except MalformedWheelError as e:
@@ -222,7 +221,7 @@ def _inspect_source(
 ) -> None:
     if size > limits.max_source_bytes:
         message = (
-            f"expected at most {limits.max_source_bytes} bytes of source, found {size}: not read"
+            f"expected at most {limits.max_source_bytes} bytes of source, got {size}: not read"
         )
         inspection.add_finding("not_checked", "medium", message, name)
         return

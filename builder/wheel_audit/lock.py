@@ -59,7 +59,7 @@ def load_lock(path: Path) -> LockFile:
         raise InputError(f"{path}: expected UTF-8, byte {e.start} is not") from e
     entries = tuple(_parse_entries(path, text))
     if not entries:
-        raise InputError(f"{path}: expected locked packages, found none", hint=_HINT)
+        raise InputError(f"{path}: expected locked packages, got none", hint=_HINT)
     return LockFile(sha256=sha256_bytes(data), entries=entries)
 
 
@@ -82,13 +82,13 @@ def _parse_entries(path: Path, text: str) -> Iterator[LockEntry]:
         location = f"{path}:{line}"
         tokens = logical_line.split(None, 1)
         if tokens[0].split("=")[0] in _INCLUDES or tokens[0][:2] in ("-r", "-c", "-e"):
-            raise InputError(f"{location}: expected one complete lock, found {tokens[0]!a}")
+            raise InputError(f"{location}: expected one complete lock, got {tokens[0]!a}")
         if logical_line.startswith("-"):
             continue
         requirement, *_ = logical_line.split(" --hash", 1)
         match = _PINNED.fullmatch(requirement.strip())
         if match is None:
-            raise InputError(f"{location}: expected name==version, found {requirement[:100]!a}")
+            raise InputError(f"{location}: expected name==version, got {requirement[:100]!a}")
         digests = [(m["algorithm"], m["digest"].lower()) for m in _HASH.finditer(logical_line)]
         allowed = frozenset(d for a, d in digests if a == "sha256" and len(d) == 64)
         if not allowed:

@@ -37,7 +37,7 @@ def find_dist_info(wheel: str, members: Iterable[zipfile.ZipInfo]) -> str:
     name, version = wheel.split("-")[:2]
     if len(folders) != 1 or not _is_dist_info_of(folders[0], name, version):
         listed = ", ".join(ascii(n) for n in folders[:3]) or "none"
-        raise MalformedWheelError(f"expected one folder {name}-{version}.dist-info, found {listed}")
+        raise MalformedWheelError(f"expected one folder {name}-{version}.dist-info, got {listed}")
     return folders[0]
 
 
@@ -54,7 +54,7 @@ def parse_record(data: bytes) -> dict[str, RecordEntry]:
                 continue
             if len(row) != 3:
                 raise MalformedWheelError(
-                    f"RECORD:{line}: expected name, digest, size; found {len(row)} fields"
+                    f"RECORD:{line}: expected name, digest, size; got {len(row)} fields"
                 )
             if row[0] in entries:
                 raise MalformedWheelError(f"RECORD:{line}: {row[0][:200]!a} is there twice")
@@ -84,7 +84,7 @@ def compare_record(
         elif entry.digest != digests[name]:
             yield (
                 name,
-                f"expected {entry.algorithm} {entry.digest.hex()}, found {digests[name].hex()}",
+                f"expected {entry.algorithm} {entry.digest.hex()}, got {digests[name].hex()}",
             )
     for name in sorted(entries.keys() - digests.keys()):
         yield "", f"RECORD names {name[:200]!a}, which is not in the wheel"
@@ -102,13 +102,13 @@ def _parse_entry(text: str, line: int) -> RecordEntry:
     name, _, value = text.partition("=")
     if name not in ALGORITHMS:
         allowed = ", ".join(ALGORITHMS)
-        raise MalformedWheelError(f"RECORD:{line}: expected one of {allowed}, found {name[:40]!a}")
+        raise MalformedWheelError(f"RECORD:{line}: expected one of {allowed}, got {name[:40]!a}")
     try:
         digest = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as e:
         raise MalformedWheelError(f"RECORD:{line}: not base64: {value[:100]!a}") from e
     if len(digest) != hashlib.new(name).digest_size:
-        raise MalformedWheelError(f"RECORD:{line}: expected a {name}, found {len(digest)} bytes")
+        raise MalformedWheelError(f"RECORD:{line}: expected a {name}, got {len(digest)} bytes")
     return RecordEntry(algorithm=name, digest=digest)
 
 

@@ -14,5 +14,5 @@ def hash_password() -> None:
     """Prompt for a password and print its hash for ai_service.users[].password_hash."""
     typed = prompt_secret("password", repeat="again")
     if len(typed) < _MIN_CHARS:
-        raise InputError(f"expected {_MIN_CHARS} characters or more, found {len(typed)}")
+        raise InputError(f"expected {_MIN_CHARS} characters or more, got {len(typed)}")
     print_line(accounts.hash_password(typed))

@@ -65,11 +65,11 @@ def _read_public_key(path: Path) -> str:
     except OSError as e:
         raise InputError(f"{path}: cannot be read: {e.strerror}") from e
     except UnicodeDecodeError as e:
-        raise InputError(f"{path}: expected a public key, found binary data") from e
+        raise InputError(f"{path}: expected a public key, got binary data") from e
     if "PRIVATE KEY" in (lines or [""])[0]:
-        raise InputError(f"{path}: expected a public key, found a private one")
+        raise InputError(f"{path}: expected a public key, got a private one")
     if len(lines) != 1 or not lines[0]:
-        raise InputError(f"{path}: expected one line with a public key, found {len(lines)} lines")
+        raise InputError(f"{path}: expected one line with a public key, got {len(lines)} lines")
     return lines[0]
 
 
@@ -82,7 +82,7 @@ def _write_files(folder: Path, files: Mapping[str, str]) -> None:
         unexpected = sorted({p.name for p in folder.iterdir()} - set(files))
         if unexpected:
             raise InputError(
-                f"{folder}: expected an empty folder or an earlier render, found {unexpected[0]!a}",
+                f"{folder}: expected an empty folder or an earlier render, got {unexpected[0]!a}",
                 hint="choose another folder",
             )
     with atomic_path(folder) as temp:

@@ -56,7 +56,7 @@ def from_pydantic(tree: YamlNode, error: ErrorDetails) -> LocatedProblem:
     # A value that may be a secret is not repeated on a terminal or in a log.
     if text.startswith("must") or kind == "hardpan_secret":
         return locate(tree, error["loc"], text)
-    return locate(tree, error["loc"], f"{text}, found {format_value(error['input'])}")
+    return locate(tree, error["loc"], f"{text}, got {format_value(error['input'])}")
 
 
 def locate(tree: YamlNode, path: tuple[str | int, ...], text: str) -> LocatedProblem:

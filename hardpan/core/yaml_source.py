@@ -100,12 +100,12 @@ def read_yaml(
     if len(data) > max_bytes:
         raise InputError(f"{start}: expected at most {max_bytes} bytes")
     if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-        raise InputError(f"{start}: expected plain UTF-8, found a byte-order mark")
+        raise InputError(f"{start}: expected plain UTF-8, got a byte-order mark")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as e:
         location = _location_after(data[: e.start].decode("utf-8"), file)
-        raise InputError(f"{location}: expected UTF-8, found byte 0x{data[e.start]:02x}") from e
+        raise InputError(f"{location}: expected UTF-8, got byte 0x{data[e.start]:02x}") from e
     try:
         _check_limits(text, file, aliases=aliases)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -119,7 +119,7 @@ def read_yaml(
     except yaml.YAMLError as e:
         raise InputError(f"{start}: not YAML: cannot be parsed") from e
     if not isinstance(node, yaml.MappingNode):
-        raise InputError(f"{start}: expected settings as 'name: value', found none")
+        raise InputError(f"{start}: expected settings as 'name: value', got none")
     problems: list[str] = []
     tree = _build_node(node, file, problems)
     if problems:
@@ -158,7 +158,7 @@ class _NodeCounter:
         location = _mark_location(event.start_mark, self._file)
         self._document_count += isinstance(event, yaml.DocumentStartEvent)
         if self._document_count > 1:
-            raise InputError(f"{location}: expected one document, found a second")
+            raise InputError(f"{location}: expected one document, got a second")
         if isinstance(event, yaml.CollectionEndEvent):
             self._close_collection()
         elif isinstance(event, yaml.NodeEvent):
@@ -169,7 +169,7 @@ class _NodeCounter:
         if event.anchor is not None and not self._allow_aliases:
             raise InputError(f"{location}: anchors and aliases (& and *) are not allowed")
         if (tag := getattr(event, "tag", None)) is not None:
-            raise InputError(f"{location}: tags are not allowed, found {tag[:80]!a}")
+            raise InputError(f"{location}: tags are not allowed, got {tag[:80]!a}")
         values, levels = 1, 0
         if isinstance(event, yaml.AliasEvent):
             if any(c.anchor == event.anchor for c in self._open_collections):
@@ -243,7 +243,7 @@ def _build_pairs(
             problems.append(f"{location}: expected a name before the ':'")
             continue
         if _SURROGATE.search(key.value):
-            problems.append(f"{location}: expected a name, found half a surrogate pair")
+            problems.append(f"{location}: expected a name, got half a surrogate pair")
             continue
         if key.value in keys:
             problems.append(f"{location}: {key.value[:80]!a} is set twice")
@@ -259,7 +259,7 @@ def _parse_scalar(
 ) -> str | int | float | bool | None:
     text = str(node.value)
     if not text.isascii() and _SURROGATE.search(text):
-        problems.append(f"{location}: expected text, found half a surrogate pair")
+        problems.append(f"{location}: expected text, got half a surrogate pair")
     if getattr(node, "style", None) is not None:
         return text
     if text in _KEYWORDS:
@@ -269,7 +269,7 @@ def _parse_scalar(
     if _FLOAT.fullmatch(text):
         return float(text)
     if _OCTAL.fullmatch(text):
-        problems.append(f"{location}: a number with a leading 0 is ambiguous, found {text[:40]}")
+        problems.append(f"{location}: a number with a leading 0 is ambiguous, got {text[:40]}")
     return text
 
 

@@ -58,7 +58,7 @@ def _password_of(command: KickstartCommand) -> str | None:
 def _check_boot_loader(document: KickstartDocument) -> Iterator[LintProblem]:
     loaders = document.commands_named("bootloader")
     if not loaders:
-        yield LintProblem(line=0, text="expected a bootloader command, found none")
+        yield LintProblem(line=0, text="expected a bootloader command, got none")
     for command in loaders:
         arguments = command.options.get("append", "").split()
         if any(a.partition("=")[0] == "fips" for a in arguments):

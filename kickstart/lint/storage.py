@@ -86,7 +86,7 @@ def _check_mounts(document: KickstartDocument) -> Iterator[LintProblem]:
                 line=command.line, text=f"{mount} without {','.join(missing)}, required by the STIG"
             )
     if "/" not in mount_points:
-        yield LintProblem(line=0, text="expected a root partition, found none")
+        yield LintProblem(line=0, text="expected a root partition, got none")
     yield from _check_shared_memory(document)
 
 

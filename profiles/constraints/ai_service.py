@@ -21,7 +21,7 @@ def _check_section(layers: tuple[str, ...], ai_service: AiService | None) -> Ite
     if _LAYER in layers and ai_service is None:
         yield Violation(
             ("layers", layers.index(_LAYER)),
-            f"{_LAYER} needs a section 'ai_service:' with host_name and users, found none",
+            f"{_LAYER} needs a section 'ai_service:' with host_name and users, got none",
         )
     elif ai_service is not None and _LAYER not in layers:
         yield Violation(("ai_service",), f"expected {_LAYER} among layers, which uses this section")
@@ -93,7 +93,7 @@ def _check_stack(
         yield Violation(
             ("ai_service", "server", "stack"),
             f"expected a stack of frameworks that lists {package}"
-            f" ({', '.join(stack_names) or 'none does'}), found {server.stack!a}",
+            f" ({', '.join(stack_names) or 'none does'}), got {server.stack!a}",
         )
 
 
@@ -105,7 +105,7 @@ def _check_quota(ai_service: AiService | None) -> Iterator[Violation]:
         yield Violation(
             ("ai_service", "quota", "text_mib"),
             f"expected space for one document of {ai_service.document_kib} KiB (document_kib),"
-            f" found {ai_service.quota.text_mib} MiB",
+            f" got {ai_service.quota.text_mib} MiB",
         )
 
 

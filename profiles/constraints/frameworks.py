@@ -18,7 +18,7 @@ def _check_section(layers: tuple[str, ...], frameworks: Frameworks | None) -> It
     if _LAYER in layers and frameworks is None:
         yield Violation(
             ("layers", layers.index(_LAYER)),
-            f"{_LAYER} needs a section 'frameworks:' with its stacks, found none",
+            f"{_LAYER} needs a section 'frameworks:' with its stacks, got none",
         )
     if _LAYER not in layers and frameworks is not None:
         yield Violation(("frameworks",), f"expected {_LAYER} among the layers, which installs it")
@@ -56,7 +56,7 @@ def _check_backends(frameworks: Frameworks | None, hardware: Hardware) -> Iterat
         if vendor and vendor != hardware.accelerator:
             yield Violation(
                 path,
-                f"{backend} needs 'accelerator: {vendor}', found {hardware.accelerator!a}",
+                f"{backend} needs 'accelerator: {vendor}', got {hardware.accelerator!a}",
             )
         min_driver = min_driver_version(cuda_version(backend))
         if (
@@ -68,7 +68,7 @@ def _check_backends(frameworks: Frameworks | None, hardware: Hardware) -> Iterat
                 path,
                 f"{backend} is CUDA {cuda_version(backend)}, which needs driver"
                 f" {min_driver} or later,"
-                f" found {hardware.nvidia.driver!a}",
+                f" got {hardware.nvidia.driver!a}",
             )
 
 
@@ -77,14 +77,14 @@ def _check_stack(path: ProfilePath, stack: Stack, release: str) -> Iterator[Viol
     if stack.python not in pythons:
         yield Violation(
             (*path, "python"),
-            f"expected {' or '.join(pythons)}, which {release} packages, found {stack.python!a}",
+            f"expected {' or '.join(pythons)}, which {release} packages, got {stack.python!a}",
         )
     if stack.glibc and len(parse_version(stack.glibc)) != 2:
-        yield Violation((*path, "glibc"), f"expected e.g. '2.34', found {stack.glibc!a}")
+        yield Violation((*path, "glibc"), f"expected e.g. '2.34', got {stack.glibc!a}")
     elif stack.glibc and parse_version(stack.glibc) > parse_version(GLIBC[release]):
         yield Violation(
             (*path, "glibc"),
-            f"expected {GLIBC[release]} or less, which {release} has, found {stack.glibc!a}",
+            f"expected {GLIBC[release]} or less, which {release} has, got {stack.glibc!a}",
         )
     if stack.system_site_packages and stack.system_site_reason is None:
         yield Violation(

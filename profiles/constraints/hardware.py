@@ -33,7 +33,7 @@ def _check_accelerator(hardware: Hardware, release: str) -> Iterator[Violation]:
     if hardware.accelerator in ("nvidia", "amd"):
         if getattr(hardware, hardware.accelerator) is None:
             yield Violation(
-                ("hardware",), f"expected a section '{hardware.accelerator}:', found none"
+                ("hardware",), f"expected a section '{hardware.accelerator}:', got none"
             )
         if release == "lab9":
             yield Violation(
@@ -44,7 +44,7 @@ def _check_accelerator(hardware: Hardware, release: str) -> Iterator[Violation]:
     if cpu and release == "rocky10" and cpu.baseline == "x86-64-v2":
         yield Violation(
             ("hardware", "cpu", "baseline"),
-            "expected x86-64-v3 or later, which Rocky 10 is built for, found 'x86-64-v2'",
+            "expected x86-64-v3 or later, which Rocky 10 is built for, got 'x86-64-v2'",
         )
 
 
@@ -58,7 +58,7 @@ def _check_nvidia_branch(hardware: Hardware, release: str) -> Iterator[Violation
         kind = "module stream" if release == "rocky9" else "flat package"
         yield Violation(
             ("hardware", "nvidia", "branch"),
-            f"expected one of {', '.join(branches)}, found {nvidia.branch!a}: no {kind} of it"
+            f"expected one of {', '.join(branches)}, got {nvidia.branch!a}: no {kind} of it"
             f" is listed for {release}",
         )
 
@@ -71,7 +71,7 @@ def _check_nvidia(hardware: Hardware) -> Iterator[Violation]:
     if nvidia.driver.partition(".")[0] != nvidia.branch:
         yield Violation(
             ("hardware", "nvidia", "driver"),
-            f"expected a version of branch {nvidia.branch}, found {nvidia.driver!a}",
+            f"expected a version of branch {nvidia.branch}, got {nvidia.driver!a}",
         )
     if nvidia.kernel_module == "proprietary" and parse_version(nvidia.branch) >= (620,):
         yield Violation(
@@ -81,12 +81,12 @@ def _check_nvidia(hardware: Hardware) -> Iterator[Violation]:
     min_driver = min_driver_version(nvidia.cuda)
     if min_driver is None or len(parse_version(nvidia.cuda)) != 2:
         yield Violation(
-            ("hardware", "nvidia", "cuda"), f"expected 12.x or 13.x, found {nvidia.cuda!a}"
+            ("hardware", "nvidia", "cuda"), f"expected 12.x or 13.x, got {nvidia.cuda!a}"
         )
     elif parse_version(nvidia.driver) < parse_version(min_driver):
         yield Violation(
             ("hardware", "nvidia", "driver"),
-            f"CUDA {nvidia.cuda} needs {min_driver} or later, found {nvidia.driver!a}",
+            f"CUDA {nvidia.cuda} needs {min_driver} or later, got {nvidia.driver!a}",
         )
     if nvidia.module_signing == "secure_boot_off" and nvidia.secure_boot_off_reason is None:
         yield Violation(
@@ -121,19 +121,19 @@ def _check_rocm(hardware: Hardware, release: str) -> Iterator[Violation]:
     path: ProfilePath = ("hardware", "amd", "rocm")
     if series is None:
         supported = ", ".join(f"{s.first} to {s.last}" for s in catalog.rocm_series)
-        yield Violation(path, f"expected a listed release ({supported}), found {amd.rocm!a}")
+        yield Violation(path, f"expected a listed release ({supported}), got {amd.rocm!a}")
         return
     if release not in series.releases:
         yield Violation(
             path,
-            f"expected a release with packages for {release}, found {amd.rocm!a}:"
+            f"expected a release with packages for {release}, got {amd.rocm!a}:"
             f" ROCm {series.first} to {series.last} is listed for {', '.join(series.releases)}",
         )
     if amd.gfx_target not in series.gfx_targets:
         yield Violation(
             ("hardware", "amd", "gfx_target"),
             f"expected one of {', '.join(series.gfx_targets)}, which ROCm {amd.rocm} has packages"
-            f" for, found {amd.gfx_target!a}",
+            f" for, got {amd.gfx_target!a}",
         )
 
 
@@ -148,7 +148,7 @@ def _check_layers(layers: tuple[str, ...], hardware: Hardware, release: str) -> 
             yield Violation(
                 path,
                 f"{layer} needs 'accelerator: {' or '.join(supported)}',"
-                f" found {hardware.accelerator!a}",
+                f" got {hardware.accelerator!a}",
             )
         if release == "lab9" and layer in _VENDOR_LAYERS:
             yield Violation(

@@ -84,7 +84,7 @@ def _check_sysctl_exceptions(kernel_hardening: HardeningSection) -> Iterator[Vio
         if exception.name not in sysctl_names:
             yield Violation(
                 path,
-                f"expected a setting listed in docs/host-hardening.md, found {exception.name!a}",
+                f"expected a setting listed in docs/host-hardening.md, got {exception.name!a}",
             )
         if exception.name in exempted_names:
             yield Violation(path, f"{exception.name} is listed twice")
@@ -139,7 +139,7 @@ def _check_layer_arguments(
                 if layer in layers and name in names:
                     yield Violation(
                         (section, "kernel_arguments", i),
-                        f"{name}= is set by the section {layer}, found {argument!a} here",
+                        f"{name}= is set by the section {layer}, got {argument!a} here",
                     )
 
 
@@ -165,10 +165,10 @@ def _check_gpu_policy(tuning: Tuning | None, hardware: Hardware) -> Iterator[Vio
     if hardware.accelerator not in ("nvidia", "amd"):
         yield Violation(
             ("tuning", "gpu"),
-            f"expected 'accelerator: nvidia or amd' with it, found {hardware.accelerator!a}",
+            f"expected 'accelerator: nvidia or amd' with it, got {hardware.accelerator!a}",
         )
     if gpu.power_limit_w is None and gpu.clock_mhz is None:
-        yield Violation(("tuning", "gpu"), "expected power_limit_w or clock_mhz, found neither")
+        yield Violation(("tuning", "gpu"), "expected power_limit_w or clock_mhz, got neither")
     if gpu.clock_mhz is not None and hardware.accelerator == "amd":
         yield Violation(
             ("tuning", "gpu", "clock_mhz"), "expected none with 'accelerator: amd': NVIDIA only"
@@ -182,7 +182,7 @@ def _check_hugepages(tuning: Tuning | None, machine: Machine) -> Iterator[Violat
         yield Violation(
             ("tuning", "hugepages_2m"),
             f"expected at most half of machine.memory ({machine.memory_mib} MiB), with which the"
-            f" image is booted for its scan, found {hugepages_mib} MiB",
+            f" image is booted for its scan, got {hugepages_mib} MiB",
         )
 
 

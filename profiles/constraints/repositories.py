@@ -27,14 +27,14 @@ def _check_repositories(
             )
             yield Violation(
                 (*path, "id"),
-                f"expected {expected}, as in the catalog for {release}, found {repository.id!a}",
+                f"expected {expected}, as in the catalog for {release}, got {repository.id!a}",
             )
             continue
         if repository.id in ids:
             yield Violation((*path, "id"), f"{repository.id} is listed twice")
         ids.add(repository.id)
         if not (repository.url or repository.key or repository.key_sha256):
-            yield Violation(path, "expected url, key or key_sha256 in addition to id, found none")
+            yield Violation(path, "expected url, key or key_sha256 in addition to id, got none")
         if repository.more_urls and not repository.url:
             yield Violation((*path, "more_urls"), "expected url, the first of its addresses")
         vendor_sha256 = catalog_entry.key.sha256 if catalog_entry.key else None

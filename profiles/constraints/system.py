@@ -56,7 +56,7 @@ def _check_storage(storage: Storage) -> Iterator[Violation]:
     if storage.encryption.mode == "none" and storage.encryption.reason is None:
         yield Violation(
             ("storage", "encryption"),
-            "expected a reason for 'mode: none' (the STIG requires encryption), found none",
+            "expected a reason for 'mode: none' (the STIG requires encryption), got none",
         )
     mounts: set[str] = set()
     for i, part in enumerate(storage.partitions):
@@ -90,7 +90,7 @@ def _check_disk_size(storage: Storage) -> Iterator[Violation]:
         yield Violation(
             ("storage", "disk_size"),
             f"expected {required_mib} MiB or more (the partitions and {_OVERHEAD_MIB} MiB for"
-            f" tables and headers), found {storage.disk_size_mib} MiB",
+            f" tables and headers), got {storage.disk_size_mib} MiB",
         )
 
 
@@ -99,12 +99,12 @@ def _check_superuser_name(boot: Boot) -> Iterator[Violation]:
     if boot.superuser in FORBIDDEN_SUPERUSERS:
         yield Violation(
             ("boot", "superuser"),
-            f"never {', '.join(FORBIDDEN_SUPERUSERS)}: easily guessed, found {boot.superuser!a}",
+            f"never {', '.join(FORBIDDEN_SUPERUSERS)}: easily guessed, got {boot.superuser!a}",
         )
     elif boot.superuser in SYSTEM_ACCOUNTS:
         yield Violation(
             ("boot", "superuser"),
-            f"expected a name that is no account of the system, found {boot.superuser!a}",
+            f"expected a name that is no account of the system, got {boot.superuser!a}",
         )
 
 
@@ -113,7 +113,7 @@ def _check_superuser_is_no_user(boot: Boot, users: tuple[User, ...]) -> Iterator
     if boot.superuser in {u.name for u in users}:
         yield Violation(
             ("boot", "superuser"),
-            f"expected a name that is not among users, found {boot.superuser!a}",
+            f"expected a name that is not among users, got {boot.superuser!a}",
         )
 
 
@@ -128,7 +128,7 @@ def _check_kernel_arguments(boot: Boot, hardware: Hardware) -> Iterator[Violatio
             name = argument.partition("=")[0]
             if name in ("fips", "boot"):
                 yield Violation(
-                    path, f"{name}= is set by the installer (use 'fips: true'), found here"
+                    path, f"{name}= is set by the installer (use 'fips: true'); remove it here"
                 )
             elif name.startswith("inst."):
                 yield Violation(path, f"{name} is for the installer, not for the installed system")
@@ -153,7 +153,7 @@ def _check_users(users: tuple[User, ...], build_user: str) -> Iterator[Violation
             )
     if build_user not in names:
         yield Violation(
-            ("build_user",), f"expected one of users ({', '.join(names)}), found {build_user!a}"
+            ("build_user",), f"expected one of users ({', '.join(names)}), got {build_user!a}"
         )
     elif all(u.name != build_user or u.sudo == "none" for u in users):
         yield Violation(
@@ -185,7 +185,7 @@ def _check_content(stig: StigSettings, release: str) -> Iterator[Violation]:
     expected = "rhel10" if release == "rocky10" else "rhel9"
     if stig.content != expected:
         yield Violation(
-            ("stig", "content"), f"expected {expected} for {release}, found {stig.content!a}"
+            ("stig", "content"), f"expected {expected} for {release}, got {stig.content!a}"
         )
     waived_rules: set[str] = set()
     for i, w in enumerate(stig.waivers):
@@ -204,7 +204,7 @@ def _check_stig_arguments(
         if argument not in boot.kernel_arguments and not any(w.matches(rule) for w in stig.waivers):
             yield Violation(
                 ("boot", "kernel_arguments"),
-                f"expected {argument} (STIG) or a waiver for {rule}, found none",
+                f"expected {argument} (STIG) or a waiver for {rule}, got none",
             )
 
 
@@ -226,7 +226,7 @@ def _check_stig_storage(
         if missing:
             yield Violation(
                 ("storage", "partitions", i),
-                f"expected {part.mount} with {','.join(missing)} (STIG), found"
+                f"expected {part.mount} with {','.join(missing)} (STIG), got"
                 f" {','.join(part.options) or 'no options'}",
             )
 
@@ -238,5 +238,5 @@ def _check_memory(machine: Machine, release: str) -> Iterator[Violation]:
         yield Violation(
             ("machine", "memory"),
             f"expected {min_mib} MiB or more, required by the installer of {release},"
-            f" found {machine.memory_mib} MiB",
+            f" got {machine.memory_mib} MiB",
         )

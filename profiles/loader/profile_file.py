@@ -39,7 +39,7 @@ def load_profile(source: str | Path) -> Profile:
 
     Raises:
         InputError: it does not exist or has problems; each is reported on a line as
-            ``file:line:column: path: expected, found``.
+            ``file:line:column: path: expected, got``.
     """
     tree = _load_merged(_find_profile_file(source), ())
     data = tree.to_plain()
@@ -166,19 +166,18 @@ def _find_parent(extends: YamlNode, path: Path) -> Path:
     name = extends.value
     if not isinstance(name, str):
         raise InputError(
-            f"{extends.location}: extends: expected a name,"
-            f" found {format_value(extends.to_plain())}"
+            f"{extends.location}: extends: expected a name, got {format_value(extends.to_plain())}"
         )
     if name.startswith(("./", "../")):
         parent = path.parent / name
         if parent.is_file():
             return parent
-        raise InputError(f"{extends.location}: extends: expected a file, found no {str(parent)!a}")
+        raise InputError(f"{extends.location}: extends: expected a file, got no {str(parent)!a}")
     shipped_file = find_shipped_profile(name)
     if shipped_file is None:
         raise InputError(
             f"{extends.location}: extends: expected ./FILE.yaml or one of"
-            f" {', '.join(shipped_profiles())}, found {format_value(name)}"
+            f" {', '.join(shipped_profiles())}, got {format_value(name)}"
         )
     return shipped_file
 

@@ -53,9 +53,9 @@ def _validate_password_hash(text: str) -> str:
     if len(salt) < _MIN_SALT_BYTES or len(digest) != _HASH_BYTES:
         raise _secret_error("expected a salt of 16 bytes or more and a hash of 64")
     if int(match[1]) < MIN_ROUNDS:
-        raise _secret_error(f"expected {MIN_ROUNDS} rounds or more, found {match[1]}")
+        raise _secret_error(f"expected {MIN_ROUNDS} rounds or more, got {match[1]}")
     if int(match[1]) > MAX_ROUNDS:
-        raise _secret_error(f"expected {MAX_ROUNDS} rounds or less, found {match[1]}")
+        raise _secret_error(f"expected {MAX_ROUNDS} rounds or less, got {match[1]}")
     return text
 
 

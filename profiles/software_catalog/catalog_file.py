@@ -57,7 +57,7 @@ def _violations(catalog: PackageCatalog) -> Iterator[Violation]:
         for i, entry in enumerate(getattr(catalog, group)):
             if entry.source not in catalog.sources:
                 yield Violation(
-                    (group, i, "source"), f"expected one of sources, found {entry.source}"
+                    (group, i, "source"), f"expected one of sources, got {entry.source}"
                 )
 
 
@@ -91,7 +91,7 @@ def _package_violations(catalog: PackageCatalog) -> Iterator[Violation]:
             if (package.repository, release) not in repository_keys:
                 yield Violation(
                     ("packages", i, "repository"),
-                    f"expected a repository of {release}, found {package.repository}",
+                    f"expected a repository of {release}, got {package.repository}",
                 )
             is_pinned = release in package.stream or release in package.versionlock
             if is_pinned and package.version is None:
@@ -111,7 +111,7 @@ def _package_violations(catalog: PackageCatalog) -> Iterator[Violation]:
 def _series_violations(catalog: PackageCatalog) -> Iterator[Violation]:
     for i, entry in enumerate(catalog.rocm_series):
         if major_minor(entry.first) > major_minor(entry.last):
-            yield Violation(("rocm_series", i), f"expected first before last, found {entry.first}")
+            yield Violation(("rocm_series", i), f"expected first before last, got {entry.first}")
         for other in catalog.rocm_series[:i]:
             if major_minor(entry.first) <= major_minor(other.last) and major_minor(
                 other.first
@@ -122,6 +122,6 @@ def _series_violations(catalog: PackageCatalog) -> Iterator[Violation]:
 def _placeholder_violations(path: tuple[str | int, ...], text: str) -> Iterator[Violation]:
     for name in _PLACEHOLDER.findall(text):
         if name not in PLACEHOLDERS:
-            yield Violation(path, f"expected one of {', '.join(PLACEHOLDERS)}, found {{{name}}}")
+            yield Violation(path, f"expected one of {', '.join(PLACEHOLDERS)}, got {{{name}}}")
     if set("{}") & set(_PLACEHOLDER.sub("", text)):
-        yield Violation(path, f"expected placeholders as {{driver}}, found {text}")
+        yield Violation(path, f"expected placeholders as {{driver}}, got {text}")

@@ -26,6 +26,6 @@ def require_accepted_eulas(profile: Profile) -> None:
     if packages:
         raise InputError(
             f"{profile.name}: hardware.nvidia.accept_eula: expected true, since the layers install"
-            f" {', '.join(packages)} under NVIDIA's licences; found false",
+            f" {', '.join(packages)} under NVIDIA's licences; got false",
             hint="read the licences and set it in your profile; 'hardpan render' works without it",
         )

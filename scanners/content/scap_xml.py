@@ -48,7 +48,7 @@ def parse_data_stream(data: bytes, name: str) -> Element:
         raise InputError(f"{name}: has a DOCTYPE, which SCAP content never has")
     if root.tag != DS + "data-stream-collection":
         raise InputError(
-            f"{name}: expected a source data stream, found <{etree.QName(root).localname}>",
+            f"{name}: expected a source data stream, got <{etree.QName(root).localname}>",
             hint="take the file that ends in -ds.xml",
         )
     return root
@@ -79,7 +79,7 @@ def find_benchmark(root: Element, name: str) -> Element:
         b for c in root.iterchildren(DS + "component") for b in c.iterchildren(XCCDF + "Benchmark")
     ]
     if len(benchmarks) != 1:
-        raise InputError(f"{name}: expected one XCCDF 1.2 benchmark, found {len(benchmarks)}")
+        raise InputError(f"{name}: expected one XCCDF 1.2 benchmark, got {len(benchmarks)}")
     return benchmarks[0]
 
 

@@ -209,6 +209,6 @@ def _refuse_other_files(folder: Path) -> None:
         unexpected = [folder.name] if folder.exists() else []
     if unexpected:
         raise InputError(
-            f"{folder}: expected a folder of SCAP content or none, found {unexpected[0]}",
+            f"{folder}: expected a folder of SCAP content or none, got {unexpected[0]}",
             hint="choose another folder; everything in it would be replaced",
         )

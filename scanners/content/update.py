@@ -107,7 +107,7 @@ def build_manifest(package: apt.DownloadedContent) -> Manifest:
         name = store.file_name(product)
         version, day = benchmark.read_version_and_date(parse_data_stream(data, name), name)
         if not version or not day:
-            raise InputError(f"{name}: expected a benchmark with version and date, found none")
+            raise InputError(f"{name}: expected a benchmark with version and date, got none")
         records[product] = StreamRecord.model_validate(
             {"version": version, "date": day, "size": len(data), "sha256": sha256_bytes(data)}
         )

@@ -182,7 +182,7 @@ def _verify_row(
     except ValidationError as e:
         raise TrustError(f"{label}: row {number}: {format_validation_error(e)}") from e
     if row.seq != number:
-        raise TrustError(f"{label}: row {number}: is missing or out of order, found {row.seq}")
+        raise TrustError(f"{label}: row {number}: is missing or out of order, got {row.seq}")
     if row.chain != chain:
         raise TrustError(f"{label}: row {number}: belongs to another chain")
     if row.previous != previous:
@@ -230,7 +230,7 @@ def verify_checkpoint(checkpoint: Checkpoint, chain: LedgerChain | None) -> None
     if row_count < checkpoint.count:
         raise TrustError(
             f"chain {checkpoint.chain!r}: "
-            f"expected at least {checkpoint.count} rows, found {row_count}: "
+            f"expected at least {checkpoint.count} rows, got {row_count}: "
             "the ledger was truncated, or this is an older copy"
         )
     actual_hash = chain.rows[checkpoint.count - 1].hash if checkpoint.count else chain.header.id

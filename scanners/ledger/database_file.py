@@ -167,12 +167,12 @@ def _is_ledger(file: int, path: Path) -> bool:
     if len(header) < 100 or header[:16] != b"SQLite format 3\0" or owner != APPLICATION_ID:
         raise InputError(f"{path}: not a ledger of hardpan")
     if version != SCHEMA_VERSION:
-        raise InputError(f"{path}: expected a ledger of version {SCHEMA_VERSION}, found {version}")
+        raise InputError(f"{path}: expected a ledger of version {SCHEMA_VERSION}, got {version}")
     if header[18:20] != b"\1\1":
         raise TrustError(f"{path}: is in WAL mode, which hardpan never writes")
     size = os.fstat(file).st_size
     if size > _MAX_FILE_BYTES:
-        raise TrustError(f"{path}: expected at most {_MAX_FILE_BYTES} bytes, found {size}")
+        raise TrustError(f"{path}: expected at most {_MAX_FILE_BYTES} bytes, got {size}")
     return True
 
 

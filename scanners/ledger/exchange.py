@@ -106,7 +106,7 @@ def _import_file(
     header, count, head_hash = _read_header(file, path)
     rows = verify_rows(header, (row for row, _ in _read_lines(file, path)), label=str(path))
     if len(rows) != count or (rows[-1].hash if rows else header.id) != head_hash:
-        raise TrustError(f"{path}: expected {count} rows, found {len(rows)}: truncated?")
+        raise TrustError(f"{path}: expected {count} rows, got {len(rows)}: truncated?")
     chain = next((c for c in store.chains.values() if c.header.id == header.id), None)
     existing_rows = () if chain is None else chain.rows
     new_name = _choose_name(store, header, name, as_local) if chain is None else ""

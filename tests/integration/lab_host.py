@@ -55,7 +55,7 @@ class Payload:
         rpms = [rpm.name for rpm in self.media.glob("*/Packages/kernel-core-*.x86_64.rpm")]
         releases = [folder.name for folder in (self.root / "usr/lib/modules").iterdir()]
         assert (len(rpms), len(releases)) == (1, 1), (
-            f"{self.media}: expected one kernel, found {rpms} and modules of {releases}"
+            f"{self.media}: expected one kernel, got {rpms} and modules of {releases}"
         )
         package = rpms[0].removeprefix("kernel-core-").removesuffix(".x86_64.rpm")
         return LabKernel(package=package, release=releases[0])

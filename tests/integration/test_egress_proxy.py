@@ -153,7 +153,7 @@ def read_exactly(guest: socket.socket, size: int) -> bytes:
     ("sent", "answer"),
     [
         (b"GET http://x/ HTTP/1.1\r\nA: " + b"a" * 20_000, "at most 16384 bytes"),
-        (b"POST http://127.0.0.1/ HTTP/1.1\r\n\r\n", "found 'POST http://127.0.0.1/ HTTP/1.1'"),
+        (b"POST http://127.0.0.1/ HTTP/1.1\r\n\r\n", "got 'POST http://127.0.0.1/ HTTP/1.1'"),
         (b"CONNECT nowhere.invalid:443 HTTP/1.1\r\n\r\n", "cannot be resolved by the build"),
         (
             b"CONNECT 127.0.0.1:1 HTTP/1.1\r\n\r\n",

@@ -145,7 +145,7 @@ HOSTILE_TREES: list[tuple[str, Callable[[Path], object], str]] = [
     ("menu-has-escape-codes", _menu(b"\x1b]0;x\x07" + MENU.encode()), "control character '\\x1b'"),
     ("menu-is-too-long", _menu(MENU.encode() + b"#" * (1 << 20)), "too long: expected at most"),
     ("menu-without-titles", _menu(b"menuentry {\nlinux /v inst.repo=x\n}\n"), "without a title"),
-    ("forty-folders-deep", _deep, "expected folders at most 32 deep, found more"),
+    ("forty-folders-deep", _deep, "expected folders at most 32 deep, got more"),
 ]  # fmt: skip
 
 

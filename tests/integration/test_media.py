@@ -216,8 +216,8 @@ def test_insufficient_disk_space_is_reported_before_writing(
     ("content", "says"),
     [
         (None, "no such ISO"),
-        (b"hello", "expected an ISO 9660 image, found something else"),
-        (b"\0" * 40_000, "expected an ISO 9660 image, found something else"),
+        (b"hello", "expected an ISO 9660 image, got something else"),
+        (b"\0" * 40_000, "expected an ISO 9660 image, got something else"),
         (b"\0" * 32_768 + b"\x01CD001\x01" + b"\0" * 4_000, "xorriso cannot read it|expected an"),
     ],
 )

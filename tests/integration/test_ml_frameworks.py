@@ -191,7 +191,7 @@ def test_incomplete_wheelhouse_reports_all_missing(stack: StackFixture, tmp_path
         python_stacks.build_stacks(profile, tmp_path / "cache", discard)
 
     assert str(caught.value) == (
-        f"{wheelhouse}: expected every locked file, found none for 2 of 3:"
+        f"{wheelhouse}: expected every locked file, got none for 2 of 3:"
         " markupsafe 3.0.4, typing-inspection 0.4.5"
     )
     assert not (tmp_path / "cache/wheelhouse").exists()

@@ -133,7 +133,7 @@ def test_every_compression_is_read(complete_mirror: Path, tmp_path: Path, kind: 
     index = repodata.read_repository(str(repo))
 
     assert {rpm.name for rpm in index.rpms} >= set(expected_versions())
-    with pytest.raises(InputError, match="at most 4096 bytes unpacked, found more"):
+    with pytest.raises(InputError, match="at most 4096 bytes unpacked, got more"):
         repodata.read_repository(str(repo), max_uncompressed_bytes=4096)
 
 
@@ -223,7 +223,7 @@ def test_server_error_is_reported_as_unreachable() -> None:
 def test_repomd_size_is_limited() -> None:
     with (
         _serve(_make_handler(200, {}, b"x" * (2 << 20))) as url,
-        pytest.raises(InputError, match="expected at most 1048576 bytes, found more"),
+        pytest.raises(InputError, match="expected at most 1048576 bytes, got more"),
     ):
         repodata.read_repository(url)
 

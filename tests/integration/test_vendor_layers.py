@@ -259,18 +259,18 @@ def test_impossible_requests_fail_with_reason(
     assert "nvidia-driver-cuda-580.200.01" in output
 
     host.run(f"rpm -i --nodeps {MIRROR}/side/kmod-nvidia-open-dkms-*.rpm")
-    assert f"kmod-nvidia-open-dkms: expected {DRIVER}, found {OLDER} installed" in error_output(
+    assert f"kmod-nvidia-open-dkms: expected {DRIVER}, got {OLDER} installed" in error_output(
         profile_with_driver
     )
     host.run("rpm -e kmod-nvidia-open-dkms")
 
     host.run(f"rpm -i {MIRROR}/side/{mirror.kmod}-*.rpm")
-    assert "expected the site's signature, found none" in error_output(profile_with_driver)
+    assert "expected the site's signature, got none" in error_output(profile_with_driver)
     host.run(f"rpm -e --nodeps {mirror.kmod}")
 
     host.run(f"rpm -i --nodeps {MIRROR}/side/kernel-core-*.rpm")
     assert (
-        f"expected one kernel-core, found 2: {mirror.kernel.package}, 6.99.1-1.lab9"
+        f"expected one kernel-core, got 2: {mirror.kernel.package}, 6.99.1-1.lab9"
         in error_output(profile_with_driver)
     )
     host.run("rpm -e kernel-core-6.99.1-1.lab9")

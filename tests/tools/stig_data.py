@@ -70,7 +70,7 @@ def parse_requirement(group: etree._Element) -> Row:
     group_id = group.get("id", "")
     rules = group.findall(_XCCDF + "Rule")
     if len(rules) != 1:
-        raise InputError(f"{group_id}: expected one rule, found {len(rules)}")
+        raise InputError(f"{group_id}: expected one rule, got {len(rules)}")
     rule = rules[0]
     fields = dict(_PSEUDO.findall(read_text(rule, "description")))
     unexpected = sorted(k for k, v in fields.items() if v and k not in _USED_FIELDS)
@@ -111,7 +111,7 @@ def parse_manual(data: bytes) -> tuple[Row, list[Row]]:
         raise InputError(f"{root.get('id')}: no release in {release_info!r}")
     keys = {str(e.text) for e in root.iter(_DC + "identifier")}
     if len(keys) != 1:
-        raise InputError(f"{root.get('id')}: expected one target key, found {len(keys)}")
+        raise InputError(f"{root.get('id')}: expected one target key, got {len(keys)}")
     facts: Row = {
         "benchmark": root.get("id", ""),
         "title": read_text(root, "title"),
@@ -190,7 +190,7 @@ def read_sources(location: Path) -> dict[str, bytes]:
     for pattern in (*MANUALS.values(), CCI_LIST):
         n = sum(Path(name).match(pattern) for name in files)
         if n != 1:
-            raise InputError(f"{location}: expected one {FOLDER}/{pattern}, found {n}")
+            raise InputError(f"{location}: expected one {FOLDER}/{pattern}, got {n}")
     return files
 
 

@@ -26,7 +26,7 @@ def list_files(folders: tuple[str, ...], *suffixes: str) -> list[Path]:
     for name in folders:
         folder_files = list(_walk(REPO / name))
         assert len(folder_files) >= _MIN_FILES, (
-            f"{name}: expected its files, found {len(folder_files)}"
+            f"{name}: expected its files, got {len(folder_files)}"
         )
         paths += [path for path in folder_files if not suffixes or path.suffix in suffixes]
     return sorted(paths)

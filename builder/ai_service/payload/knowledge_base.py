@@ -172,7 +172,7 @@ class KnowledgeBase:
             return error_response(400, str(e))
         size_bytes = len(text.encode())
         if size_bytes > max_bytes:
-            return error_response(413, f"expected at most {max_bytes} bytes, found {size_bytes}")
+            return error_response(413, f"expected at most {max_bytes} bytes, got {size_bytes}")
         if not 0 < len(title.strip()) <= _MAX_TITLE_CHARS:
             return error_response(400, f"expected a title of 1 to {_MAX_TITLE_CHARS} characters")
         # One chunk more than the quota is enough to reject it.
@@ -253,5 +253,5 @@ def _require_texts(members: Mapping[str, Scalar], *names: str) -> list[str]:
     if len(texts) < len(names):
         raise ValueError(f"expected an object with the texts {', '.join(names)}")
     if any(_CONTROL_CHARACTER.search(text) for text in texts):
-        raise ValueError("expected plain text, found control characters")
+        raise ValueError("expected plain text, got control characters")
     return texts

@@ -125,7 +125,7 @@ def diff(
             find_host_entries(list_entries(store), host, by_name=by_name), baseline, current
         )
         if pair is None:
-            raise InputError(f"{host!r}: expected at least two scans of it, found one")
+            raise InputError(f"{host!r}: expected at least two scans of it, got one")
         result = _compare_entries(store, pair, max_drop)
     if as_json:
         print_json({"verified": True, **diff_to_json(result)})

@@ -208,7 +208,7 @@ def _find_retained_file(
         raise TrustError(f"{file}: expected a regular file, as 'hardpan ledger add' leaves it")
     if status.st_size > MAX_ARCHIVE_BYTES:
         raise TrustError(
-            f"{file}: expected at most {MAX_ARCHIVE_BYTES} bytes, found {status.st_size}"
+            f"{file}: expected at most {MAX_ARCHIVE_BYTES} bytes, got {status.st_size}"
         )
     check_sha256(file, row.evidence_sha256)
     return file
@@ -290,7 +290,7 @@ def _create_folder(folder: Path) -> None:
     except OSError as e:
         raise InputError(f"{folder}: cannot be made: {e.strerror}") from e
     if folder.is_symlink():
-        raise TrustError(f"{folder}: expected a folder, found a symbolic link")
+        raise TrustError(f"{folder}: expected a folder, got a symbolic link")
 
 
 def _move_into_place(copy: Path, file: Path) -> None:

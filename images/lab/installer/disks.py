@@ -54,7 +54,7 @@ def choose_disks(
         device = names.get(path, path) if names is not None else os.path.realpath(path)
         if device not in by_path:
             raise InstallError(
-                f"the disk {name!r} of the kickstart does not exist; found: {available}"
+                f"the disk {name!r} of the kickstart does not exist; available: {available}"
             )
         return by_path[device]
 
@@ -62,7 +62,7 @@ def choose_disks(
     ignored = [find(n) for n in storage.ignore]
     usable = [d for d in (allowed or disks) if d not in ignored]
     if not usable:
-        raise InstallError(f"no disk to install to; found: {available}")
+        raise InstallError(f"no disk to install to; available: {available}")
     target = find(storage.disk) if storage.disk else None
     cleared = tuple(find(n) for n in storage.clear) or tuple(usable)
     target = target or next((d for d in usable if d in cleared), usable[0])

@@ -21,7 +21,7 @@ def test_short_password_is_rejected_without_echo() -> None:
     result = CliRunner().invoke(hash_password, input="hunter2\nhunter2\n")
 
     assert isinstance(result.exception, InputError)
-    assert str(result.exception) == "expected 12 characters or more, found 7"
+    assert str(result.exception) == "expected 12 characters or more, got 7"
 
 
 def test_mismatched_passwords_prompt_again() -> None:

@@ -77,8 +77,8 @@ def test_kernel_headers_use_kernel_version(
 @pytest.mark.parametrize(
     ("installed", "problem"),
     [
-        ({}, "expected one kernel-core, found 0: none"),
-        ({"kernel-core": [("6", "0:6-1.el9"), ("5", "0:5-1.el9")]}, "found 2: 5-1.el9, 6-1.el9"),
+        ({}, "expected one kernel-core, got 0: none"),
+        ({"kernel-core": [("6", "0:6-1.el9"), ("5", "0:5-1.el9")]}, "got 2: 5-1.el9, 6-1.el9"),
     ],
 )
 def test_kernel_count_must_be_exactly_1(
@@ -91,10 +91,10 @@ def test_kernel_count_must_be_exactly_1(
 @pytest.mark.parametrize(
     ("installed", "problem"),
     [
-        ({"libnvsdm": [("580.2", "0:580.2-1")]}, "libnvsdm: expected 580.1, found 580.2"),
+        ({"libnvsdm": [("580.2", "0:580.2-1")]}, "libnvsdm: expected 580.1, got 580.2"),
         (
             {"kmod-nvidia-open-dkms": [("580.1", "3:580.1-1"), ("575.3", "3:575.3-1")]},
-            "kmod-nvidia-open-dkms: expected 580.1, found 575.3",
+            "kmod-nvidia-open-dkms: expected 580.1, got 575.3",
         ),
     ],
 )

@@ -63,11 +63,11 @@ def test_rule_is_parsed_with_all_ids() -> None:
     [
         (b"", "not XML"),
         (MINIMAL_DATASTREAM[:500], "not XML"),
-        (b"<html/>", "expected a source data stream, found <html>"),
+        (b"<html/>", "expected a source data stream, got <html>"),
         (b'<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>', "has a DOCTYPE"),
         (
             MINIMAL_DATASTREAM.replace(b"x:Benchmark", b"x:Other"),
-            "expected one XCCDF 1.2 benchmark, found 0",
+            "expected one XCCDF 1.2 benchmark, got 0",
         ),
     ],
 )

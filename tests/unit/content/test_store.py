@@ -194,7 +194,7 @@ def test_missing_stream_is_an_input_error(tmp_path: Path) -> None:
 def test_folder_with_other_files_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine", "utf-8")
 
-    with pytest.raises(InputError, match=r"expected a folder of SCAP content or none, found mine"):
+    with pytest.raises(InputError, match=r"expected a folder of SCAP content or none, got mine"):
         content_folders.write_content_folder(tmp_path, "0.1.90")
 
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]

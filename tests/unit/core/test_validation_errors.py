@@ -18,4 +18,4 @@ def test_pattern_with_braces_is_formatted_literally() -> None:
         Tagged.model_validate(tree.to_plain())
 
     _, text = validation_errors.from_pydantic(tree, caught.value.errors()[0])
-    assert text == "x.yaml:1:6: tag: String should match pattern '^[a-z]{3,30}$', found 'A'"
+    assert text == "x.yaml:1:6: tag: String should match pattern '^[a-z]{3,30}$', got 'A'"

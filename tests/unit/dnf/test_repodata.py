@@ -134,16 +134,16 @@ BROKEN_METADATA: list[tuple[dict[str, object], type[HardpanError], str]] = [
     ({"repomd": ""}, InputError, "repomd.xml: invalid XML"),
     ({"repomd": REPOMD[:200]}, InputError, "repomd.xml: invalid XML"),
     ({"repomd": REPOMD.replace('"primary"', '"other"')}, InputError,
-     "expected one list of type primary, found 0"),
+     "expected one list of type primary, got 0"),
     ({"repomd": REPOMD.replace('"filelists"', '"primary"')}, InputError,
-     "expected one list of type primary, found 2"),
+     "expected one list of type primary, got 2"),
     ({"repomd": _remove_location(REPOMD)}, InputError, "with location and checksum"),
     ({"repomd": REPOMD.replace('"sha256"', '"md5"')}, InputError,
-     "expected one of sha256, sha384, sha512, found 'md5'"),
+     "expected one of sha256, sha384, sha512, got 'md5'"),
     ({"repomd": REPOMD.replace('"sha256"', '"sha512"')}, TrustError, "expected sha512 "),
     ({"repomd": REPOMD.replace("<location", '<location xml:base="http://e.example/"')},
-     InputError, "expected a location inside of the repository, found a base"),
-    ({"repomd": " " * (2 << 20)}, InputError, "expected at most 1048576 bytes, found more"),
+     InputError, "expected a location inside of the repository, got a base"),
+    ({"repomd": " " * (2 << 20)}, InputError, "expected at most 1048576 bytes, got more"),
 ]  # fmt: skip
 
 
@@ -192,7 +192,7 @@ def test_uncompressed_size_is_limited(
 ) -> None:
     repo = make_repository(PRIMARY + " " * (8 << 20), pack=pack, href=f"repodata/{name}")
 
-    with pytest.raises(InputError, match="expected at most 4194304 bytes unpacked, found more"):
+    with pytest.raises(InputError, match="expected at most 4194304 bytes unpacked, got more"):
         read_repository(str(repo), max_uncompressed_bytes=4 << 20)
 
 
@@ -201,7 +201,7 @@ def test_compressed_size_is_limited(
 ) -> None:
     monkeypatch.setattr(repodata, "MAX_COMPRESSED_BYTES", 100)
 
-    with pytest.raises(InputError, match="expected at most 100 bytes, found more"):
+    with pytest.raises(InputError, match="expected at most 100 bytes, got more"):
         read_repository(str(make_repository()))
 
 
@@ -210,7 +210,7 @@ def test_package_count_is_limited(
 ) -> None:
     monkeypatch.setattr(repodata, "_MAX_PACKAGES", 1)
 
-    with pytest.raises(InputError, match="expected at most 1 packages, found more"):
+    with pytest.raises(InputError, match="expected at most 1 packages, got more"):
         read_repository(str(make_repository()))
 
 
@@ -221,7 +221,7 @@ def test_element_count_per_package_is_limited(
     monkeypatch.setattr(repodata, "_MAX_ELEMENTS", 50)
     text = PRIMARY.replace(place, f"{'<a/>' * 100}{place}", 1)
 
-    with pytest.raises(InputError, match="found too many other elements"):
+    with pytest.raises(InputError, match="got too many other elements"):
         read_repository(str(make_repository(text)))
 
 
@@ -278,7 +278,7 @@ def test_sparse_file_size_is_limited(make_repository: MakeRepository, name: str)
     repo = make_repository()
     os.truncate(repo / name, 40 << 30)
 
-    with pytest.raises(InputError, match=r"expected at most \d+ bytes, found more"):
+    with pytest.raises(InputError, match=r"expected at most \d+ bytes, got more"):
         read_repository(str(repo))
 
 
@@ -287,7 +287,7 @@ def test_sparse_file_size_is_limited(make_repository: MakeRepository, name: str)
     [
         ("repodata/" + "a" * 300 + ".xml", "File name too long"),
         ("a/" * 40 + "primary.xml", "a name is too long: expected at most 32 parts"),
-        ("a" * 2000, "a name is too long: .* found 1 and 2000"),
+        ("a" * 2000, "a name is too long: .* got 1 and 2000"),
         ("repodata/none.xml", r"none\.xml: no such file"),
         ("repodata", "expected a regular file, got a folder"),
         ("repodata/repomd.xml/primary.xml", "expected a folder, got a regular file"),
@@ -310,7 +310,7 @@ def test_comments_and_elements_per_package_are_limited(
     monkeypatch.setattr(repodata, "_MAX_ELEMENTS", 50)
     text = PRIMARY.replace(place, piece * 100 + place, 1)
 
-    with pytest.raises(InputError, match="found too many other elements"):
+    with pytest.raises(InputError, match="got too many other elements"):
         read_repository(str(make_repository(text)))
 
 
@@ -324,7 +324,7 @@ def test_text_per_package_is_limited(
     monkeypatch.setattr(repodata, "MAX_PACKAGE_BYTES", 2 << 20)
     text = PRIMARY.replace(place, piece * 15 + place, 1)
 
-    with pytest.raises(InputError, match="expected a package within 2097152 bytes, found none"):
+    with pytest.raises(InputError, match="expected a package within 2097152 bytes, got none"):
         read_repository(str(make_repository(text)))
 
 

@@ -111,7 +111,7 @@ def test_policy_reports_all_problems(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "trust.yaml:1:1: expected settings as 'name: value', found none"),
+        ("", "trust.yaml:1:1: expected settings as 'name: value', got none"),
         ("hello", "trust.yaml:1:1: expected settings"),
         ("[1]", "trust.yaml:1:1: expected settings"),
         ("a: !!python/object:os.system x", "trust.yaml:1:4: tags are not allowed"),
@@ -205,8 +205,8 @@ HOSTILE_YAML: dict[str, tuple[str, str, str]] = {
         '"\\UFFFFFFFF"',
         ": not YAML: an invalid number follows",
     ),
-    "half a surrogate": ("lab-scan", '"\\ud800"', "3:9: expected text, found half a surrogate"),
-    "half a surrogate as a key": ("fail: 3", '"\\ud800": 3', "10:3: expected a name, found half"),
+    "half a surrogate": ("lab-scan", '"\\ud800"', "3:9: expected text, got half a surrogate"),
+    "half a surrogate as a key": ("fail: 3", '"\\ud800": 3', "10:3: expected a name, got half"),
     "lines that are no PEM": (
         "scan.pub",
         "|\n      !-----BEGIN PUBLIC KEY-----\n      AAAA",
@@ -231,9 +231,9 @@ def test_hostile_yaml_is_rejected_with_location(folder: Path, name: str) -> None
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"version: 1\nkeys: \xff\n", "trust.yaml:2:7: expected UTF-8, found byte 0xff"),
-        (b"version: 1\nx: \xc3\xa9\xed\xa0\x80", "trust.yaml:2:5: expected UTF-8, found byte 0xed"),
-        (GOOD.encode("utf-16"), "trust.yaml:1:1: expected plain UTF-8, found a byte-order mark"),
+        (b"version: 1\nkeys: \xff\n", "trust.yaml:2:7: expected UTF-8, got byte 0xff"),
+        (b"version: 1\nx: \xc3\xa9\xed\xa0\x80", "trust.yaml:2:5: expected UTF-8, got byte 0xed"),
+        (GOOD.encode("utf-16"), "trust.yaml:1:1: expected plain UTF-8, got a byte-order mark"),
         (b"\xef\xbb\xbf" + GOOD.encode(), "trust.yaml:1:1: expected plain UTF-8"),
     ],
 )

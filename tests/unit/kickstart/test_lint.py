@@ -45,7 +45,7 @@ EL9_AND_EL10_CASES = [
     ("sshkey --", "# sshkey --", "expected an sshkey: the STIG forbids root logins"),
     # Boot loader.
     ('--append="audit=1', '--append="fips=1 audit=1', "fips=1 in bootloader --append"),
-    ("bootloader --", "# bootloader --", "expected a bootloader command, found none"),
+    ("bootloader --", "# bootloader --", "expected a bootloader command, got none"),
     # Storage.
     (TMP, TMP.replace(",noexec", ""), "tmp without noexec, required by the STIG"),
     (",shortname=winnt,nosuid", ",shortname=winnt", "/boot/efi without nosuid"),
@@ -58,7 +58,7 @@ EL9_AND_EL10_CASES = [
     ("zerombr", "zerombr\nautopart", "autopart cannot set mount options"),
     ("zerombr", "zerombr\nreqpart", "reqpart cannot set mount options"),
     ("logvol /home ", "logvol /tmp ", "a second /tmp"),
-    (ROOT, "logvol /srv --vgname=vg0", "expected a root partition, found none"),
+    (ROOT, "logvol /srv --vgname=vg0", "expected a root partition, got none"),
     # Scripts and the end.
     ("%post --erroronfail\n", "%post\n", "%post without --erroronfail: failures would be ignored"),
     ("%pre --erroronfail\n", "%pre\n", "%pre without --erroronfail"),

@@ -228,7 +228,7 @@ def test_unsafe_text_is_rejected(value: str) -> None:
 
 
 def test_invalid_hash_is_rejected_and_not_in_message() -> None:
-    with pytest.raises(KickstartError, match="expected a password hash, found something else") as e:
+    with pytest.raises(KickstartError, match="expected a password hash, got something else") as e:
         ks_hash("hunter2")
 
     assert "hunter2" not in str(e.value)

@@ -54,7 +54,7 @@ def test_install_disk_is_named_by_kickstart_or_first(
     [
         (
             _make_storage(disk="sda"),
-            "the disk 'sda' of the kickstart does not exist; found: vda (10240",
+            "the disk 'sda' of the kickstart does not exist; available: vda (10240",
         ),
         (_make_storage(only=("vdc",)), "the disk 'vdc' of the kickstart does not exist"),
         (_make_storage(ignore=("vda", "vdb")), "no disk to install to"),

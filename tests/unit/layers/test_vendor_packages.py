@@ -67,7 +67,7 @@ INCOMPLETE_REPOSITORIES = [
         "repository epel: expected url and key and key_sha256, which",
     ),
     ("rocky9-stig-amd", "rocm", "rocm-therock: expected key_sha256 of https://repo.amd.com/"),
-    ("rocky10-stig-amd", "rocm", "which rocm (amdrocm7.14-gfx942) need; found none"),
+    ("rocky10-stig-amd", "rocm", "which rocm (amdrocm7.14-gfx942) need; got none"),
 ]
 
 
@@ -218,7 +218,7 @@ def test_file_url_mirror_is_rejected_for_image_build() -> None:
     assert str(caught.value).startswith(
         "rocky9-stig-nvidia: repository cuda: expected an http or https address for cuda"
     )
-    assert "found file:///srv/cuda/, file:///srv/more/: the folder does" in str(caught.value)
+    assert "got file:///srv/cuda/, file:///srv/more/: the folder does" in str(caught.value)
     assert "http://127.0.0.1:PORT/" in caught.value.hint
     # Hosts that are hardened in another way may well have one, and an ISO needs none.
     layers.check_layers(moved)
@@ -322,14 +322,14 @@ SHA256_WITHOUT_VERSION = sha256_bytes(ARMOUR.replace("Version: {{ x }}\n", "").e
 SHA256_OF_FILE = sha256_bytes(ARMOUR.encode())
 INVALID_KEYS = [
     ("file", SHA256_WITHOUT_VERSION, ARMOUR, "expected sha256"),
-    ("file_without_version_lines", SHA256_OF_FILE, ARMOUR, "found " + SHA256_WITHOUT_VERSION),
+    ("file_without_version_lines", SHA256_OF_FILE, ARMOUR, "got " + SHA256_WITHOUT_VERSION),
     (
         "file",
         SHA256_OF_FILE,
         ARMOUR + "\n",
         "key of repository cuda from https://developer.download.",
     ),
-    ("file", None, ARMOUR, "expected sha256 None, found"),
+    ("file", None, ARMOUR, "expected sha256 None, got"),
     ("file", sha256_bytes(b"\x99\x01"), "\x99\x01", "expected an armoured public key"),
     ("file", sha256_bytes(b""), "", "expected an armoured public key"),
 ]

@@ -336,9 +336,9 @@ def _change_blob(index: int, data: object) -> Callable[[Lines], object]:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (_swap_rows, "row 1: is missing or out of order, found 2"),
-        (lambda x: x.pop(2), "row 2: is missing or out of order, found 3"),
-        (lambda x: x.pop(), "expected 3 rows, found 2: truncated"),
+        (_swap_rows, "row 1: is missing or out of order, got 2"),
+        (lambda x: x.pop(2), "row 2: is missing or out of order, got 3"),
+        (lambda x: x.pop(), "expected 3 rows, got 2: truncated"),
         (lambda x: x.append(x[3]), "row 4: is missing or out of order"),
         (_change_row(score="99.99"), "row 2: was changed"),
         (_change_row(hash="0" * 64), "row 2: was changed"),
@@ -352,7 +352,7 @@ def _change_blob(index: int, data: object) -> Callable[[Lines], object]:
         (_change_blob(2, "A"), "row 2: not base64|wrong padding"),
         (lambda x: x[2]["blobs"].pop(), "row 2: expected a row and its three blobs"),  # type: ignore[attr-defined]
         (lambda x: x[0]["chain"].update(salt="0" * 64), "not the digest of the chain's"),  # type: ignore[attr-defined]
-        (lambda x: x[0].update(head="0" * 64), "expected 3 rows, found 3"),
+        (lambda x: x[0].update(head="0" * 64), "expected 3 rows, got 3"),
         (lambda x: x[0].update(count="3"), "expected chain, count and head"),
         (lambda x: x[0].update(format="other"), "not an exported ledger"),
         (lambda x: x.__setitem__(1, []), "line 2: expected an object"),  # type: ignore[call-overload]

@@ -123,7 +123,7 @@ def test_diff_compares_last_two_or_named_scans(
 ) -> None:
     ledger_fixture.add(V.PASS, 2)
     assert ledger_fixture.run("diff", "lab") == Exit.INPUT
-    assert "expected at least two scans of it, found one" in capsys.readouterr().err
+    assert "expected at least two scans of it, got one" in capsys.readouterr().err
     ledger_fixture.add(V.FAIL, 3)
     ledger_fixture.add(V.FAIL, 4)
     capsys.readouterr()
@@ -218,7 +218,7 @@ def _sparse(path: Path) -> None:
         (lambda p: p.symlink_to("nowhere"), "expected a regular file"),
         (os.mkfifo, "expected a regular file"),
         (lambda p: p.mkdir(), "expected a regular file"),
-        (_sparse, "expected at most 536870912 bytes, found 1099511627776"),
+        (_sparse, "expected at most 536870912 bytes, got 1099511627776"),
     ],
     ids=["endless device", "link to nothing", "pipe", "folder", "sparse file"],
 )
@@ -237,7 +237,7 @@ def test_irregular_retained_file_is_refused(
 @pytest.mark.parametrize(
     ("make", "code", "problem"),
     [
-        (lambda p, other: p.symlink_to(other), Exit.TRUST, "expected a folder, found a symbolic"),
+        (lambda p, other: p.symlink_to(other), Exit.TRUST, "expected a folder, got a symbolic"),
         (lambda p, _: p.touch(), Exit.INPUT, "cannot be made: File exists"),
     ],
     ids=["link", "file"],

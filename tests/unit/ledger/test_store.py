@@ -89,8 +89,8 @@ def test_row_moved_to_other_chain_is_detected(tmp_path: Path, digit: str, proble
 @pytest.mark.parametrize(
     ("statements", "problem"),
     [
-        (["DELETE FROM entry WHERE seq = 2"], "row 2: is missing or out of order, found 3"),
-        (["DELETE FROM entry WHERE seq = 1"], "row 1: is missing or out of order, found 2"),
+        (["DELETE FROM entry WHERE seq = 2"], "row 2: is missing or out of order, got 3"),
+        (["DELETE FROM entry WHERE seq = 1"], "row 1: is missing or out of order, got 2"),
         (
             [
                 "DELETE FROM entry WHERE seq = 2",
@@ -254,7 +254,7 @@ def _overwrite(path: Path, offset: int, data: bytes) -> None:
     [
         (0, b"PK\3\4", InputError, "not a ledger of hardpan"),
         (68, b"\0\0\0\0", InputError, "not a ledger of hardpan"),
-        (60, b"\0\0\0\2", InputError, "expected a ledger of version 1, found 2"),
+        (60, b"\0\0\0\2", InputError, "expected a ledger of version 1, got 2"),
         (18, b"\2\2", TrustError, "is in WAL mode"),
         (16, b"\0\3", TrustError, "damaged, or not a ledger"),
         (100, b"\xff" * 400, TrustError, "damaged, or not a ledger"),
@@ -358,8 +358,8 @@ def test_ledger_file_is_private_and_alone(tmp_path: Path) -> None:
         (3, 0, None),
         (2, 0, None),
         (0, 0, None),
-        (3, 1, "expected at least 3 rows, found 2: the ledger was truncated"),
-        (2, 2, "expected at least 2 rows, found 1"),
+        (3, 1, "expected at least 3 rows, got 2: the ledger was truncated"),
+        (2, 2, "expected at least 2 rows, got 1"),
         (1, 2, None),
     ],
 )

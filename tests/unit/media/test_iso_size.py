@@ -28,7 +28,7 @@ def test_iso_of_declared_size_is_accepted_and_shorter_is_not(
         check_iso_size(image(tmp_path, blocks=blocks, size=size, last_sector=last_sector))
 
     short = image(tmp_path, blocks=blocks, size=least - 1, last_sector=last_sector)
-    with pytest.raises(InputError, match=f"expected {least} bytes, found {least - 1}: "):
+    with pytest.raises(InputError, match=f"expected {least} bytes, got {least - 1}: "):
         check_iso_size(short)
 
 
@@ -43,7 +43,7 @@ def test_truncated_iso_is_rejected(
     with pytest.raises(InputError) as caught:
         check_iso_size(path)
 
-    assert f"expected {least} bytes, found 40960: the ISO is truncated" in str(caught.value)
+    assert f"expected {least} bytes, got 40960: the ISO is truncated" in str(caught.value)
     assert "download it again" in caught.value.hint
 
 

@@ -64,7 +64,7 @@ INVALID_VALUES = [
     (
         PASSWORD_HASH,
         PASSWORD_HASH.replace("210000", "1000"),
-        "expected 210000 rounds or more, found 1000",
+        "expected 210000 rounds or more, got 1000",
     ),
     (
         PASSWORD_HASH,
@@ -91,22 +91,22 @@ INVALID_VALUES = [
     ("10.1.2.0/24", "mirror.example", "expected an address or network as 10.1.2.3"),
     ("10.1.2.0/24", "10.1.2.3/24", "expected an address or network as 10.1.2.3"),
     ("10.1.2.0/24", "0.0.0.0/0", "expected a network of /8 or smaller"),
-    ("port: 443", "port: 70000", "expected 65535 or less, found 70000"),
+    ("port: 443", "port: 70000", "expected 65535 or less, got 70000"),
     ("model: hardpan-tiny-random", "model: ../x", "the name of a folder below /opt/ai/models"),
-    ("context: 2048", "context: 10", "expected 256 or more, found 10"),
+    ("context: 2048", "context: 10", "expected 256 or more, got 10"),
     ("context: 2048", "engine: vllm", "expected llama_cpp with 'accelerator: cpu'"),
     ("context: 2048", "gpus: 2", "server.gpus: expected 1 with llama_cpp, which has no GPU here"),
     (
         "context: 2048",
         "stack: other",
-        "expected a stack of frameworks that lists llama-cpp-python (serving), found 'other'",
+        "expected a stack of frameworks that lists llama-cpp-python (serving), got 'other'",
     ),
-    ("context: 2048", "engine: ollama", "expected llama_cpp or vllm, found 'ollama'"),
+    ("context: 2048", "engine: ollama", "expected llama_cpp or vllm, got 'ollama'"),
     ("context: 2048}", "context: 2048}\n  quota: {documents: 0}", "quota.documents: expected 1 or"),
     (
         "context: 2048}",
         "context: 2048}\n  document_kib: 2048\n  quota: {text_mib: 1}",
-        "quota.text_mib: expected space for one document of 2048 KiB (document_kib), found 1 MiB",
+        "quota.text_mib: expected space for one document of 2048 KiB (document_kib), got 1 MiB",
     ),
     ("scopes: [chat, documents]", "scopes: []", "scopes: expected at least one entry"),
     ("ml_frameworks, ai_s", "ml_cpu, ai_s", "expected ml_frameworks before ai_service"),
@@ -157,13 +157,13 @@ def test_vllm_server_is_parsed(profile_file: Write) -> None:
 
 
 INVALID_GPU_VALUES = [
-    ("stack: vllm, ", "", "lists vllm (vllm), found 'serving'"),
-    ("stack: vllm", "stack: pytorch", "lists vllm (vllm), found 'pytorch'"),
+    ("stack: vllm, ", "", "lists vllm (vllm), got 'serving'"),
+    ("stack: vllm", "stack: pytorch", "lists vllm (vllm), got 'pytorch'"),
     ("model: granite-4, ", "", "expected a folder of safetensors below /opt/ai/models with vllm"),
     ("gpus: 2", "file: q4.gguf", "server.file: expected none with vllm, which reads every"),
     ("gpus: 2", "threads: 4", "server.threads: expected 0 with vllm"),
-    ("gpus: 2", "gpus: 17", "expected 16 or less, found 17"),
-    ("gpus: 2", "gpus: 0", "expected 1 or more, found 0"),
+    ("gpus: 2", "gpus: 17", "expected 16 or less, got 17"),
+    ("gpus: 2", "gpus: 0", "expected 1 or more, got 0"),
     (
         "layers: [nvidia_driver, cuda, ml_frameworks, ai_service",
         "layers: [ml_frameworks, ai_service, nvidia_driver, cuda",

@@ -75,21 +75,21 @@ def test_inherited_relative_path_resolves_against_parent_folder(
 @pytest.mark.parametrize(
     ("was", "now", "problem"),
     [
-        (SECTION, "", "ml_frameworks needs a section 'frameworks:' with its stacks, found none"),
+        (SECTION, "", "ml_frameworks needs a section 'frameworks:' with its stacks, got none"),
         (LAYERS, "layers: [stig]", "frameworks: expected ml_frameworks among the layers"),
         (LAYERS, "layers: [ml_cpu, ml_frameworks, stig]", "expected one of ml_cpu and ml_framew"),
         ("name: serving", "name: Serving", "expected a name as serving or vllm-cu130"),
         ("name: serving", "name: ../etc", "expected a name as serving or vllm-cu130"),
         ('python: "3.12"', 'python: "3.9"', "expected 3.11 or 3.12, which rocky9 packages"),
-        ('python: "3.12"', "python: 3.12", "expected text (quote it), found 3.12"),
+        ('python: "3.12"', "python: 3.12", "expected text (quote it), got 3.12"),
         ('python: "3.12"', 'python: "٣.12"', "frameworks.stacks[0].python: expected a version"),
         ("lock: ai-serving", "lock: ai serving", "expected a lock's name as ai-serving, or a"),
-        ("lock: ai-serving", "lock: ./a/../../b", "expected a plain path, found './a/../../b'"),
+        ("lock: ai-serving", "lock: ./a/../../b", "expected a plain path, got './a/../../b'"),
         ("lock: ai-serving", "lock: -r", "expected a lock's name as ai-serving, or a path"),
         ("lock: ai-serving", 'lock: "ai\\n"', "expected a lock's name as ai-serving, or a path"),
         ("lock: ai-serving", "wheelhouse: wheels", "expected a folder as /srv/wheels or ./wheels"),
         ("lock: ai-serving", "glibc: '2.99'", "expected 2.34 or less, which rocky9 has"),
-        ("lock: ai-serving", "glibc: '2'", "glibc: expected e.g. '2.34', found '2'"),
+        ("lock: ai-serving", "glibc: '2'", "glibc: expected e.g. '2.34', got '2'"),
         ("lock: ai-serving", "torch_backend: cuda", "expected cpu, cu130 or rocm7.1"),
         (
             "lock: ai-serving",
@@ -123,14 +123,14 @@ def test_invalid_stack_is_rejected(
 @pytest.mark.parametrize(
     ("parent", "backend", "hardware", "problem"),
     [
-        ("rocky9-stig-cpu", "cu130", "", "cu130 needs 'accelerator: nvidia', found 'cpu'"),
-        ("rocky9-stig-amd", "cu126", "", "cu126 needs 'accelerator: nvidia', found 'amd'"),
-        ("rocky9-stig-nvidia", "rocm7.1", "", "rocm7.1 needs 'accelerator: amd', found 'nvidia'"),
+        ("rocky9-stig-cpu", "cu130", "", "cu130 needs 'accelerator: nvidia', got 'cpu'"),
+        ("rocky9-stig-amd", "cu126", "", "cu126 needs 'accelerator: nvidia', got 'amd'"),
+        ("rocky9-stig-nvidia", "rocm7.1", "", "rocm7.1 needs 'accelerator: amd', got 'nvidia'"),
         (
             "rocky9-stig-nvidia",
             "cu130",
             "hardware: {nvidia: {driver: 580.42.01, cuda: '12.9'}}\n",
-            "cu130 is CUDA 13.0, which needs driver 580.65.06 or later, found '580.42.01'",
+            "cu130 is CUDA 13.0, which needs driver 580.65.06 or later, got '580.42.01'",
         ),
     ],
 )

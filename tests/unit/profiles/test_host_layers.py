@@ -63,12 +63,12 @@ INVALID_SECTIONS = [
     ("kernel_hardening: {ports: [443]}", "kernel_hardening.ports: expected 22 among them"),
     ("kernel_hardening: {ports: [22, 0]}", "kernel_hardening.ports[1]: expected 1 or more"),
     ("kernel_hardening: {ports: [22, 70000]}", "kernel_hardening.ports[1]: expected 65535 or less"),
-    ("kernel_hardening: {suid: [/usr/bin/../sh]}", "expected a path below /usr or /opt, found"),
-    ("kernel_hardening: {suid: [/home/x/sh]}", "expected a path below /usr or /opt, found"),
-    ("kernel_hardening: {services: ['a b']}", "expected a systemd unit name, e.g. auditd, found"),
+    ("kernel_hardening: {suid: [/usr/bin/../sh]}", "expected a path below /usr or /opt, got"),
+    ("kernel_hardening: {suid: [/home/x/sh]}", "expected a path below /usr or /opt, got"),
+    ("kernel_hardening: {services: ['a b']}", "expected a systemd unit name, e.g. auditd, got"),
     (
         "kernel_hardening: {sysctl_exceptions: [{name: kernel.sysrqq, reason: A test.}]}",
-        "sysctl_exceptions[0].name: expected a setting listed in docs/host-hardening.md, found",
+        "sysctl_exceptions[0].name: expected a setting listed in docs/host-hardening.md, got",
     ),
     (
         "kernel_hardening: {sysctl_exceptions: [{name: kernel.sysrq}]}",
@@ -76,21 +76,21 @@ INVALID_SECTIONS = [
     ),
     (
         "kernel_hardening: {sysctl_exceptions: [{name: 'kernel.sysrq=1', reason: A test.}]}",
-        "expected a kernel setting, e.g. kernel.io_uring_disabled, found 'kernel.sysrq=1'",
+        "expected a kernel setting, e.g. kernel.io_uring_disabled, got 'kernel.sysrq=1'",
     ),
     # tuning.
     ("tuning: {mitigations: off}", "lets one process read another's memory"),
     ("tuning: {mitigations: 'off'}", "tuning.mitigations: expected auto or auto,nosmt: without"),
-    ("tuning: {mitigations: none}", "tuning.mitigations: expected auto or auto,nosmt, found"),
-    ("tuning: {purpose: gaming}", "tuning.purpose: expected inference or training, found 'gaming'"),
-    ("tuning: {hugepages_2m: -1}", "tuning.hugepages_2m: expected 0 or more, found -1"),
+    ("tuning: {mitigations: none}", "tuning.mitigations: expected auto or auto,nosmt, got"),
+    ("tuning: {purpose: gaming}", "tuning.purpose: expected inference or training, got 'gaming'"),
+    ("tuning: {hugepages_2m: -1}", "tuning.hugepages_2m: expected 0 or more, got -1"),
     ("tuning: {hugepages_2m: 1025}", "expected at most half of machine.memory (4096 MiB)"),
     ("tuning: {gpu: {power_limit_w: 300}}", "tuning.gpu: expected 'accelerator: nvidia or amd'"),
     ("tuning: {gpu: {power_limit_w: 20}}", "tuning.gpu.power_limit_w: expected 50 or more"),
-    ("tuning: {gpu: {}}", "tuning.gpu: expected power_limit_w or clock_mhz, found neither"),
-    ("tuning: {memlock_units: ['x;y']}", "expected a systemd unit name, e.g. auditd, found 'x;y'"),
+    ("tuning: {gpu: {}}", "tuning.gpu: expected power_limit_w or clock_mhz, got neither"),
+    ("tuning: {memlock_units: ['x;y']}", "expected a systemd unit name, e.g. auditd, got 'x;y'"),
     # audit.
-    ("audit: {backlog: 64}", "audit.backlog: expected 8192 or more, found 64"),
+    ("audit: {backlog: 64}", "audit.backlog: expected 8192 or more, got 64"),
     ("audit: {check_models: never}", "audit.check_models: expected hourly, daily or weekly"),
     ("audit: {log_host: {host: logs}}", "audit.log_host.ca_certificate: is missing"),
     (with_log_host().replace("logs.example", "logs example"), "host: expected a host name of"),
@@ -99,7 +99,7 @@ INVALID_SECTIONS = [
         with_log_host(extra_lines="    driver: ossl\n"),
         "expected gtls: the RHEL 9 STIG accepts no other",
     ),
-    (with_log_host(extra_lines="    driver: tls\n"), "driver: expected gtls or ossl, found 'tls'"),
+    (with_log_host(extra_lines="    driver: tls\n"), "driver: expected gtls or ossl, got 'tls'"),
 ]
 
 
@@ -119,7 +119,7 @@ def test_invalid_setting_reports_location(
 CONFLICTING_CHANGES = [
     (TUNED_WAIVER, "", "expected a waiver for package_tuned_removed with the layer tuning"),
     ("[audit=1", "[lockdown=none", "lockdown= is set by the section kernel_hardening"),
-    ("[audit=1", "[iommu=pt", "iommu= is set by the section tuning, found 'iommu=pt' here"),
+    ("[audit=1", "[iommu=pt", "iommu= is set by the section tuning, got 'iommu=pt' here"),
     ("{accelerator: none}", NVIDIA, "the kernel would refuse NVIDIA's unsigned module"),
     (
         ALL_LAYERS,

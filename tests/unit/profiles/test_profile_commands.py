@@ -147,10 +147,10 @@ def test_injected_name_is_rejected_without_output(
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"", "expected one line with a public key, found 0 lines"),
-        (b"a\nb\n", "expected one line with a public key, found 2 lines"),
-        (b"-----BEGIN OPENSSH PRIVATE KEY-----\nx\n", "found a private one"),
-        (b"\xff\xfe", "expected a public key, found binary data"),
+        (b"", "expected one line with a public key, got 0 lines"),
+        (b"a\nb\n", "expected one line with a public key, got 2 lines"),
+        (b"-----BEGIN OPENSSH PRIVATE KEY-----\nx\n", "got a private one"),
+        (b"\xff\xfe", "expected a public key, got binary data"),
         (b"ssh-rsa AAAA\n", "the operator's public key: expected"),
     ],
 )

@@ -87,10 +87,10 @@ def test_parent_problem_reports_parent_location(profile_file: Write, good: str) 
 @pytest.mark.parametrize(
     ("extends", "problem"),
     [
-        ("./missing.yaml", "1:10: extends: expected a file, found no"),
+        ("./missing.yaml", "1:10: extends: expected a file, got no"),
         ("rocky8-stig", "1:10: extends: expected ./FILE.yaml or one of lab-ai"),
         ("/etc/passwd", "1:10: extends: expected ./FILE.yaml or one of lab-ai"),
-        ("[a, b]", "1:1: extends: expected a name, found a list"),
+        ("[a, b]", "1:1: extends: expected a name, got a list"),
         ("./child.yaml", "extends: child.yaml is circular"),
     ],
 )

@@ -90,11 +90,11 @@ CPU = ("accelerator: cpu, cpu: {baseline: x86-64-v2}", "layers: [ml_cpu, stig]")
 @pytest.mark.parametrize(
     ("hardware", "was", "now", "problem"),
     [
-        (NVIDIA, "branch: '580'", "branch: 580", "expected text (quote it), found 580"),
+        (NVIDIA, "branch: '580'", "branch: 580", "expected text (quote it), got 580"),
         (NVIDIA, "branch: '580'", "branch: '595'", "expected a version of branch 595"),
         (NVIDIA, "580.178.04", "580.10.1", "CUDA 13.3 needs 580.65.06 or later"),
-        (NVIDIA, "cuda: '13.3'", "cuda: '9.3'", "expected 12.x or 13.x, found '9.3'"),
-        (NVIDIA, "cuda: '13.3'", "cuda: '13'", "expected 12.x or 13.x, found '13'"),
+        (NVIDIA, "cuda: '13.3'", "cuda: '9.3'", "expected 12.x or 13.x, got '9.3'"),
+        (NVIDIA, "cuda: '13.3'", "cuda: '13'", "expected 12.x or 13.x, got '13'"),
         (
             NVIDIA,
             "branch: '580', driver: 580.178.04",

@@ -58,12 +58,12 @@ def test_shipped_serving_lock_pins_packages_without_index() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (None, "one: lock: expected a file, found no "),
+        (None, "one: lock: expected a file, got no "),
         (PIN_A + PIN_A, "a-b: is listed twice"),
-        ("a==1; sys_platform == 'linux' --hash=sha256:" + "1" * 64, "found markers at a"),
+        ("a==1; sys_platform == 'linux' --hash=sha256:" + "1" * 64, "got markers at a"),
         (PIN_A, "expected c, to be built from source"),
         ("a==1\n", "a: expected a sha256 hash"),
-        ("a>=1 --hash=sha256:" + "1" * 64, "expected name==version, found 'a>=1'"),
+        ("a>=1 --hash=sha256:" + "1" * 64, "expected name==version, got 'a>=1'"),
     ],
 )
 def test_invalid_lock_is_refused(tmp_path: Path, text: str | None, problem: str) -> None:
@@ -80,9 +80,9 @@ def test_invalid_lock_is_refused(tmp_path: Path, text: str | None, problem: str)
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (None, "c: build_lock: expected a file, found no "),
-        ("a==1; sys_platform == 'linux' --hash=sha256:" + "1" * 64, "found markers at a"),
-        ("a>=1 --hash=sha256:" + "1" * 64, "expected name==version, found 'a>=1'"),
+        (None, "c: build_lock: expected a file, got no "),
+        ("a==1; sys_platform == 'linux' --hash=sha256:" + "1" * 64, "got markers at a"),
+        ("a>=1 --hash=sha256:" + "1" * 64, "expected name==version, got 'a>=1'"),
     ],
 )
 def test_invalid_build_tools_lock_is_refused(
@@ -127,7 +127,7 @@ def test_stack_without_lock_is_refused_with_lock_command(
         locks.check(load_profile(name))
 
     assert [str(p.error) for p in problems.collected] == [
-        f"{name}: frameworks: {stack}: expected a lock, found none" for stack in without
+        f"{name}: frameworks: {stack}: expected a lock, got none" for stack in without
     ]
     for stack, problem in zip(without, problems.collected, strict=True):
         assert "uv pip compile - --generate-hashes --no-emit-index-url" in problem.error.hint
@@ -139,7 +139,7 @@ def test_missing_lock_blocks_image_but_not_iso() -> None:
     profile = load_profile("rocky10-stig-cpu")
 
     pipeline.require_buildable(profile, builds_image=False)
-    with pytest.raises(InputError, match="pytorch: expected a lock, found none"):
+    with pytest.raises(InputError, match="pytorch: expected a lock, got none"):
         pipeline.require_buildable(profile, builds_image=True)
 
 
@@ -211,8 +211,8 @@ def test_wheel_without_metadata_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        (b"\0GLIBC_2.38\0", "found 2.38 and GLIBCXX_3.4.0"),
-        (b"\0GLIBC_2.2.5\0GLIBCXX_3.4.30\0", "found 2.0 and GLIBCXX_3.4.30"),
+        (b"\0GLIBC_2.38\0", "got 2.38 and GLIBCXX_3.4.0"),
+        (b"\0GLIBC_2.2.5\0GLIBCXX_3.4.30\0", "got 2.0 and GLIBCXX_3.4.30"),
     ],
 )
 def test_wheel_needing_newer_libraries_is_refused(

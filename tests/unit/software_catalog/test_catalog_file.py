@@ -95,7 +95,7 @@ INVALID_ENTRIES = [
     (
         "as_of: 2026-08-17",
         "as_of: last summer",
-        "expected a day as 2027-11-30, found 'last summer'",
+        "expected a day as 2027-11-30, got 'last summer'",
     ),
     ("url: https://repo.amd.com", "url: http://repo.amd.com", "expected an https address"),
     ("url: https://repo.amd.com", "url: https://me:pw@repo.amd.com", "expected an https address"),
@@ -106,7 +106,7 @@ INVALID_ENTRIES = [
         "gpgcheck: false",
         "gpgcheck: expected true: packages that a vendor does not sign",
     ),
-    ("gpgcheck: true", "gpgcheck: yes", "gpgcheck: expected true or false, found 'yes'"),
+    ("gpgcheck: true", "gpgcheck: yes", "gpgcheck: expected true or false, got 'yes'"),
     ("cuda-toolkit-{cuda_dash}", "cuda", "expected a package name other than cuda"),
     ("cuda-toolkit-{cuda_dash}", "cuda-{year}", "expected one of amdgpu, branch, cuda_dash"),
     ("cuda-toolkit-{cuda_dash}", '"cuda-{driver"', "expected placeholders as {driver}"),
@@ -114,15 +114,15 @@ INVALID_ENTRIES = [
     ("name: libnccl", "name: -y", "expected a package name"),
     ("name: libnccl", "nmae: libnccl", "packages[16].nmae: unknown setting"),
     ("layer: rocm", "layer: stig", "expected nvidia_driver, cuda, amd_driver, rocm or containers"),
-    ("repository: amdgpu", "repository: amd-gpu", "expected a repository of rocky9, found amd-gpu"),
-    ("source: precompiled-kmod", "source: hearsay", "expected one of sources, found hearsay"),
+    ("repository: amdgpu", "repository: amd-gpu", "expected a repository of rocky9, got amd-gpu"),
+    ("source: precompiled-kmod", "source: hearsay", "expected one of sources, got hearsay"),
     ("name: nvidia-imex", "name: libnvsdm", "libnvsdm is listed twice for rocky9"),
     ("id: amdgpu", "id: rocm-classic", "rocm-classic rocky9 x86_64 is listed twice"),
     ("stream: {rocky9: ", "stream: {rocky10: ", "expected none for rocky10: it has no modules"),
     ('version: "{driver}"', "version: null", "expected a version, since it is pinned on rocky9"),
-    ("releases: [rocky10]", "releases: [rocky8]", "expected rocky9 or rocky10, found 'rocky8'"),
+    ("releases: [rocky10]", "releases: [rocky8]", "expected rocky9 or rocky10, got 'rocky8'"),
     ('first: "7.9"', 'first: "7.2"', "rocm_series[2]: overlaps with 7.0 to 7.2"),
-    ('first: "7.9"', 'first: "7.15"', "rocm_series[2]: expected first before last, found 7.15"),
+    ('first: "7.9"', 'first: "7.15"', "rocm_series[2]: expected first before last, got 7.15"),
 ]
 
 

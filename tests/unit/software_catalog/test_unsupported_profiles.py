@@ -23,68 +23,68 @@ UNSUPPORTED = [
         "rocky10-stig-nvidia",
         "nvidia: {branch: '570', driver: 570.172.08, cuda: '12.8'}",
         (
-            "expected one of 580, 595, 610, 615, 620, found '570': no flat package of it is listed"
+            "expected one of 580, 595, 610, 615, 620, got '570': no flat package of it is listed"
             " for rocky10"
         ),
     ),
     (
         "rocky9-stig-nvidia",
         "nvidia: {branch: '570', driver: 570.172.08, cuda: '12.8'}",
-        "found '570': no module stream of it is listed for rocky9",
+        "got '570': no module stream of it is listed for rocky9",
     ),
     (
         "rocky9-stig-nvidia",
         "nvidia: {driver: 580.65.05}",
-        "CUDA 13.3 needs 580.65.06 or later, found '580.65.05'",
+        "CUDA 13.3 needs 580.65.06 or later, got '580.65.05'",
     ),
     (
         "rocky10-stig-nvidia",
         "nvidia: {branch: '525', driver: 525.60.12, cuda: '12.0'}",
-        "CUDA 12.0 needs 525.60.13 or later, found '525.60.12'",
+        "CUDA 12.0 needs 525.60.13 or later, got '525.60.12'",
     ),
     (
         "rocky10-stig-nvidia",
         "nvidia: {driver: 595.91.07}",
-        "expected a version of branch 580, found '595.91.07'",
+        "expected a version of branch 580, got '595.91.07'",
     ),
     (
         "rocky10-stig-nvidia",
         "nvidia: {cuda: '14.0'}",
-        "expected 12.x or 13.x, found '14.0'",
+        "expected 12.x or 13.x, got '14.0'",
     ),
     (
         "rocky9-stig-amd",
         "amd: {rocm: '7.5'}",
         (
             "expected a listed release (6.0 to 6.4, 7.0 to 7.2, 7.9 to 7.14, 10.0 to 10.0),"
-            " found '7.5'"
+            " got '7.5'"
         ),
     ),
     (
         "rocky9-stig-amd",
         "amd: {rocm: '10.0'}",
         (
-            "expected a release with packages for rocky9, found '10.0': ROCm 10.0 to 10.0 is listed"
+            "expected a release with packages for rocky9, got '10.0': ROCm 10.0 to 10.0 is listed"
             " for rocky10"
         ),
     ),
     (
         "rocky10-stig-amd",
         "amd: {rocm: '6.4'}",
-        "expected a release with packages for rocky10, found '6.4'",
+        "expected a release with packages for rocky10, got '6.4'",
     ),
     (
         "rocky9-stig-amd",
         "amd: {gfx_target: gfx1100}",
         (
             "expected one of gfx908, gfx90a, gfx942, gfx950, which ROCm 7.14 has packages for,"
-            " found 'gfx1100'"
+            " got 'gfx1100'"
         ),
     ),
     (
         "rocky9-stig-amd",
         "amd: {rocm: '6.4', gfx_target: gfx950}",
-        "expected one of gfx908, gfx90a, gfx942, which ROCm 6.4 has packages for, found 'gfx950'",
+        "expected one of gfx908, gfx90a, gfx942, which ROCm 6.4 has packages for, got 'gfx950'",
     ),
     (
         "rocky10-stig-amd",

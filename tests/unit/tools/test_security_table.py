@@ -28,7 +28,7 @@ def test_every_row_names_three_existing_tests() -> None:
     problems = []
     for finding, names in _rows().items():
         if len(names) < MIN_ATTACKS:
-            problems.append(f"{finding}: expected {MIN_ATTACKS} tests, found {len(names)}")
+            problems.append(f"{finding}: expected {MIN_ATTACKS} tests, got {len(names)}")
         problems += [f"{finding}: {name}: no such test" for name in names if not _exists(name)]
     assert problems == []
 

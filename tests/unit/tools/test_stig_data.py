@@ -99,7 +99,7 @@ def test_document_contains_complete_requirement() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
-        ("</Rule></Group>", "</Rule><Rule/></Group>", "V-1: expected one rule, found 2"),
+        ("</Rule></Group>", "</Rule><Rule/></Group>", "V-1: expected one rule, got 2"),
         ("Mitigations&gt;&lt;", "Mitigations&gt;x&lt;", "V-1: unexpected fields: Mitigations"),
         ("Documentable&gt;false", "Documentable&gt;true", "V-1: unexpected fields"),
         ('<fix id="F-1" />', "", "V-1: no check, no fix or no severity"),
@@ -139,4 +139,4 @@ def test_missing_source_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixt
 
     assert stig_data.main([str(folder), "--origin", "here", "--out", str(tmp_path)]) == 3
 
-    assert "expected one shared/references/disa-cci-list.xml, found 0" in capsys.readouterr().err
+    assert "expected one shared/references/disa-cci-list.xml, got 0" in capsys.readouterr().err

@@ -71,7 +71,7 @@ def test_only_safe_header_fields_are_forwarded() -> None:
 
 
 NOT_ALLOWED_MESSAGE = "is not an address of the profile's repositories"
-INVALID_REQUEST_MESSAGE = "expected CONNECT host:port or GET http://host/..., found '"
+INVALID_REQUEST_MESSAGE = "expected CONNECT host:port or GET http://host/..., got '"
 INVALID_FIELDS_MESSAGE = "expected header fields of plain characters"
 
 

@@ -80,7 +80,7 @@ def test_valid_wheel_has_no_finding(tmp_path: Path) -> None:
         (b"#!/bin/sh\n" + GOOD, "expected the list of entries to end at byte "),
         (
             patch_number(GOOD, len(GOOD) - 12, "<H", 9999),
-            "expected 9999 entries by the end record, found 4",
+            "expected 9999 entries by the end record, got 4",
         ),
         (
             patch_number(GOOD, len(GOOD) - 10, "<I", 0),
@@ -115,8 +115,8 @@ def test_valid_wheel_has_no_finding(tmp_path: Path) -> None:
             "'p': neither a file nor a folder",
         ),
         (patch_directory(GOOD, 8, "<H", 1), "'demo/__init__.py': is encrypted"),
-        (zip_with_method(zipfile.ZIP_BZIP2), "'demo/x': expected stored or deflated, found 12"),
-        (zip_with_method(zipfile.ZIP_LZMA), "'demo/x': expected stored or deflated, found 14"),
+        (zip_with_method(zipfile.ZIP_BZIP2), "'demo/x': expected stored or deflated, got 12"),
+        (zip_with_method(zipfile.ZIP_LZMA), "'demo/x': expected stored or deflated, got 14"),
         (patch_directory(zip_with_names("a", "b"), 42, "<I", 32), "'b': shares its bytes with 'a'"),
         (
             patch_directory(zip_with_names("a"), 20, "<I", 10**6),
@@ -145,12 +145,12 @@ def test_duplicate_name_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("limits", "problem"),
     [
-        (AuditLimits(max_members=3), "expected at most 3 entries in 67108864 bytes, found 4 in "),
+        (AuditLimits(max_members=3), "expected at most 3 entries in 67108864 bytes, got 4 in "),
         (
             AuditLimits(max_directory_bytes=99),
-            "expected at most 200000 entries in 99 bytes, found 4 in ",
+            "expected at most 200000 entries in 99 bytes, got 4 in ",
         ),
-        (AuditLimits(max_unpacked_bytes=99), "expected at most 99 bytes unpacked, found "),
+        (AuditLimits(max_unpacked_bytes=99), "expected at most 99 bytes unpacked, got "),
         (AuditLimits(min_ratio_bytes=9, max_ratio=0), "a zip bomb: "),
     ],
 )
@@ -237,8 +237,8 @@ WIDE = f"demo/x,sha512={encode_digest(hashlib.sha512(b'x').digest())},1\n{INFO}/
         (make_record({"demo/x": b"x"}) * 2, "RECORD:3: 'demo/x' is there twice"),
         (b"demo/x,md5=rL0Y20zC-Fzt72VPzMSk2A,1\n", "RECORD:1: expected one of sha256, sha384,"),
         (b"demo/x,sha256=***,1\n", "RECORD:1: not base64: '***'"),
-        (b"demo/x,sha256=AAAA,1\n", "RECORD:1: expected a sha256, found 3 bytes"),
-        (b"demo/x,sha256=AAAA\n", "RECORD:1: expected name, digest, size; found 2 fields"),
+        (b"demo/x,sha256=AAAA,1\n", "RECORD:1: expected a sha256, got 3 bytes"),
+        (b"demo/x,sha256=AAAA\n", "RECORD:1: expected name, digest, size; got 2 fields"),
         (b"\xff\xfe", "RECORD: not a list in UTF-8"),
         (b'"' + b"a" * 200_000, "RECORD: not a list in UTF-8: field larger than"),
     ],
@@ -261,10 +261,10 @@ def test_record_may_use_sha512(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "name", "problem"),
     [
-        (zip_with_names("demo/x"), WHEEL, "expected one folder demo-1.0.dist-info, found none"),
-        (zip_with_names(f"{INFO}/METADATA"), WHEEL, f"expected {INFO}/RECORD, found none"),
-        (GOOD, "other-1.0-py3-none-any.whl", "expected one folder other-1.0.dist-info, found"),
-        (GOOD, "demo-1.1-py3-none-any.whl", "expected one folder demo-1.1.dist-info, found"),
+        (zip_with_names("demo/x"), WHEEL, "expected one folder demo-1.0.dist-info, got none"),
+        (zip_with_names(f"{INFO}/METADATA"), WHEEL, f"expected {INFO}/RECORD, got none"),
+        (GOOD, "other-1.0-py3-none-any.whl", "expected one folder other-1.0.dist-info, got"),
+        (GOOD, "demo-1.1-py3-none-any.whl", "expected one folder demo-1.1.dist-info, got"),
         (GOOD, "demo.whl", "expected a wheel's name, name-version-python-abi-platform.whl"),
         (GOOD, "demo-1.0-py3-none-\u202eany.whl", "expected a wheel's name, "),
     ],
@@ -281,7 +281,7 @@ def test_wheel_requires_matching_dist_info(
 def test_oversized_record_is_not_read(tmp_path: Path) -> None:
     (finding,) = audit_bytes(tmp_path, GOOD, AuditLimits(max_record_bytes=10)).findings
 
-    assert finding.message.startswith("RECORD: expected at most 10 bytes, found ")
+    assert finding.message.startswith("RECORD: expected at most 10 bytes, got ")
 
 
 def test_findings_over_limit_are_counted(tmp_path: Path) -> None:

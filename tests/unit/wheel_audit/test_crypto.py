@@ -156,7 +156,7 @@ SOUND = make_elf(text=OPENSSL, defined=("OSSL_PROVIDER_load",))
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        (SOUND[:20], "ELF header: expected 64 bytes, found 20"),
+        (SOUND[:20], "ELF header: expected 64 bytes, got 20"),
         (b"\x7fELF", "ELF header: expected a class and a byte order"),
         (patch_number(SOUND, 4, "B", 7), "ELF header: expected a class and a byte order"),
         (SOUND[:-10], "table of sections: reaches to byte "),
@@ -198,7 +198,7 @@ def test_oversized_table_is_reported(tmp_path: Path) -> None:
     (not_checked, *_) = audit_files(
         tmp_path, {"demo/x.so": data}, AuditLimits(max_table_bytes=1000)
     )
-    assert not_checked.message == "symbol table: expected at most 1000 bytes, found 2400"
+    assert not_checked.message == "symbol table: expected at most 1000 bytes, got 2400"
 
 
 def test_symbol_name_inside_longer_name_is_recognized(tmp_path: Path) -> None:

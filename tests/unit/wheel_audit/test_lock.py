@@ -88,16 +88,16 @@ def test_difference_from_lock_is_a_finding(
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (b"", "ai.lock: expected locked packages, found none"),
-        (b"# nothing\n\n", "ai.lock: expected locked packages, found none"),
+        (b"", "ai.lock: expected locked packages, got none"),
+        (b"# nothing\n\n", "ai.lock: expected locked packages, got none"),
         (b"demo==1.0\n", "ai.lock:1: demo: expected a sha256 hash"),
-        (b"\ndemo>=1.0 --hash=sha256:" + b"0" * 64, "ai.lock:2: expected name==version, found"),
+        (b"\ndemo>=1.0 --hash=sha256:" + b"0" * 64, "ai.lock:2: expected name==version, got"),
         (b"demo @ file:///x --hash=sha256:" + b"0" * 64, "ai.lock:1: expected name==version"),
         (b"demo==1.0 --hash=sha256:abc", "ai.lock:1: demo: expected a sha256 hash"),
         (b"demo==1.0 --hash=md5:" + b"0" * 32, "ai.lock:1: demo: expected a sha256 hash"),
-        (b"-r more.txt\n", "ai.lock:1: expected one complete lock, found '-r'"),
+        (b"-r more.txt\n", "ai.lock:1: expected one complete lock, got '-r'"),
         (b"--requirement=more.txt\n", "ai.lock:1: expected one complete lock"),
-        (b"-cmore.txt\n", "ai.lock:1: expected one complete lock, found '-cmore.txt'"),
+        (b"-cmore.txt\n", "ai.lock:1: expected one complete lock, got '-cmore.txt'"),
         (b"demo==1.0\xff", "ai.lock: expected UTF-8, byte 9 is not"),
         (
             b"#" * ((16 << 20) + 1),
@@ -138,7 +138,7 @@ def test_exit_code_follows_fail_on(
 @pytest.mark.parametrize(
     ("make", "problem"),
     [
-        (lambda p: p.mkdir(), "expected 1 to 10000 wheels, found 0"),
+        (lambda p: p.mkdir(), "expected 1 to 10000 wheels, got 0"),
         (lambda p: p.write_bytes(b""), "expected a folder of wheels"),
         (lambda p: None, "expected a folder of wheels"),
         (

@@ -175,7 +175,7 @@ def test_hostile_source_is_not_checked(tmp_path: Path, data: bytes, problem: str
 def test_oversized_source_is_not_checked(tmp_path: Path) -> None:
     (finding,) = audit_files(tmp_path, {"demo/x.py": CALL}, AuditLimits(max_source_bytes=10))
 
-    assert finding.message == f"expected at most 10 bytes of source, found {len(CALL)}: not read"
+    assert finding.message == f"expected at most 10 bytes of source, got {len(CALL)}: not read"
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def read_lock(path):
         parts = name.split("/")
         if name.startswith("/") or ".." in parts or not isinstance(digest, str):
             raise InvalidModelError(
-                f"expected names within the model and their digests, found {name!a}"
+                f"expected names within the model and their digests, got {name!a}"
             )
     if not any(name.endswith(WEIGHT_SUFFIXES) for name in lock):
         raise InvalidModelError("names no safetensors and no GGUF file")

@@ -92,12 +92,12 @@ class Kernel:
         kernel_builds = [evr.partition(":")[2] for _, evr in installed.get("kernel-core", [])]
         if len(kernel_builds) != 1:
             listing = ", ".join(sorted(kernel_builds)) or "none"
-            fail(f"expected one kernel-core, found {len(kernel_builds)}: {listing}")
+            fail(f"expected one kernel-core, got {len(kernel_builds)}: {listing}")
         self.package = kernel_builds[0]
         folders = sorted(p.name for p in Path("/lib/modules").iterdir() if (p / "kernel").is_dir())
         matching = [name for name in folders if name.rpartition(".")[0] == self.package]
         if len(matching or folders) != 1:
-            fail(f"expected modules of one kernel, found {', '.join(folders) or 'none'}")
+            fail(f"expected modules of one kernel, got {', '.join(folders) or 'none'}")
         self.release = (matching or folders)[0]
 
     def resolve(self, package):
@@ -169,7 +169,7 @@ def packages(requested, same_version):
         if not versions and not provided(name, installed_versions):
             missing.append(f"{name}-{version}" if version else name)
         elif versions and version and version not in versions + releases:
-            fail(f"{name}: expected {version}, found {', '.join(versions)} installed")
+            fail(f"{name}: expected {version}, got {', '.join(versions)} installed")
     if missing:
         run([*DNF, "install", *missing], TRANSACTION_TIMEOUT_S)
         record_change(f"installed {' '.join(missing)}")
@@ -180,7 +180,7 @@ def packages(requested, same_version):
         ]
         if (version and version not in versions) or not provided(name, installed_versions):
             listing = ", ".join(versions) or "none"
-            fail(f"{name}: expected {version or 'it'} installed, found {listing}")
+            fail(f"{name}: expected {version or 'it'} installed, got {listing}")
     check_same_version(installed_versions, same_version)
     return installed_versions
 
@@ -198,7 +198,7 @@ def check_same_version(installed_versions, same_version):
         mismatches = [v for v, _ in installed_versions[name] if v != same_version["version"]]
         if mismatches:
             fail(
-                f"{name}: expected {same_version['version']}, found {mismatches[0]} installed:"
+                f"{name}: expected {same_version['version']}, got {mismatches[0]} installed:"
                 " kernel module and user space must have one version"
             )
 
@@ -244,14 +244,14 @@ def module(requested, kernel):
         return
     files = sorted(Path("/lib/modules", kernel.release).rglob(f"{requested['name']}.ko*"))
     if len(files) != 1:
-        fail(f"expected one {requested['name']}.ko for {kernel.release}, found {len(files)}")
+        fail(f"expected one {requested['name']}.ko for {kernel.release}, got {len(files)}")
     version, signer = (
         run(["modinfo", "-F", x, str(files[0])]).strip() for x in ("version", "signer")
     )
     if version != requested["version"]:
-        fail(f"{files[0]}: expected version {requested['version']}, found {version or 'none'}")
+        fail(f"{files[0]}: expected version {requested['version']}, got {version or 'none'}")
     if not signer:
-        fail(f"{files[0]}: expected the site's signature, found none: Secure Boot would refuse it")
+        fail(f"{files[0]}: expected the site's signature, got none: Secure Boot would refuse it")
 
 
 def initramfs(requested, kernel):
