@@ -6,7 +6,7 @@ the others keep their results; only the host's identity and the scan by oscap mu
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from functools import reduce
 
 from hardpan.core import clock, events
 from hardpan.core.errors import InputError, ResourceError, ToolError, TrustError
@@ -15,20 +15,16 @@ from hardpan.core.files import canonical_json, sha256_bytes
 from hardpan.core.redaction import SecretFilter
 from hardpan.profiles.schema.profile import Profile
 from hardpan.profiles.schema.ssg import Fix
-from hardpan.scanners.collect import chat as chat_test
 from hardpan.scanners.collect import compatibility as compatibility_checks
-from hardpan.scanners.collect import smoke as smoke_test
 from hardpan.scanners.collect.base import (
     CollectedEvidence,
     CollectTask,
-    ExpectedState,
+    HostChallenge,
     build_failed_check,
     create_collector,
 )
-from hardpan.scanners.collect.chat import InferenceServer, combine_results, run_chat_test
-from hardpan.scanners.collect.host_signature import sign_with_host_key
-from hardpan.scanners.collect.layers import add_layer_expectations
-from hardpan.scanners.collect.smoke import WorkloadSettings, run_smoke_test
+from hardpan.scanners.collect.chat import combine_results
+from hardpan.scanners.collect.task import build_task, build_workload_task
 from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.content.prepare import PreparedContent, prepare
 from hardpan.scanners.content.prepare import load_fixes as load_content_fixes
@@ -56,17 +52,19 @@ from hardpan.signing import check_sshsig
 from hardpan.ssh.client import SshConnection, connect
 from hardpan.ssh.target import Target
 
-T = TypeVar("T")
 _CONNECT_TIMEOUT_S = 180.0
-_OSCAP_TIMEOUT_S = 3600.0
-_CHECKS_TIMEOUT_S = 1200.0
-_FACTS_TIMEOUT_S = 300.0
-_FIPS_TIMEOUT_S = 600.0
-_SMOKE_TIMEOUT_S = 1200.0
-_COMPATIBILITY_TIMEOUT_S = 900.0
-_HOST_SIGNATURE_TIMEOUT_S = 60.0
-_VLLM_BACKENDS = {"nvidia": "cuda", "amd": "rocm"}
-"""Accelerator -> the backend of vLLM on it."""
+_TIMEOUTS_S = {
+    "host": 300.0,
+    "openscap": 3600.0,
+    "hostfacts": 1200.0,
+    "packages": 300.0,
+    "fips": 600.0,
+    "compatibility": 900.0,
+    "smoke": 1200.0,
+    "chat": 1200.0,
+    "host_signature": 60.0,
+}
+"""Collector -> time limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +73,8 @@ class ScanRequest:
 
     target: Target
     profile: Profile
-    source: ContentSource
-    """Upstream's data stream."""
+    content: PreparedContent
+    """The content to evaluate, prepared for the profile."""
 
     run_smoke: bool = True
     run_compatibility: bool = False
@@ -100,11 +98,12 @@ def assess(
     Raises:
         ToolError, TrustError, UnreachableError, InputError: as the stages do.
     """
-    prepared = prepare(source, profile.stig.profile_id)
+    content = prepare(source, profile.stig.profile_id)
     with connect(target, timeout_s=_CONNECT_TIMEOUT_S) as connection:
-        host = _collect_host(connection, emit).host
-        assert host is not None  # noqa: S101 - the collector's one job
-        evaluation, openscap_evidence = _evaluate(connection, prepared, host, emit)
+        collection = _Collection(connection, CollectTask(prepared=content), emit)
+        host, _ = _identify_host(collection)
+        openscap_evidence = _run_openscap(collection)
+    evaluation = _evaluate(content, openscap_evidence, host)
     for arf in openscap_evidence.arfs:
         if isinstance(arf, UnreadableArf):
             raise ToolError(["oscap"], f"reported no verdicts: {arf.reason}")
@@ -123,40 +122,32 @@ def scan(request: ScanRequest, emit: Emit) -> Scan:
         InputError: the content does not apply to the target, or its text contains the sudo
             password.
     """
-    prepared = prepare(request.source, request.profile.stig.profile_id)
-    _refuse_common_password(request.sudo_password, prepared)
+    _refuse_common_password(request.sudo_password, request.content)
     secrets = SecretFilter([request.sudo_password])
-    attempts = _PartialFailures()
     started = clock.format_rfc3339(clock.now())
-    task = CollectTask(prepared=prepared, expected=build_expected_state(request.profile))
+    task = build_task(request.profile, request.content)
     with connect(
         request.target, timeout_s=_CONNECT_TIMEOUT_S, sudo_password=request.sudo_password
     ) as connection:
-        identity = _collect_host(connection, emit)
-        host = identity.host
-        assert host is not None  # noqa: S101 - the collector's one job
-        evaluation, openscap_evidence = _evaluate(connection, prepared, host, emit)
+        collection = _Collection(connection, task, emit)
+        host, host_packages = _identify_host(collection)
+        openscap_evidence = _run_openscap(collection)
+        evaluation = _evaluate(request.content, openscap_evidence, host)
         with events.run_stage(emit, "checks"):
-            host_facts = attempts.collect("hostfacts", connection, task, _CHECKS_TIMEOUT_S, emit)
-            packages = attempts.collect("packages", connection, task, _FACTS_TIMEOUT_S, emit)
-            fips = attempts.collect("fips", connection, task, _FIPS_TIMEOUT_S, emit)
+            host_facts = collection.attempt("hostfacts")
+            packages = collection.attempt("packages")
+            fips = collection.attempt("fips")
         compatibility = None
         if compatibility_checks.should_run(request.profile, is_requested=request.run_compatibility):
             with events.run_stage(emit, "compatibility"):
-                compatibility = attempts.run_part(
-                    "compatibility",
-                    lambda: compatibility_checks.run_compatibility_checks(
-                        connection, timeout_s=_COMPATIBILITY_TIMEOUT_S
-                    ),
-                    compatibility_checks.failed_report,
-                )
+                compatibility = collection.attempt("compatibility").compatibility
         smoke_result = None
         if request.run_smoke:
             with events.run_stage(emit, "smoke"):
-                smoke_result = _attempt_workload_tests(connection, request.profile, attempts)
+                smoke_result = _test_workload(task, collection.attempt)
         # The host's identity already includes its packages.
-        installed = packages.packages or identity.packages
-        readable_packages = None if "packages" in attempts.failed else installed
+        installed = packages.packages or host_packages
+        readable_packages = None if "packages" in collection.failed else installed
         result = Scan(
             profile=request.profile.name,
             host=host,
@@ -168,7 +159,7 @@ def scan(request: ScanRequest, emit: Emit) -> Scan:
                 *host_facts.checks,
                 *fips.checks,
                 *openscap_evidence.checks,
-                *attempts.failed.values(),
+                *collection.failed.values(),
             ),
             smoke=smoke_result,
             compatibility=compatibility,
@@ -191,35 +182,61 @@ def scan(request: ScanRequest, emit: Emit) -> Scan:
 
 
 @dataclass(frozen=True, slots=True)
-class _PartialFailures:
-    """Parts of a scan that may fail without affecting the others."""
+class _Collection:
+    """The collectors of one scan, run over one connection."""
 
+    connection: SshConnection
+    task: CollectTask
+    emit: Emit
     failed: dict[str, HostCheck] = field(default_factory=dict)
-    """Part -> why it failed, as a check of the evidence."""
+    """Collector -> why it failed, as a check of the evidence."""
 
-    def run_part(
-        self, part: str, collect_part: Callable[[], T], on_failure: Callable[[str], T]
-    ) -> T:
-        """Return the result of ``collect_part``, or of ``on_failure`` if the target fails."""
+    def collect(self, name: str) -> CollectedEvidence:
+        """Return the evidence of the collector ``name``.
+
+        Raises:
+            ToolError, UnreachableError, ResourceError: as the collector does.
+        """
+        return create_collector(name).collect(
+            self.connection, self.task, timeout_s=_TIMEOUTS_S[name], emit=self.emit
+        )
+
+    def attempt(self, name: str) -> CollectedEvidence:
+        """Return the evidence of ``name``; if the target fails, the evidence of the failure."""
         try:
-            return collect_part()
+            return self.collect(name)
         except ResourceError:
             raise  # this machine's fault
         except ToolError as e:
-            self.failed[part] = build_failed_check(part, str(e))
-            return on_failure(self.failed[part].message)
+            self.failed[name] = build_failed_check(name, str(e))
+            return create_collector(name).build_failed_evidence(
+                self.task, self.failed[name].message
+            )
 
-    def collect(
-        self, name: str, connection: SshConnection, task: CollectTask, timeout_s: float, emit: Emit
-    ) -> CollectedEvidence:
-        """Return the evidence of the collector ``name``; empty if it fails."""
-        return self.run_part(
-            name,
-            lambda: create_collector(name).collect(
-                connection, task, timeout_s=timeout_s, emit=emit
-            ),
-            lambda _: CollectedEvidence(),
-        )
+
+def _identify_host(collection: _Collection) -> tuple[ScannedHost, tuple[str, ...]]:
+    """Return the host and its packages."""
+    evidence = collection.collect("host")
+    assert evidence.host is not None  # noqa: S101 - the collector's one job
+    return evidence.host, evidence.packages
+
+
+def _run_openscap(collection: _Collection) -> CollectedEvidence:
+    with events.run_stage(collection.emit, "openscap"):
+        return collection.collect("openscap")
+
+
+def _evaluate(
+    content: PreparedContent, evidence: CollectedEvidence, host: ScannedHost
+) -> Evaluation:
+    return merge_results(
+        content,
+        evidence.arfs,
+        engine=evidence.engine,
+        os_name=host.os_name,
+        os_cpe=host.cpe,
+        fallback_time=clock.format_rfc3339(clock.now()),
+    )
 
 
 def redact_secrets(result: Scan, secrets: SecretFilter) -> Scan:
@@ -243,9 +260,9 @@ def redact_secrets(result: Scan, secrets: SecretFilter) -> Scan:
     )
 
 
-def _refuse_common_password(password: str, prepared: PreparedContent) -> None:
+def _refuse_common_password(password: str, content: PreparedContent) -> None:
     data = password.encode("utf-8", "surrogateescape")
-    if data and any(data in part.data for part in prepared.parts):
+    if data and any(data in part.data for part in content.parts):
         raise InputError(
             "the sudo password: cannot be used for a scan: expected a password that does not occur "
             "in the SCAP content, because it is redacted in all results",
@@ -260,9 +277,9 @@ def _add_host_signature(
     message = build_host_challenge(
         nonce, result.host.boot_id, sha256_bytes(canonical_json(build_findings(result).to_json()))
     )
-    signature = sign_with_host_key(
-        connection, message, namespace=HOST_SIGNATURE_NAMESPACE, timeout_s=_HOST_SIGNATURE_TIMEOUT_S
-    )
+    challenge = HostChallenge(message=message, namespace=HOST_SIGNATURE_NAMESPACE)
+    collection = _Collection(connection, CollectTask(challenge=challenge), events.discard)
+    signature = collection.collect("host_signature").host_signature
     if not signature:
         note("the host cannot sign with its host key; the evidence has no host signature")
         return result
@@ -286,66 +303,15 @@ def run_workload_tests(connection: SshConnection, profile: Profile) -> SmokeRepo
         ToolError: one cannot run on the target, or its output is invalid.
         UnreachableError: the connection broke.
     """
-    smoke_result = run_smoke_test(
-        connection, build_workload_settings(profile), timeout_s=_SMOKE_TIMEOUT_S
-    )
-    server = find_inference_server(profile)
-    return (
-        combine_results(smoke_result, run_chat_test(connection, server, timeout_s=_SMOKE_TIMEOUT_S))
-        if server
-        else smoke_result
-    )
+    task = build_workload_task(profile)
+    return _test_workload(task, _Collection(connection, task, events.discard).collect)
 
 
-def _attempt_workload_tests(
-    connection: SshConnection, profile: Profile, attempts: _PartialFailures
-) -> SmokeReport:
-    """Run the workload tests; each may fail without the other."""
-    smoke_result = attempts.run_part(
-        "smoke",
-        lambda: run_smoke_test(
-            connection, build_workload_settings(profile), timeout_s=_SMOKE_TIMEOUT_S
-        ),
-        smoke_test.failed_result,
-    )
-    server = find_inference_server(profile)
-    if server is None:
-        return smoke_result
-    chat_result = attempts.run_part(
-        "chat",
-        lambda: run_chat_test(connection, server, timeout_s=_SMOKE_TIMEOUT_S),
-        lambda reason: chat_test.failed_result(server, reason),
-    )
-    return combine_results(smoke_result, chat_result)
-
-
-def find_inference_server(profile: Profile) -> InferenceServer | None:
-    """Return the profile's inference server; None without the layer ``ai_service``."""
-    section = profile.ai_service
-    if section is None or "ai_service" not in profile.layers:
-        return None
-    certificate = section.certificate
-    is_vllm = section.server.engine == "vllm"
-    return InferenceServer(
-        engine=section.server.engine,
-        backend=_VLLM_BACKENDS[profile.hardware.accelerator] if is_vllm else "cpu",
-        model=section.server.model,
-        model_file=section.server.weights,
-        cafile=certificate.certificate_file if certificate else "/etc/pki/hardpan/tls.crt",
-        host=section.host_name if certificate else "localhost",
-    )
-
-
-def build_workload_settings(profile: Profile) -> WorkloadSettings:
-    """Return the sizes of the smoke test from the profile."""
-    settings = profile.smoke
-    return WorkloadSettings(
-        matrix_size=settings.matrix_size,
-        matrix_rounds=settings.matrix_rounds,
-        batch=settings.batch,
-        batch_rounds=settings.batch_rounds,
-        python=profile.ai_python or "/usr/bin/python3",
-    )
+def _test_workload(task: CollectTask, collect: Callable[[str], CollectedEvidence]) -> SmokeReport:
+    """Combine the results of the workload tests; each may fail without the other."""
+    names = ("smoke",) if task.server is None else ("smoke", "chat")
+    reports = [report for name in names if (report := collect(name).smoke) is not None]
+    return reduce(combine_results, reports)
 
 
 def select_waivers(profile: Profile, rule_ids: Iterable[str]) -> dict[str, Waiver]:
@@ -362,52 +328,3 @@ def select_waivers(profile: Profile, rule_ids: Iterable[str]) -> dict[str, Waive
         for rule_id, w in waiver_by_rule.items()
         if w is not None
     }
-
-
-def build_expected_state(profile: Profile) -> ExpectedState:
-    """Return the state of a running system that the profile requires."""
-    user = next(u for u in profile.users if u.name == profile.build_user)
-    mounts = {p.mount: p.options for p in profile.storage.partitions if p.mount.startswith("/")}
-    state = ExpectedState(
-        mounts={
-            **{m: tuple(o for o in options if "=" not in o) for m, options in mounts.items()},
-            "/dev/shm": ("nodev", "nosuid", "noexec"),  # noqa: S108
-        },
-        kernel_arguments=profile.kernel_arguments,
-        fips=profile.fips,
-        boot_superuser=profile.boot.superuser,
-        build_user=profile.build_user,
-        sudo_nopasswd=user.sudo == "nopasswd",
-        enabled=profile.services.enabled,
-        disabled=profile.services.disabled,
-        packages=tuple(p for p in profile.install_packages if not p.startswith("@")),
-        absent_packages=profile.packages.remove,
-        time_servers=profile.system.ntp_servers,
-        ai_python=profile.ai_python,
-    )
-    return add_layer_expectations(state, profile)
-
-
-def _collect_host(connection: SshConnection, emit: Emit) -> CollectedEvidence:
-    return create_collector("host").collect(
-        connection, CollectTask(), timeout_s=_FACTS_TIMEOUT_S, emit=emit
-    )
-
-
-def _evaluate(
-    connection: SshConnection, prepared: PreparedContent, host: ScannedHost, emit: Emit
-) -> tuple[Evaluation, CollectedEvidence]:
-    task = CollectTask(prepared=prepared)
-    with events.run_stage(emit, "openscap"):
-        evidence = create_collector("openscap").collect(
-            connection, task, timeout_s=_OSCAP_TIMEOUT_S, emit=emit
-        )
-    merged_evaluation = merge_results(
-        prepared,
-        evidence.arfs,
-        engine=evidence.engine,
-        os_name=host.os_name,
-        os_cpe=host.cpe,
-        fallback_time=clock.format_rfc3339(clock.now()),
-    )
-    return merged_evaluation, evidence

@@ -13,7 +13,7 @@ from hardpan.core.events import StageMessage
 from hardpan.profiles.loader.profile_file import load_profile
 from hardpan.profiles.schema.ssg import SEVERITIES
 from hardpan.scanners import pipeline
-from hardpan.scanners.content import datastream
+from hardpan.scanners.content import datastream, prepare
 from hardpan.scanners.evidence.sign import writer
 from hardpan.scanners.evidence.signing_options import (
     TIMESTAMP_HELP,
@@ -134,7 +134,7 @@ def scan(
         request = pipeline.ScanRequest(
             target=ssh_target,
             profile=profile,
-            source=source,
+            content=prepare.prepare(source, profile.stig.profile_id),
             run_smoke=not no_smoke,
             run_compatibility=compatibility,
             nonce=nonce,

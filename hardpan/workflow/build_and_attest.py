@@ -23,6 +23,7 @@ from hardpan.profiles.schema.profile import Profile
 from hardpan.scanners import pipeline as scan_pipeline
 from hardpan.scanners.content import datastream
 from hardpan.scanners.content.datastream import ContentSource
+from hardpan.scanners.content.prepare import prepare
 from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
 from hardpan.scanners.evidence.sign import writer
 from hardpan.scanners.evidence.signing_options import next_chain_link, scanner_identity, timestamper
@@ -154,7 +155,7 @@ def _scan(request: BuildRequest, image: AttestedImage, evidence: Path, emit: Emi
         scan_request = scan_pipeline.ScanRequest(
             target=from_guest(guest),
             profile=request.profile,
-            source=image.source,
+            content=prepare(image.source, request.profile.stig.profile_id),
             run_smoke=request.run_smoke_test,
             baseline_counts=image.hardened.baseline_counts,
             image=_image_reference(image),

@@ -1,16 +1,22 @@
-"""The collector protocol, its input and output, and the registry of collectors."""
+"""The collector interface, its input and output, and the registry of collectors."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Protocol, cast
+from typing import cast
 
 from hardpan.core.compression import CompressedBlob
 from hardpan.core.errors import InputError
 from hardpan.core.events import Emit
 from hardpan.scanners.content.prepare import PreparedContent
 from hardpan.scanners.fips.model import FipsAnswers
-from hardpan.scanners.model.results import NOT_COLLECTED_PREFIX, HostCheck
+from hardpan.scanners.model.results import (
+    NOT_COLLECTED_PREFIX,
+    CompatibilityReport,
+    HostCheck,
+    SmokeReport,
+)
 from hardpan.scanners.model.scan import ScannedHost
 from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf
 from hardpan.ssh.client import SshConnection
@@ -60,6 +66,58 @@ class ExpectedState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadSettings:
+    """Sizes of the AI workload test."""
+
+    matrix_size: int
+    matrix_rounds: int
+    batch: int
+    batch_rounds: int
+    python: str = "/usr/bin/python3"
+    """The target's Python that has PyTorch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferenceServer:
+    """The target's inference server, as the target itself reaches it."""
+
+    model: str
+    """Name under which the model is served."""
+
+    model_file: str
+    """File on the target whose digest identifies the model: weights, or a list of files."""
+
+    cafile: str
+    """File on the target with the certificate that the proxy must present."""
+
+    engine: str
+    """Serving engine, e.g. ``llama_cpp``."""
+
+    backend: str = "cpu"
+    """``cpu``, ``cuda`` or ``rocm``."""
+
+    key_file: str = "/root/hardpan-access/api-key"
+    """File on the target with an API key; each machine generates one at first boot."""
+
+    host: str = "localhost"
+    port: int = 443
+    max_tokens: int = 16
+    """Maximum tokens of one answer."""
+
+    answer_timeout_s: float = 120.0
+    """Time limit of one answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostChallenge:
+    """What the host is to sign with its host key."""
+
+    message: bytes
+    namespace: str
+    """SSHSIG namespace."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CollectTask:
     """Input of a collector."""
 
@@ -67,6 +125,14 @@ class CollectTask:
     """The content to evaluate; ``openscap`` needs it."""
 
     expected: ExpectedState = field(default_factory=ExpectedState)
+    workload: WorkloadSettings | None = None
+    """``smoke`` needs it."""
+
+    server: InferenceServer | None = None
+    """``chat`` needs it; None if the profile has no inference server."""
+
+    challenge: HostChallenge | None = None
+    """``host_signature`` needs it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +156,16 @@ class CollectedEvidence:
     fips: FipsAnswers | None = None
     """Answers about FIPS mode, not yet assessed."""
 
+    smoke: SmokeReport | None = None
+    compatibility: CompatibilityReport | None = None
+    host_signature: bytes = b""
+    """SSHSIG by the host's key; empty if the host cannot sign."""
 
-class Collector(Protocol):
-    """Reads facts from a target. Never changes it permanently, never assesses."""
 
+class Collector(ABC):
+    """Collects one kind of evidence from a target. Never changes the target permanently."""
+
+    @abstractmethod
     def collect(
         self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
     ) -> CollectedEvidence:
@@ -102,13 +174,21 @@ class Collector(Protocol):
         ``timeout_s`` is the limit for all commands together.
         """
 
+    def build_failed_evidence(self, task: CollectTask, reason: str) -> CollectedEvidence:
+        """Build the evidence of a collector that failed; empty unless a report needs more."""
+        return CollectedEvidence()
+
 
 COLLECTORS = {
+    "chat": "hardpan.scanners.collect.chat:ChatTest",
+    "compatibility": "hardpan.scanners.collect.compatibility:CompatibilityChecks",
     "fips": "hardpan.scanners.collect.fips:FipsFacts",
     "host": "hardpan.scanners.collect.host:HostIdentity",
+    "host_signature": "hardpan.scanners.collect.host_signature:HostSignature",
     "hostfacts": "hardpan.scanners.collect.hostfacts:HostFacts",
     "openscap": "hardpan.scanners.collect.openscap:OpenScap",
     "packages": "hardpan.scanners.collect.packages:PackageCollector",
+    "smoke": "hardpan.scanners.collect.smoke:SmokeTest",
 }
 """Name -> ``module:class``."""
 

@@ -7,8 +7,15 @@ equal answers to the same prompt at temperature 0.
 from dataclasses import dataclass, replace
 
 from hardpan.core.errors import ToolError
+from hardpan.core.events import Emit
 from hardpan.core.files import Sha256
 from hardpan.core.resources import resource_path
+from hardpan.scanners.collect.base import (
+    CollectedEvidence,
+    Collector,
+    CollectTask,
+    InferenceServer,
+)
 from hardpan.scanners.collect.untrusted import (
     build_measure,
     describe_error,
@@ -34,42 +41,33 @@ _PASS_REASON = "complete and reproducible answers; no access without a valid key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InferenceServer:
-    """The target's inference server, as the target itself reaches it."""
-
-    model: str
-    """Name under which the model is served."""
-
-    model_file: str
-    """File on the target whose digest identifies the model: weights, or a list of files."""
-
-    cafile: str
-    """File on the target with the certificate that the proxy must present."""
-
-    engine: str
-    """Serving engine, e.g. ``llama_cpp``."""
-
-    backend: str = "cpu"
-    """``cpu``, ``cuda`` or ``rocm``."""
-
-    key_file: str = "/root/hardpan-access/api-key"
-    """File on the target with an API key; each machine generates one at first boot."""
-
-    host: str = "localhost"
-    port: int = 443
-    max_tokens: int = 16
-    """Maximum tokens of one answer."""
-
-    answer_timeout_s: float = 120.0
-    """Time limit of one answer."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _ChatAnswer:
     status: int
     chunk_times_s: list[float]
     text: str
     duration_s: float
+
+
+class ChatTest(Collector):
+    """Chats with the target's inference server."""
+
+    def collect(
+        self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
+    ) -> CollectedEvidence:
+        """Return the test's result, as ``run_chat_test`` does."""
+        return CollectedEvidence(
+            smoke=run_chat_test(connection, _require_server(task), timeout_s=timeout_s)
+        )
+
+    def build_failed_evidence(self, task: CollectTask, reason: str) -> CollectedEvidence:
+        """Return a result with the verdict ``error``."""
+        return CollectedEvidence(smoke=failed_result(_require_server(task), reason))
+
+
+def _require_server(task: CollectTask) -> InferenceServer:
+    if task.server is None:
+        raise ValueError("the chat test needs an inference server")
+    return task.server
 
 
 def run_chat_test(

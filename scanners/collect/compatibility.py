@@ -10,8 +10,10 @@ import json
 from collections.abc import Mapping, Sequence
 
 from hardpan.core.errors import ToolError
+from hardpan.core.events import Emit
 from hardpan.core.resources import resource_path
 from hardpan.profiles.schema.profile import Profile
+from hardpan.scanners.collect.base import CollectedEvidence, Collector, CollectTask
 from hardpan.scanners.collect.untrusted import describe_error, parse_json, require_keys
 from hardpan.scanners.compatibility.conflicts import Conflict, ConflictCheck, load_conflicts
 from hardpan.scanners.compatibility.outcomes import combine_outcomes
@@ -59,6 +61,22 @@ getattr(package, request["module"]).main(request["arguments"])
 def should_run(profile: Profile, *, is_requested: bool = False) -> bool:
     """Return whether a scan with ``profile`` runs the compatibility checks."""
     return is_requested or bool(AI_LAYERS & set(profile.layers))
+
+
+class CompatibilityChecks(Collector):
+    """Runs both checks of every known conflict."""
+
+    def collect(
+        self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
+    ) -> CollectedEvidence:
+        """Return the report, as ``run_compatibility_checks`` does."""
+        return CollectedEvidence(
+            compatibility=run_compatibility_checks(connection, timeout_s=timeout_s)
+        )
+
+    def build_failed_evidence(self, task: CollectTask, reason: str) -> CollectedEvidence:
+        """Return a report in which every check is an ``error``."""
+        return CollectedEvidence(compatibility=failed_report(reason))
 
 
 def run_compatibility_checks(connection: SshConnection, *, timeout_s: float) -> CompatibilityReport:

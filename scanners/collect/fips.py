@@ -6,7 +6,12 @@ import shlex
 from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit
 from hardpan.scanners.collect import batch
-from hardpan.scanners.collect.base import CollectedEvidence, CollectTask, build_failed_check
+from hardpan.scanners.collect.base import (
+    CollectedEvidence,
+    Collector,
+    CollectTask,
+    build_failed_check,
+)
 from hardpan.scanners.fips.cmvp import load_table
 from hardpan.scanners.fips.model import CommandAnswer, FipsAnswers
 from hardpan.scanners.fips.non_system_crypto import LIBRARY_PATTERNS, SEARCH_ROOTS
@@ -70,7 +75,7 @@ _QUESTIONS = {
 }
 
 
-class FipsFacts:
+class FipsFacts(Collector):
     """Collects facts about FIPS mode, its policy, its provider and the SSH key exchange."""
 
     def collect(

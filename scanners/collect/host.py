@@ -10,7 +10,7 @@ from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit
 from hardpan.core.files import Sha256, sha256_bytes
 from hardpan.scanners.collect import batch
-from hardpan.scanners.collect.base import CollectedEvidence, CollectTask
+from hardpan.scanners.collect.base import CollectedEvidence, Collector, CollectTask
 from hardpan.scanners.collect.packages import MAX_BYTES, QUERY, parse_nevras
 from hardpan.scanners.model.scan import ScannedHost
 from hardpan.ssh.client import HostKey, SshConnection
@@ -35,7 +35,7 @@ QUESTIONS = {
 }
 
 
-class HostIdentity:
+class HostIdentity(Collector):
     """Collects the host's identity and system, packages included."""
 
     def collect(

@@ -4,11 +4,31 @@ import re
 import shlex
 
 from hardpan.core.errors import ToolError
+from hardpan.core.events import Emit
+from hardpan.scanners.collect.base import CollectedEvidence, Collector, CollectTask
 from hardpan.ssh.client import SshConnection
 
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 _MAX_BYTES = 16 << 10
 _BEGIN = b"-----BEGIN SSH SIGNATURE-----"
+
+
+class HostSignature(Collector):
+    """Has the host sign a challenge with its host key."""
+
+    def collect(
+        self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
+    ) -> CollectedEvidence:
+        """Return the signature, as ``sign_with_host_key`` does; not yet verified."""
+        if task.challenge is None:
+            raise ValueError("the host signature needs a challenge")
+        signature = sign_with_host_key(
+            connection,
+            task.challenge.message,
+            namespace=task.challenge.namespace,
+            timeout_s=timeout_s,
+        )
+        return CollectedEvidence(host_signature=signature)
 
 
 def sign_with_host_key(

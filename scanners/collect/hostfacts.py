@@ -30,6 +30,7 @@ from hardpan.scanners.collect import batch
 from hardpan.scanners.collect.base import (
     MAX_REASON_CHARS,
     CollectedEvidence,
+    Collector,
     CollectTask,
     ExpectedState,
 )
@@ -52,7 +53,7 @@ _VERDICTS = (AssertionError, pytest.fail.Exception, pytest.skip.Exception)
 _CONFIG = ("-c", "/dev/null", "--import-mode=importlib", "-W", "ignore", "--strict-markers")
 
 
-class HostFacts:
+class HostFacts(Collector):
     """Runs the checks in ``checks/``."""
 
     def collect(

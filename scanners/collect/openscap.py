@@ -19,7 +19,12 @@ from hardpan.core.compression import CompressedBlob
 from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit, StageMessage, StageProgress
 from hardpan.core.redaction import SecretFilter, cut_password_hashes
-from hardpan.scanners.collect.base import CollectedEvidence, CollectTask, build_failed_check
+from hardpan.scanners.collect.base import (
+    CollectedEvidence,
+    Collector,
+    CollectTask,
+    build_failed_check,
+)
 from hardpan.scanners.content.prepare import PreparedContent, StreamPart
 from hardpan.scanners.openscap.arf.process import LIMITS, ArfLimits, read_arf
 from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf
@@ -108,7 +113,7 @@ exit $worst
 """
 
 
-class OpenScap:
+class OpenScap(Collector):
     """Evaluates the content's parts on the target."""
 
     def collect(

@@ -4,7 +4,7 @@ import re
 
 from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit
-from hardpan.scanners.collect.base import CollectedEvidence, CollectTask
+from hardpan.scanners.collect.base import CollectedEvidence, Collector, CollectTask
 from hardpan.ssh.client import SshConnection
 
 QUERY = r"rpm -qa --qf '%{NAME}-%{EPOCHNUM}:%{VERSION}-%{RELEASE}.%{ARCH}\n'"
@@ -18,7 +18,7 @@ _PUBLIC_KEY_PREFIX = "gpg-pubkey-"
 _NEVRA = re.compile(r"[A-Za-z0-9._+~^-]{1,200}-[0-9]{1,9}:[A-Za-z0-9._+~^-]{1,200}")
 
 
-class PackageCollector:
+class PackageCollector(Collector):
     """Collects the NEVRAs of all installed packages."""
 
     def collect(

@@ -8,8 +8,15 @@ import shlex
 from dataclasses import dataclass
 
 from hardpan.core.errors import ToolError
+from hardpan.core.events import Emit
 from hardpan.core.files import Sha256
 from hardpan.core.resources import resource_path
+from hardpan.scanners.collect.base import (
+    CollectedEvidence,
+    Collector,
+    CollectTask,
+    WorkloadSettings,
+)
 from hardpan.scanners.collect.untrusted import (
     build_measure,
     describe_error,
@@ -69,16 +76,22 @@ exec {python} -I - --model {folder} --sha256 {sha256} --matrix-size {matrix_size
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkloadSettings:
-    """Sizes of the test."""
+class SmokeTest(Collector):
+    """Runs the AI workload test."""
 
-    matrix_size: int
-    matrix_rounds: int
-    batch: int
-    batch_rounds: int
-    python: str = "/usr/bin/python3"
-    """The target's Python that has PyTorch."""
+    def collect(
+        self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
+    ) -> CollectedEvidence:
+        """Return the test's result, as ``run_smoke_test`` does."""
+        if task.workload is None:
+            raise ValueError("the smoke test needs the sizes of its workload")
+        return CollectedEvidence(
+            smoke=run_smoke_test(connection, task.workload, timeout_s=timeout_s)
+        )
+
+    def build_failed_evidence(self, task: CollectTask, reason: str) -> CollectedEvidence:
+        """Return a result with the verdict ``error``."""
+        return CollectedEvidence(smoke=failed_result(reason))
 
 
 def run_smoke_test(

@@ -25,6 +25,7 @@ from hardpan.core.files import Sha256
 from hardpan.profiles.loader.profile_file import load_profile
 from hardpan.profiles.schema.profile import Profile
 from hardpan.scanners.collect import chat
+from hardpan.scanners.collect.base import InferenceServer
 from hardpan.scanners.collect.smoke import EXPECTED_COSINES
 from hardpan.ssh.client import connect
 from tests.integration.browser import start_browser
@@ -359,7 +360,7 @@ def test_user_logs_in_and_chat_response_streams(service: ServiceFixture) -> None
 
 
 def test_scan_chat_test_passes(service: ServiceFixture) -> None:
-    server = chat.InferenceServer(
+    server = InferenceServer(
         model="hardpan-tiny-random",
         model_file="/opt/ai/models/hardpan-tiny-random/model.gguf",
         key_file="/root/hardpan-access/api-key",

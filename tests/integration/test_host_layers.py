@@ -26,7 +26,7 @@ from hardpan.profiles.schema.profile import Profile
 from hardpan.profiles.schema.tuning import Tuning
 from hardpan.scanners.collect.base import CollectTask
 from hardpan.scanners.collect.hostfacts import HostFacts
-from hardpan.scanners.pipeline import build_expected_state
+from hardpan.scanners.collect.task import build_expected_state
 from hardpan.ssh.client import connect
 from tests.integration.lab_host import LabHost, Payload, lab_host
 

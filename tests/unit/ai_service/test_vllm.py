@@ -20,7 +20,7 @@ from hardpan.builder.wheel_audit.lock import load_lock as load_lock
 from hardpan.profiles.loader.profile_file import load_profile
 from hardpan.profiles.schema.ai_service import AiService
 from hardpan.profiles.schema.profile import Profile
-from hardpan.scanners.pipeline import find_inference_server
+from hardpan.scanners.collect.task import find_inference_server
 from tests.tools.vllm_options import OUTPUT, SETTINGS
 
 UNITS = "/usr/lib/systemd/system"

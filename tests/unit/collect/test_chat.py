@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from hardpan.core.errors import ToolError
-from hardpan.scanners.collect.chat import InferenceServer, combine_results, evaluate_output
+from hardpan.scanners.collect.base import InferenceServer
+from hardpan.scanners.collect.chat import combine_results, evaluate_output
 from tests.unit.evidence import samples
 
 SERVER = InferenceServer(

@@ -10,7 +10,7 @@ from hardpan.profiles.schema.profile import Profile
 from hardpan.profiles.schema.tuning import Tuning
 from hardpan.scanners.collect.base import ExpectedState
 from hardpan.scanners.collect.checks import queries, test_layers
-from hardpan.scanners.collect.layers import add_layer_expectations
+from hardpan.scanners.collect.task import add_layer_expectations
 
 
 def lab_profile(**changed: object) -> Profile:

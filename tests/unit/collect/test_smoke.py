@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 
 from hardpan.core.errors import ToolError
+from hardpan.scanners.collect.base import WorkloadSettings
 from hardpan.scanners.collect.smoke import (
     EXPECTED_COSINES,
     MODEL_SHA256,
-    WorkloadSettings,
     evaluate_output,
     run_smoke_test,
 )

@@ -11,6 +11,7 @@ from hardpan import cli
 from hardpan.core.errors import Exit, TrustError
 from hardpan.core.files import sha256_bytes
 from hardpan.scanners import pipeline
+from hardpan.scanners.content import prepare
 from hardpan.scanners.evidence.sign import writer
 from hardpan.scanners.evidence.statement.predicate_extensions import ChainLink
 from hardpan.scanners.ledger.previous_evidence import changes_since_previous, load_previous
@@ -46,6 +47,7 @@ def run_scan(
     def scan(_request: pipeline.ScanRequest, _emit: Any) -> Scan:
         return scan_of_verdict(V.FAIL)
 
+    monkeypatch.setattr(prepare, "prepare", lambda *_: None)
     monkeypatch.setattr(pipeline, "scan", scan)
     required_options = ["--profile", "lab-stig", "--key", str(lab.ring.scan), "-o", str(output)]
     content = ["--content", str(tmp_path / "ds.xml"), "--fail-on", "none", "-q"]

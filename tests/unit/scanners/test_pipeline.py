@@ -13,7 +13,8 @@ from hardpan.core.errors import InputError, ResourceError, ToolError, Unreachabl
 from hardpan.core.events import discard
 from hardpan.profiles.loader.profile_file import load_profile
 from hardpan.scanners import pipeline
-from hardpan.scanners.collect.base import CollectedEvidence
+from hardpan.scanners.collect.base import CollectedEvidence, create_collector
+from hardpan.scanners.collect.task import build_expected_state, build_workload_settings
 from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.fips.model import CommandAnswer, FipsAnswers
 from hardpan.scanners.model.results import HostCheck
@@ -26,7 +27,7 @@ from tests.unit.openscap.samples import make_arf, make_prepared, make_rule
 
 
 def test_expected_state_follows_the_profile() -> None:
-    expected = pipeline.build_expected_state(load_profile("lab-stig"))
+    expected = build_expected_state(load_profile("lab-stig"))
 
     assert expected.mounts["/home"] == ("nodev", "nosuid", "noexec")
     assert expected.mounts["/dev/shm"] == ("nodev", "nosuid", "noexec")
@@ -70,7 +71,7 @@ def test_waiver_is_active_until_end_of_last_day(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_workload_settings_follow_the_profile() -> None:
-    settings = pipeline.build_workload_settings(load_profile("lab-stig"))
+    settings = build_workload_settings(load_profile("lab-stig"))
 
     assert (settings.matrix_size, settings.batch) == (256, 2)
 
@@ -89,14 +90,21 @@ RESULTS_BY_COLLECTOR: dict[str, CollectedEvidence] = {
     "fips": CollectedEvidence(
         fips=FipsAnswers(answers={"flag": CommandAnswer(exit_status=0, text="1")})
     ),
+    "compatibility": CollectedEvidence(),
+    "smoke": CollectedEvidence(smoke=samples.SMOKE),
+    "chat": CollectedEvidence(smoke=samples.SMOKE),
+    "host_signature": CollectedEvidence(),
 }
+
+
+CONTENT = make_prepared((make_rule("one"), make_rule("two")), ("one",), ("two",))
 
 
 def request(**changes: Any) -> pipeline.ScanRequest:
     base_request = pipeline.ScanRequest(
         target=Target(host="host", user="me"),
         profile=load_profile("lab-stig"),
-        source=cast(ContentSource, None),
+        content=CONTENT,
         run_compatibility=True,
     )
     return replace(base_request, **changes)
@@ -105,8 +113,6 @@ def request(**changes: Any) -> pipeline.ScanRequest:
 @pytest.fixture
 def run_scan(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scan]:
     """Scans a target whose collectors give ``ANSWERS``, or what is given by their names."""
-    rules = (make_rule("one"), make_rule("two"))
-    content = make_prepared(rules, ("one",), ("two",))
 
     @contextlib.contextmanager
     def connect(*_: object, **__: object) -> Iterator[SimpleNamespace]:
@@ -123,26 +129,13 @@ def run_scan(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scan]:
 
         def collector(name: str) -> SimpleNamespace:
             return SimpleNamespace(
-                collect=lambda *_, **__: result_of(name, RESULTS_BY_COLLECTOR[name])
+                collect=lambda *_, **__: result_of(name, RESULTS_BY_COLLECTOR[name]),
+                build_failed_evidence=create_collector(name).build_failed_evidence,
             )
 
-        monkeypatch.setattr(pipeline, "prepare", lambda *_: content)
+        monkeypatch.setattr(pipeline, "prepare", lambda *_: CONTENT)
         monkeypatch.setattr(pipeline, "connect", connect)
         monkeypatch.setattr(pipeline, "create_collector", collector)
-        monkeypatch.setattr(
-            pipeline.compatibility_checks,
-            "run_compatibility_checks",
-            lambda *_, **__: result_of("compatibility", None),
-        )
-        monkeypatch.setattr(
-            pipeline, "run_smoke_test", lambda *_, **__: result_of("smoke", samples.SMOKE)
-        )
-        monkeypatch.setattr(
-            pipeline, "run_chat_test", lambda *_, **__: result_of("chat", samples.SMOKE)
-        )
-        monkeypatch.setattr(
-            pipeline, "sign_with_host_key", lambda *_, **__: result_of("proof", b"")
-        )
         return pipeline.scan(scan_request or request(), discard)
 
     return scan
@@ -254,7 +247,9 @@ def test_failed_required_collector_stops_the_scan(
 
 
 def test_invalid_host_signature_is_omitted(run_scan: Callable[..., Scan]) -> None:
-    assert run_scan(proof=b"-----BEGIN SSH SIGNATURE-----\nx").raw == {}
+    evidence = CollectedEvidence(host_signature=b"-----BEGIN SSH SIGNATURE-----\nx")
+
+    assert run_scan(host_signature=evidence).raw == {}
 
 
 def test_password_revealed_by_sanitizing_is_removed(
@@ -279,11 +274,10 @@ def test_password_revealed_by_sanitizing_is_removed(
 
 
 def test_password_contained_in_content_is_rejected(
-    run_scan: Callable[..., Scan], monkeypatch: pytest.MonkeyPatch
+    run_scan: Callable[..., Scan],
 ) -> None:
-    run_scan()
-    part = SimpleNamespace(data=b"<rule>accounts_password</rule>")
-    monkeypatch.setattr(pipeline, "prepare", lambda *_: SimpleNamespace(parts=(part,)))
+    part = replace(CONTENT.parts[0], data=b"<rule>accounts_password</rule>")
+    scan_request = request(sudo_password="password", content=replace(CONTENT, parts=(part,)))
 
     with pytest.raises(InputError, match="the sudo password: cannot be used for a scan"):
-        pipeline.scan(request(sudo_password="password"), discard)
+        run_scan(scan_request)

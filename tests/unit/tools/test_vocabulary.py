@@ -14,6 +14,7 @@ from hardpan import cli
 from hardpan.core.errors import Exit
 from hardpan.core.events import StageMessage
 from hardpan.scanners import pipeline
+from hardpan.scanners.content import prepare
 from hardpan.scanners.model.scan import Scan, Verdict
 from hardpan.scanners.report.registry import load_renderer
 from tests.tools import vocabulary
@@ -170,6 +171,7 @@ def test_scan_output_uses_the_vocabulary(
         emit(StageMessage(stage="evaluate", text="1 rule"))
         return scan_of_verdict(Verdict.FAIL)
 
+    monkeypatch.setattr(prepare, "prepare", lambda *_: None)
     monkeypatch.setattr(pipeline, "scan", scan)
     arguments = ["scan", "root@lab", "--profile", "lab-stig", "--key", str(lab.ring.scan)]
     arguments += ["--content", str(tmp_path / "ds.xml"), "-o", str(tmp_path / "x.evidence.zip")]

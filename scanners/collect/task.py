@@ -1,0 +1,119 @@
+"""The collectors' task, as a profile defines it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from hardpan.profiles.schema import allowlists
+from hardpan.profiles.schema.kernel_hardening import KernelHardening
+from hardpan.profiles.schema.profile import Profile
+from hardpan.profiles.schema.sysctls import SYSCTLS
+from hardpan.profiles.schema.tuning import Tuning
+from hardpan.scanners.collect.base import (
+    CollectTask,
+    ExpectedState,
+    InferenceServer,
+    WorkloadSettings,
+)
+from hardpan.scanners.content.prepare import PreparedContent
+
+_HTTPS = 443
+_VLLM_BACKENDS = {"nvidia": "cuda", "amd": "rocm"}
+"""Accelerator -> the backend of vLLM on it."""
+
+
+def build_task(profile: Profile, content: PreparedContent) -> CollectTask:
+    """Return the task of all collectors for a scan with ``profile``."""
+    return replace(
+        build_workload_task(profile), prepared=content, expected=build_expected_state(profile)
+    )
+
+
+def build_workload_task(profile: Profile) -> CollectTask:
+    """Return the task of the collectors ``smoke`` and ``chat`` alone."""
+    return CollectTask(
+        workload=build_workload_settings(profile), server=find_inference_server(profile)
+    )
+
+
+def build_expected_state(profile: Profile) -> ExpectedState:
+    """Return the state of a running system that the profile requires."""
+    user = next(u for u in profile.users if u.name == profile.build_user)
+    mounts = {p.mount: p.options for p in profile.storage.partitions if p.mount.startswith("/")}
+    state = ExpectedState(
+        mounts={
+            **{m: tuple(o for o in options if "=" not in o) for m, options in mounts.items()},
+            "/dev/shm": ("nodev", "nosuid", "noexec"),  # noqa: S108
+        },
+        kernel_arguments=profile.kernel_arguments,
+        fips=profile.fips,
+        boot_superuser=profile.boot.superuser,
+        build_user=profile.build_user,
+        sudo_nopasswd=user.sudo == "nopasswd",
+        enabled=profile.services.enabled,
+        disabled=profile.services.disabled,
+        packages=tuple(p for p in profile.install_packages if not p.startswith("@")),
+        absent_packages=profile.packages.remove,
+        time_servers=profile.system.ntp_servers,
+        ai_python=profile.ai_python,
+    )
+    return add_layer_expectations(state, profile)
+
+
+def build_workload_settings(profile: Profile) -> WorkloadSettings:
+    """Return the sizes of the smoke test from the profile."""
+    settings = profile.smoke
+    return WorkloadSettings(
+        matrix_size=settings.matrix_size,
+        matrix_rounds=settings.matrix_rounds,
+        batch=settings.batch,
+        batch_rounds=settings.batch_rounds,
+        python=profile.ai_python or "/usr/bin/python3",
+    )
+
+
+def find_inference_server(profile: Profile) -> InferenceServer | None:
+    """Return the profile's inference server; None without the layer ``ai_service``."""
+    section = profile.ai_service
+    if section is None or "ai_service" not in profile.layers:
+        return None
+    certificate = section.certificate
+    is_vllm = section.server.engine == "vllm"
+    return InferenceServer(
+        engine=section.server.engine,
+        backend=_VLLM_BACKENDS[profile.hardware.accelerator] if is_vllm else "cpu",
+        model=section.server.model,
+        model_file=section.server.weights,
+        cafile=certificate.certificate_file if certificate else "/etc/pki/hardpan/tls.crt",
+        host=section.host_name if certificate else "localhost",
+    )
+
+
+def add_layer_expectations(expected: ExpectedState, profile: Profile) -> ExpectedState:
+    """Add what the layers kernel_hardening, tuning, ai_service and audit require."""
+    state = expected
+    if "kernel_hardening" in profile.layers:
+        section = profile.kernel_hardening or KernelHardening()
+        state = replace(
+            state,
+            ports=section.ports,
+            suid=(*allowlists.ALLOWED_SUID, *section.suid),
+            sysctls={**state.sysctls, **_list_sysctls(section)},
+        )
+    if "ai_service" in profile.layers:
+        state = replace(state, ports=tuple(sorted({*state.ports, _HTTPS})))
+    if "tuning" in profile.layers:
+        tuning = profile.tuning or Tuning()
+        state = replace(
+            state,
+            sysctls={**state.sysctls, **tuning.sysctls},
+            transparent_hugepages=tuning.hugepages,
+            tuned_profile=tuning.name if tuning.manager == "tuned" else "",
+        )
+    if "audit" in profile.layers:
+        state = replace(state, enabled=(*state.enabled, "hardpan-models-check.timer"))
+    return state
+
+
+def _list_sysctls(section: KernelHardening) -> Mapping[str, str]:
+    excluded = {s.name for s in section.sysctl_exceptions}
+    return {s.name: s.value for s in SYSCTLS if s.name not in excluded}
