@@ -30,7 +30,7 @@ from hardpan.scanners.collect.untrusted import (
 from hardpan.scanners.model.results import SmokeReport
 from hardpan.ssh.client import SshConnection
 
-_WORKLOAD = resource_path("hardpan.scanners.collect.workload", "serving.py")
+_WORKLOAD = resource_path("hardpan.scanners.collect.workload", "chat.py")
 _MAX_BYTES = 1 << 20
 _REQUEST_COUNT = 6
 _MAX_HTTP_STATUS = 599

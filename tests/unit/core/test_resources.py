@@ -67,9 +67,11 @@ def test_every_resource_exists() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "resource_path"
     ]
+    # The registry of layers computes its packages: no literal, and a test of its own.
+    literal_calls = [list(map(str, call)) for call in calls if call]
 
-    assert len(calls) >= 20
-    assert [c for c in calls if not resource_path(*map(str, c)).exists()] == []
+    assert len(literal_calls) >= 20
+    assert [call for call in literal_calls if not resource_path(*call).exists()] == []
 
 
 def test_every_media_builder_module_exists() -> None:
