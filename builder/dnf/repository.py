@@ -1,30 +1,24 @@
 """Fetch files of a dnf repository from a folder or over http(s), with size and time limits."""
 
-import http.client
 import re
-import ssl
-import urllib.error
 import urllib.parse
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPMessage
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
-from typing import IO
 
-from hardpan.core import clock
-from hardpan.core.errors import InputError, UnreachableError
+from hardpan.core.errors import InputError
 from hardpan.core.extracted_files import (
     MAX_DEPTH,
     MAX_PATH_BYTES,
     MissingFileError,
     open_regular_file,
 )
+from hardpan.core.http import HttpStatusError, open_url
 
 _CHUNK = 1 << 16
-_CONNECT_TIMEOUT_S = 20.0
+_WAIT_TIMEOUT_S = 20.0
 _FILE_TIMEOUT_S = 300.0
-_MAX_REDIRECTS = 4
 _PATH_SEGMENT = re.compile(r"[A-Za-z0-9_.+~^-]+", re.ASCII)
 
 
@@ -66,28 +60,21 @@ class RepositoryClient:
                 f" {MAX_PATH_BYTES} characters, got {len(parts)} and {len(name)}"
             )
         name = "/".join(parts)
-        location = self._base + name if self.is_url else str(self._folder / name)
-        with self._open(name, location) as source, destination.open("wb") as sink:
-            remaining = max_bytes
+        open_source = _open_remote_file if self.is_url else self._open_local_file
+        location = self._base + name if self.is_url else name
+        with open_source(location, max_bytes) as source, destination.open("wb") as sink:
             for chunk in source:
-                remaining -= len(chunk)
-                if remaining < 0:
-                    raise InputError(f"{location}: expected at most {max_bytes} bytes, got more")
                 sink.write(chunk)
 
     @contextmanager
-    def _open(self, name: str, location: str) -> Iterator[Iterator[bytes]]:
-        if self.is_url:
-            with _get(location) as answer:
-                yield _read_before_deadline(answer.read1, location)
-            return
+    def _open_local_file(self, name: str, max_bytes: int) -> Iterator[Iterator[bytes]]:
         try:
             # Mirrors often consist of hard links.
             f = open_regular_file(self._folder, name, allow_hard_links=True)
         except MissingFileError as e:
             raise InputError(str(e), hint="create the metadata with createrepo_c") from e
         with f:
-            yield iter(lambda: f.read(_CHUNK), b"")
+            yield _iter_bounded(f, self._folder / name, max_bytes)
 
 
 def _parse_url(repo: str) -> str:
@@ -103,63 +90,28 @@ def _parse_url(repo: str) -> str:
     return repo.rstrip("/") + "/"
 
 
-class _RedirectHandler(urllib.request.HTTPRedirectHandler):
-    """Follows a limited number of redirects, to http(s) only and never from https to http."""
-
-    max_redirections = _MAX_REDIRECTS
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        allowed = ("https",) if req.type == "https" else ("http", "https")
-        if urllib.parse.urlsplit(newurl).scheme not in allowed:
-            raise InputError(f"{req.full_url}: redirects from {req.type} to {newurl!a}")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _build_opener() -> urllib.request.OpenerDirector:
-    """Return an opener for http(s) only; urllib's default opener also reads files and ftp."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.UnknownHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(context=ssl.create_default_context()),
-        urllib.request.HTTPDefaultErrorHandler(),
-        _RedirectHandler(),
-        urllib.request.HTTPErrorProcessor(),
-    ):
-        opener.add_handler(handler)
-    return opener
+def _iter_bounded(file: BufferedReader, path: Path, max_bytes: int) -> Iterator[bytes]:
+    remaining_bytes = max_bytes
+    while chunk := file.read(_CHUNK):
+        remaining_bytes -= len(chunk)
+        if remaining_bytes < 0:
+            raise InputError(f"{path}: expected at most {max_bytes} bytes, got more")
+        yield chunk
 
 
 @contextmanager
-def _get(url: str) -> Iterator[http.client.HTTPResponse]:
-    request = urllib.request.Request(url, headers={"User-Agent": "hardpan"})  # noqa: S310  http(s)
+def _open_remote_file(url: str, max_bytes: int) -> Iterator[Iterator[bytes]]:
     try:
-        with _build_opener().open(request, timeout=_CONNECT_TIMEOUT_S) as response:
-            yield response
-    except urllib.error.HTTPError as e:
-        e.close()
-        if e.code in (404, 410):
-            raise InputError(f"{url}: not found ({e.code})", hint="is it a repository?") from e
-        if 300 <= e.code < 400:
+        with open_url(
+            url,
+            max_bytes=max_bytes,
+            wait_timeout_s=_WAIT_TIMEOUT_S,
+            transfer_timeout_s=_FILE_TIMEOUT_S,
+        ) as response:
+            yield response.iter_bytes()
+    except HttpStatusError as e:
+        if e.status in (404, 410):
+            raise InputError(f"{url}: not found ({e.status})", hint="is it a repository?") from e
+        if 300 <= e.status < 400:
             raise InputError(f"{url}: redirect loop, or redirect to another scheme") from e
-        raise UnreachableError(f"{url}: the server answered {e.code}") from e
-    except (OSError, http.client.HTTPException) as e:
-        reason = getattr(e, "reason", None) or e
-        raise UnreachableError(f"{url}: {reason}") from e
-
-
-def _read_before_deadline(read: Callable[[int], bytes], url: str) -> Iterator[bytes]:
-    deadline = clock.monotonic_s() + _FILE_TIMEOUT_S
-    while chunk := read(_CHUNK):
-        if clock.monotonic_s() > deadline:
-            raise UnreachableError(f"{url}: not received within {_FILE_TIMEOUT_S:.0f} s")
-        yield chunk
+        raise

@@ -1,7 +1,7 @@
 """The whole AI service on a booted lab host: login, chat, documents, failures, no way out."""
 
 import ast
-import http.client
+import http.client  # noqa: TID251  a client of the service under test
 import ipaddress
 import json
 import re
@@ -151,7 +151,7 @@ class ServiceFixture:
         self.host.run(f"timeout 60 sh -c 'until systemctl -q is-active {unit}; do sleep .1; done'")
 
 
-class _ServiceConnection(http.client.HTTPSConnection):
+class _ServiceConnection(http.client.HTTPSConnection):  # noqa: TID251
     """A connection to an address that is asked for the stack's own name."""
 
     def __init__(self, address: str, tls: ssl.SSLContext) -> None:

@@ -197,9 +197,7 @@ def _make_handler(status: int, headers: dict[str, str], body: bytes = b"") -> ty
 def test_redirect_to_other_scheme_is_rejected(location: str) -> None:
     with (
         _serve(_make_handler(302, {"Location": location})) as url,
-        pytest.raises(
-            InputError, match=r"redirects from http|redirect loop, or redirect to another scheme"
-        ),
+        pytest.raises(InputError, match=r"redirects from http|redirect to another scheme"),
     ):
         repodata.read_repository(url)
 
@@ -244,7 +242,7 @@ def test_slow_download_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_silent_server_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repository, "_CONNECT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(repository, "_WAIT_TIMEOUT_S", 0.3)
     release = threading.Event()
 
     class Silent(_QuietHandler):

@@ -1,16 +1,14 @@
 """A repository's metadata: what is read from it, and every way it can be broken or hostile."""
 
 import gzip
-import http.client
 import lzma
 import os
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from hardpan.builder.dnf import repodata, repository
+from hardpan.builder.dnf import repodata
 from hardpan.builder.dnf.repodata import read_repository
 from hardpan.builder.dnf.repository import RepositoryClient
 from hardpan.core.errors import HardpanError, InputError, ToolError, TrustError
@@ -382,12 +380,3 @@ def test_invalid_repository_address_is_rejected(repo: str, problem: str) -> None
 
     assert problem in str(caught.value)
     assert "secret" not in str(caught.value)
-
-
-def test_redirect_from_https_to_http_is_rejected() -> None:
-    request = urllib.request.Request("https://mirror.example/repodata/repomd.xml")
-
-    with pytest.raises(InputError, match="redirects from https to 'http://mirror"):
-        repository._RedirectHandler().redirect_request(
-            request, None, 302, "", http.client.HTTPMessage(), "http://mirror.example/"
-        )
