@@ -68,13 +68,12 @@ def _prlimit_options(limits: ProcessLimits) -> Iterator[str]:
         ("--cpu", resource.RLIMIT_CPU, limits.max_cpu_s),
         ("--core", resource.RLIMIT_CORE, 0),
     )
-    for option, resource_id, value in limits_by_option:
-        _, hard_limit = resource.getrlimit(resource_id)
-        if value is None:
+    for option, resource_id, limit in limits_by_option:
+        if limit is None:
             continue
-        if hard_limit != resource.RLIM_INFINITY:
-            value = min(value, hard_limit)
-        yield f"{option}={value}"
+        _, hard_limit = resource.getrlimit(resource_id)
+        is_limited = hard_limit != resource.RLIM_INFINITY
+        yield f"{option}={min(limit, hard_limit) if is_limited else limit}"
 
 
 def _without_prlimit(error: ToolError, argv: Sequence[str]) -> ToolError:

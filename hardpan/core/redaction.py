@@ -35,9 +35,9 @@ _HASH_PREFIXES = (b"grub.pbkdf2.", b"$1$", b"$5$", b"$6$", b"$2", b"$y$", b"$gy$
 _MAX_HASH_BYTES = 8192
 """More than the longest text that ``_PASSWORD_HASH`` matches."""
 
-_SECRET_NAME = r"[\w-]{0,40}(?:pass(?:word|wd|phrase)|secret|token|api[_-]?key|pin(?:-value)?)"
-_SECRET_VALUE = r"[^\s'\"&;,]+"
-_SECRET_OPTION = re.compile(rf"--?{_SECRET_NAME}", re.IGNORECASE)
+_NAME_PATTERN = r"[\w-]{0,40}(?:pass(?:word|wd|phrase)|secret|token|api[_-]?key|pin(?:-value)?)"
+_VALUE_PATTERN = r"[^\s'\"&;,]+"
+_SECRET_OPTION = re.compile(rf"--?{_NAME_PATTERN}", re.IGNORECASE)
 _REDACTION_RULES = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), prefix)
     for pattern, prefix in (
@@ -45,8 +45,8 @@ _REDACTION_RULES = tuple(
         # The password of scheme://user:password@host.
         (r"(\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@'\"]{0,256}:)[^\s/@'\"]{1,256}(?=@)", r"\1"),
         (r"\b((?:Bearer|Basic) )[a-z0-9+/=._~-]{8,}", r"\1"),
-        (rf"(--{_SECRET_NAME} ){_SECRET_VALUE}", r"\1"),
-        (rf"((?<![\w-]){_SECRET_NAME}['\"]?\s?[=:]\s?['\"]?){_SECRET_VALUE}", r"\1"),
+        (rf"(--{_NAME_PATTERN} ){_VALUE_PATTERN}", r"\1"),
+        (rf"((?<![\w-]){_NAME_PATTERN}['\"]?\s?[=:]\s?['\"]?){_VALUE_PATTERN}", r"\1"),
         (r"\b(pass:)(?=\S)[^\s'\"]+", r"\1"),  # openssl's -passin
         # crypt(5), and the hash that 'hardpan hash-password' prints.
         (r"\$(?:[1256]|2[aby]|y|gy|7|pbkdf2-sha512)\$[\w./$,=+-]{8,}", ""),
@@ -147,7 +147,7 @@ class SecretFilter:
         yield carry
 
     def filter_value(self, value: T) -> T:
-        """Return ``value`` without the secrets in strings and bytes of dataclasses, mappings, tuples."""
+        """Return ``value`` without the secrets in the strings and bytes that it contains."""
         return cast(T, self._filter(value)) if self._forms else value
 
     def _filter(self, value: object) -> object:

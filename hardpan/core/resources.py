@@ -10,7 +10,9 @@ from pathlib import Path
 
 
 def resource_path(package: str, *names: str) -> Path:
-    """Return the path of a file or folder inside ``package``, e.g. ``"hardpan.profiles", "lab-ai.yaml"``.
+    """Return the path of a file or folder inside ``package``.
+
+    Example: ``resource_path("hardpan.profiles", "lab-ai.yaml")``.
 
     Raises:
         ModuleNotFoundError: ``package`` is not part of hardpan.

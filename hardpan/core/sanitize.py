@@ -1,10 +1,16 @@
 r"""Escape untrusted text, so that a terminal prints it and does nothing else.
 
 Everything that hardpan prints or logs passes a function of this module (``hardpan.core.console``
-calls them; nothing else prints). Escaped are control characters (C0, DEL,
-C1), so that no escape sequence begins; what changes the direction of text (bidi); invisible characters (zero-width characters, variation selectors, tags, fillers); line and paragraph
-separators; blanks other than the space; surrogates, which stand for bytes that are no UTF-8; and
-code points that Unicode has not assigned. Letters of every script stay as they are.
+calls them; nothing else prints). These characters are escaped:
+
+- control characters (C0, DEL, C1), so that no escape sequence begins
+- characters that change the direction of text (bidi)
+- invisible characters: zero-width characters, variation selectors, tags, fillers
+- line and paragraph separators, and blanks other than the space
+- surrogates, which represent bytes that are not UTF-8
+- code points that Unicode has not assigned
+
+Letters of every script stay as they are.
 
 An escape has Python's form: ``\x1b``, ``\u202e``, ``\U000e0041``. Backslashes are not doubled:
 paths and patterns stay readable, and the escape alone cannot do harm.

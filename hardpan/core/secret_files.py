@@ -43,7 +43,8 @@ def read_secret(path: Path) -> bytes:
 
     Raises:
         InputError: it cannot be read, is neither a regular file nor an anonymous pipe, belongs to
-            a user other than this one and root, gives access to group or others, or has more than ``MAX_SECRET_BYTES``.
+            a user other than this one and root, gives access to group or others, or has more than
+            ``MAX_SECRET_BYTES``.
     """
     with _open_private(path) as (descriptor, status):
         inode = (status.st_dev, status.st_ino)

@@ -116,8 +116,10 @@ def _describe_settings(plan: RunPlan) -> Iterator[tuple[str, str]]:
         machine, acceleration = profile.machine, environment.acceleration
         yield (
             "guests",
-            f"{machine.vcpus} processors, {machine.memory_mib} MiB, {machine.firmware};"
-            f" {acceleration.kind}: {acceleration.reason}",
+            (
+                f"{machine.vcpus} processors, {machine.memory_mib} MiB, {machine.firmware};"
+                f" {acceleration.kind}: {acceleration.reason}"
+            ),
         )
     if environment.builds_image:
         yield "network egress", _describe_egress(profile)

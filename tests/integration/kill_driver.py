@@ -1,4 +1,4 @@
-"""Kills ``hardpan ledger add`` at each of its calls that change a file, and checks the ledger afterwards.
+"""Kill ``hardpan ledger add`` at each call that changes a file, and check the ledger afterwards.
 
 python kill_driver.py FOLDER    with kill_at_call.c preloaded; prints the outcome of each scenario
 

@@ -50,7 +50,8 @@ def test_command_works_without_extras_or_names_required_extra(
     assert (result.returncode, result.stdout) == (4, "")
     assert error.startswith(f"error: hardpan {name}: ")
     assert error.endswith(
-        f" is not installed: expected the extra '{REQUIRED_EXTRAS[name]}', got an installation without it"
+        f" is not installed: expected the extra '{REQUIRED_EXTRAS[name]}',"
+        " got an installation without it"
     )
     assert hint == f"hint: pip install 'hardpan[{REQUIRED_EXTRAS[name]}]'"
 

@@ -66,9 +66,11 @@ def test_progress_is_thinned_to_tenths() -> None:
 
 def test_finished_stage_line_remains_on_a_terminal() -> None:
     text = render_events(
-        StageStarted(stage="boot"), StageMessage(stage="boot", text="[x"), StageFinished(stage="boot", duration_s=1),
+        StageStarted(stage="boot"),
+        StageMessage(stage="boot", text="[x"),
+        StageFinished(stage="boot", duration_s=1),
         terminal=True,
-    )  # fmt: skip
+    )
 
     assert "boot: done in 1.0 s" in text
 

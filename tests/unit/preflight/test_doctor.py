@@ -9,9 +9,9 @@ from click.testing import CliRunner
 
 from hardpan.builder.host_tools import TOOLS
 from hardpan.builder.vm.probe import Acceleration
+from hardpan.cli.doctor import doctor as doctor_command
 from hardpan.core.errors import ToolError
 from hardpan.core.process import CompletedProcess
-from hardpan.cli.doctor import doctor as doctor_command
 from hardpan.preflight import doctor
 from hardpan.preflight.doctor import DoctorCheck, HostTool
 from hardpan.scanners.content import store
