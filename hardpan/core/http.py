@@ -150,7 +150,9 @@ def open_url(
 
 
 def _to_request_error(url: str, error: Exception) -> RequestError:
-    return RequestError(url, str(getattr(error, "reason", None) or error or type(error).__name__))
+    # urllib wraps what it catches; the reason is an exception or a text.
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    return RequestError(url, str(reason) or type(error).__name__)
 
 
 class _RedirectHandler(urllib.request.HTTPRedirectHandler):
