@@ -68,7 +68,13 @@ def hide_modules(names: Sequence[str]) -> None:
 
 def clean_up_slowly(log: Path) -> None:
     def run_stubborn_process() -> None:
-        with spawn(["sh", "-c", "trap '' TERM; echo ready $$; sleep 60 & wait; wait"], log=log):
+        script = "trap '' TERM; printf 'ready %s' $$; sleep 60 & wait; wait"
+        with spawn(["sh", "-c", script], log=log):
+            while not log.read_text():
+                time.sleep(0.01)
+            # The test waits for this end of line: a signal must not come before this block does.
+            with log.open("a") as log_file:
+                log_file.write("\n")
             time.sleep(60)
 
     replace_callback(["profiles"], run_stubborn_process)

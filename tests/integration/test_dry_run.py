@@ -106,5 +106,5 @@ def test_ksvalidator_message_is_reported() -> None:
     text = golden.read_text("utf-8")
     assert ksvalidator.validate(text, "rocky10")
 
-    with pytest.raises(KickstartError, match=r"ksvalidator refuses the kickstart: .*nosuchcommand"):
+    with pytest.raises(KickstartError, match=r"ksvalidator rejects the kickstart: .*nosuchcommand"):
         ksvalidator.validate(f"nosuchcommand\n{text}", "rocky10")
