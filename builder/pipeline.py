@@ -195,7 +195,7 @@ def harden_image(
     assess: AssessGuest,
     open_shell: OpenShell,
 ) -> HardenedImage:
-    """Apply the profile's layers to the base and seal it, as ``OUTPUT/PROFILE.qcow2``."""
+    """Apply the profile's layers to the base and generalize it, as ``OUTPUT/PROFILE.qcow2``."""
     registry.check_layers(plan.profile)
     vendor_packages.check_reachable(plan.profile)
     stage = stages.harden_stage(
@@ -238,7 +238,7 @@ def _execute_hardening(
             layer_results = registry.apply_layers(
                 plan.profile, guest, assessment, cache=plan.cache_folder, emit=plan.emit
             )
-            report_progress("sealing: removing identity, secrets and logs, discarding free blocks")
+            report_progress("sysprep: removing identity, secrets and logs, discarding free blocks")
             with open_shell(guest) as root:
                 packages = sysprep.generalize(root)
         check_disk(work_disk)

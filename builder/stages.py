@@ -121,11 +121,11 @@ def harden_stage(
             "profile": profile_digest(profile),
             "layers": registry.digest_layers(),
             "stacks": python_stacks.digest_inputs(profile),
-            "seal": sha256_file(Path(str(sysprep.__file__))),
+            "sysprep": sha256_file(Path(str(sysprep.__file__))),
         }
     return CachedStage(
         name="harden",
-        description=f"apply layers: {', '.join(profile.layers)}; then seal the image",
+        description=f"apply layers: {', '.join(profile.layers)}; then generalize the image",
         folder=output_folder,
         inputs=inputs,
         output_names=(f"{profile.name}.qcow2",),

@@ -22,7 +22,7 @@ _FORMATS = frozenset({"iso", "qcow2"})
     help="What to build: iso, qcow2, or both separated by a comma.",
 )
 def build(options: BuildOptions, format_list: str) -> int | None:
-    """Build PROFILE: an unattended ISO, or a hardened and sealed image."""
+    """Build PROFILE: an unattended ISO, or a hardened and generalized image."""
     formats = _parse_formats(format_list)
     request = options.to_request()
     with show_progress(quiet=options.quiet) as emit:

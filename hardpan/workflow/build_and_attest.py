@@ -94,7 +94,7 @@ def prepare_build(request: BuildRequest, emit: Emit) -> BuildPlan:
 
 
 def build_image(request: BuildRequest, emit: Emit) -> AttestedImage:
-    """Build a hardened and sealed image, with SBOM and signed provenance."""
+    """Build a hardened and generalized image, with SBOM and signed provenance."""
     plan = prepare_build(request, emit)
     keys = keyring.ensure_signing_keys(
         request.keys_folder, request.data_folder, request.output_folder, request.key_refs

@@ -1,4 +1,4 @@
-"""Sealing a booted lab host: what an installer and a first start leave is removed, or it fails.
+"""Sysprep of a booted lab host removes all that the installer and a first start leave, or fails.
 
 The host's file system is this machine's, so its free blocks are not discarded here: that is
 tried on the demo's image (``test_prove.py``) and on qcow2 files (``test_disk_copy.py``).
@@ -43,7 +43,7 @@ INSTALL_TRACES = {
 
 
 @dataclass
-class SealShell:
+class SysprepShell:
     """The host's shell, without the discard: it would reach this machine's file systems."""
 
     connection: SshConnection
@@ -55,9 +55,9 @@ class SealShell:
 
 
 @contextmanager
-def open_shell(host: LabHost) -> Iterator[SealShell]:
+def open_shell(host: LabHost) -> Iterator[SysprepShell]:
     with connect(host.target, timeout_s=60) as connection:
-        yield SealShell(connection)
+        yield SysprepShell(connection)
 
 
 def test_install_traces_are_removed_and_overwritten(host: LabHost) -> None:

@@ -69,7 +69,7 @@ def make_plan(workdir: Path, layers: tuple[str, ...]) -> pipeline.BuildPlan:
     )
 
 
-def test_image_is_a_private_copy_of_the_sealed_disk(
+def test_image_is_a_private_copy_of_the_generalized_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[tuple[str, ...]] = []
@@ -83,10 +83,10 @@ def test_image_is_a_private_copy_of_the_sealed_disk(
     def record_boot(spec: VmSpec, *_: object, **__: object) -> Iterator[None]:
         yield
         calls.append(("off", spec.disk.suffix))
-        spec.disk.write_bytes(b"a sealed disk")
+        spec.disk.write_bytes(b"a generalized disk")
 
-    def seal_disk(_shell: object) -> tuple[str, ...]:
-        calls.append(("seal",))
+    def record_generalize(_shell: object) -> tuple[str, ...]:
+        calls.append(("generalize",))
         return ("bash-0:5.2-1.x86_64",)
 
     assessment = Assessment(content_sha256=Sha256("0" * 64), counts={}, fixes=())
@@ -96,7 +96,7 @@ def test_image_is_a_private_copy_of_the_sealed_disk(
     monkeypatch.setattr(pipeline, "require_free_space", lambda *_a, **_b: None)
     monkeypatch.setattr(pipeline, "_assess_base", lambda *_: assessment)
     monkeypatch.setattr(pipeline.registry, "apply_layers", lambda *_a, **_b: ())
-    monkeypatch.setattr(pipeline.sysprep, "generalize", seal_disk)
+    monkeypatch.setattr(pipeline.sysprep, "generalize", record_generalize)
     plan = make_plan(tmp_path, ("stig",))
     base = tmp_path / "base.qcow2"
     base.write_bytes(b"a disk")
@@ -112,11 +112,11 @@ def test_image_is_a_private_copy_of_the_sealed_disk(
 
     assert calls == [
         ("copy", ".qcow2", ".work", "4096"),
-        ("seal",),
+        ("generalize",),
         ("off", ".work"),
         ("check", ".work"),
         ("copy", ".work", ".qcow2", "None"),
     ]
-    assert image.disk.path.read_bytes() == b"a sealed disk"
+    assert image.disk.path.read_bytes() == b"a generalized disk"
     assert image.disk.path.stat().st_mode & 0o777 == 0o600
     assert [p.name for p in tmp_path.glob("*.work")] == []

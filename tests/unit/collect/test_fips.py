@@ -42,7 +42,7 @@ def test_fips_answers_are_collected_in_a_single_round_trip(monkeypatch: pytest.M
 
 
 def test_installer_command_line_path_matches_sysprep() -> None:
-    """The seal removes the installer's logs and keeps this one line of them."""
+    """Sysprep removes the installer's logs and keeps this one line of them."""
     assert sysprep.INSTALLER_COMMAND_LINE in fips.build_questions()["installer"].split()
 
 

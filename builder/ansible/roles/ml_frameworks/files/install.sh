@@ -9,8 +9,8 @@ put_key() { install -o root -g root -m 0644 "$key" "/$key"; }
 cmp -s "$key" "/$key" || put_key
 rpm --import "/$key"
 
-# What is wanted and not there: a sealed image reaches no repository, so none is asked unless
-# something of the distribution is missing.
+# Install what is missing. A generalized image reaches no repository, so none is enabled unless
+# a package of the distribution is missing.
 repositories='--disablerepo=*'
 for package in rpms/*.rpm; do
     # Beside the digests the site's signature has to be there, by a key in the rpm database.
