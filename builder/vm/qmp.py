@@ -6,11 +6,12 @@ Events are received while ``process_events`` runs the loop; every call has a tim
 import asyncio
 import contextlib
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from qemu.qmp import EventListener, QMPClient, QMPError
+from qemu.qmp import ConnectError, EventListener, QMPClient, QMPError
 
 from hardpan.core.errors import ToolError
 
@@ -85,15 +86,21 @@ def _close_loop(loop: asyncio.AbstractEventLoop) -> None:
 
 
 async def _connect(client: QMPClient, socket: Path, poll: Callable[[], int | None]) -> None:
-    waited_s = 0.0
-    while not socket.exists():
+    """Connect as soon as QEMU listens: on a busy machine the socket's file exists before that."""
+    deadline_s = time.monotonic() + _CONNECT_TIMEOUT_S
+    while True:
         if poll() is not None:
             raise ToolError(["qemu"], f"ended with {poll()} before it could be controlled")
-        if waited_s > _CONNECT_TIMEOUT_S:
-            raise ToolError(["qemu"], f"opened no control socket within {_CONNECT_TIMEOUT_S:g} s")
+        problem = "opened no control socket"
+        if socket.exists():
+            try:
+                await asyncio.wait_for(client.connect(str(socket)), _CONNECT_TIMEOUT_S)
+            except ConnectError as e:
+                problem = f"accepted no connection on its control socket ({e})"
+            except (QMPError, TimeoutError) as e:
+                raise ToolError(["qemu"], f"did not greet on its control socket: {e}") from e
+            else:
+                return
+        if time.monotonic() > deadline_s:
+            raise ToolError(["qemu"], f"{problem} within {_CONNECT_TIMEOUT_S:g} s")
         await asyncio.sleep(_PAUSE_S)
-        waited_s += _PAUSE_S
-    try:
-        await asyncio.wait_for(client.connect(str(socket)), _CONNECT_TIMEOUT_S)
-    except (QMPError, TimeoutError) as e:
-        raise ToolError(["qemu"], f"did not greet on its control socket: {e}") from e
