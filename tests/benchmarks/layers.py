@@ -192,7 +192,7 @@ def _scan_after_restart(host: LabHost, setup: BenchmarkSetup) -> Evaluation:
 
 
 def _packages_to_install(profile: Profile) -> tuple[str, ...]:
-    return tuple(p for p in profile.install if not p.startswith("@") and p not in _SKIPPED_PACKAGES)
+    return tuple(p for p in profile.install_packages if not p.startswith("@") and p not in _SKIPPED_PACKAGES)
 
 
 def _build_media(cache: Path) -> Path:

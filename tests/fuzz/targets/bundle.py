@@ -35,7 +35,7 @@ def target(folder: Path) -> FuzzTarget:
     """Bundles for the bundle's reader; what it refuses goes to the whole verifier now and then."""
     lab = create_kit(folder)
     good, payload = lab.valid_files[BUNDLE], lab.valid_files["statement.json"]
-    trust = lab.trust({})
+    trust = lab.load_policy({})
     path = folder / "fuzz.evidence.zip"
     pack_files(path, lab.valid_files)
     statement = verify(path, trust, now=NOW).statement
@@ -45,7 +45,7 @@ def target(folder: Path) -> FuzzTarget:
         nonlocal count
         count += 1
         try:
-            opened, _ = read_bundle(data, label="bundle").verify(lab.scan.public)
+            opened, _ = read_bundle(data, label="bundle").verify(lab.scan_signer.public)
         except TrustError:
             if count % 25:
                 raise

@@ -40,7 +40,7 @@ def target(folder: Path) -> FuzzTarget:
     def check(value: tuple[str, bytes]) -> str:
         kind, data = value
         if kind == "cms":
-            check_detached_cms(data, payload, lab.scan.public, label=CMS)
+            check_detached_cms(data, payload, lab.scan_signer.public, label=CMS)
             assert (len(data), data[-64:]) == (len(cms), cms[-64:])
         elif kind == "token":
             read = read_timestamp_token(data, signature)
@@ -52,7 +52,7 @@ def target(folder: Path) -> FuzzTarget:
         return "unchanged" if data in (cms, token, ml_dsa) else "accepted: nobody signs that part"
 
     return FuzzTarget(
-        name="unlisted_proofs",
+        name="unlisted_signatures",
         inputs=st.one_of(
             st.tuples(st.just("cms"), mutate_samples([cms], _PIECES)),
             st.tuples(st.just("token"), mutate_samples([token], _PIECES)),
