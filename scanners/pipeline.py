@@ -28,8 +28,8 @@ from hardpan.scanners.collect.task import build_task, build_workload_task
 from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.content.prepare import PreparedContent, prepare
 from hardpan.scanners.content.prepare import load_fixes as load_content_fixes
+from hardpan.scanners.evidence.file_names import HOST_SIGNATURE
 from hardpan.scanners.evidence.statement.predicate_extensions import (
-    HOST_SIGNATURE,
     HOST_SIGNATURE_NAMESPACE,
     build_host_challenge,
 )

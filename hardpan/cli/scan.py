@@ -14,6 +14,7 @@ from hardpan.profiles.loader.profile_file import load_profile
 from hardpan.profiles.schema.ssg import SEVERITIES
 from hardpan.scanners import pipeline
 from hardpan.scanners.content import datastream, prepare
+from hardpan.scanners.evidence.file_names import EVIDENCE_SUFFIX
 from hardpan.scanners.evidence.sign import writer
 from hardpan.scanners.evidence.signing_options import (
     TIMESTAMP_HELP,
@@ -111,8 +112,8 @@ def scan(
     of the scan has no results (the evidence contains the other parts), 5 if the target is
     unreachable, 6 if its host key does not match.
     """
-    if output is not None and not output.name.endswith(writer.EVIDENCE_SUFFIX):
-        raise InputError(f"{output}: expected a name that ends in {writer.EVIDENCE_SUFFIX}")
+    if output is not None and not output.name.endswith(EVIDENCE_SUFFIX):
+        raise InputError(f"{output}: expected a name that ends in {EVIDENCE_SUFFIX}")
     previous_scan = load_previous(previous, policy)
     profile = load_profile(profile_name)
     evidence_signers = key_options.load_signers(keys)

@@ -7,6 +7,7 @@ from hardpan.core.files import Sha256
 from hardpan.core.stage_cache import CachedStage
 from hardpan.profiles.loader.profile_file import profile_digest
 from hardpan.profiles.schema.profile import Profile
+from hardpan.scanners.evidence.file_names import EVIDENCE_SUFFIX
 from hardpan.scanners.evidence.sign import writer
 from hardpan.workflow.keyring import KeyRing
 from hardpan.workflow.request import BuildRequest
@@ -71,5 +72,5 @@ def scan_stage(
 
 def _evidence_names(profile: Profile) -> tuple[str, str]:
     """Names of the evidence file and of the public key next to it."""
-    evidence = f"{profile.name}{writer.EVIDENCE_SUFFIX}"
+    evidence = f"{profile.name}{EVIDENCE_SUFFIX}"
     return evidence, writer.public_key_path(Path(evidence)).name

@@ -8,8 +8,8 @@ from hardpan.core.errors import TrustError
 from hardpan.core.files import canonical_json, sha256_bytes
 from hardpan.scanners.comparison.scan_diff import ScanSnapshot
 from hardpan.scanners.evidence.archive import EvidenceArchive
+from hardpan.scanners.evidence.file_names import BUNDLE, PACKAGES, STATEMENT
 from hardpan.scanners.evidence.policy.trust_policy import ResolvedPolicy
-from hardpan.scanners.evidence.sign.writer import BUNDLE, PACKAGES
 from hardpan.scanners.evidence.statement.model import MAX_STATEMENT_BYTES, Statement
 from hardpan.scanners.evidence.verify.sources import MAX_BUNDLE_BYTES, UnverifiedEvidence
 from hardpan.scanners.evidence.verify.stored import StoredEvidence, collect_signature_files
@@ -107,7 +107,7 @@ def load_verified_scan(
     snapshot = snapshot_of(path, verified)
     with EvidenceArchive(path) as archive:
         stored = StoredEvidence(
-            statement=archive.read("statement.json", max_bytes=MAX_STATEMENT_BYTES),
+            statement=archive.read(STATEMENT, max_bytes=MAX_STATEMENT_BYTES),
             evidence_bundle=archive.read(BUNDLE, max_bytes=MAX_BUNDLE_BYTES),
             findings=verified.findings,
             smoke=verified.smoke,

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from hardpan.core.process import run
+from hardpan.scanners.evidence.file_names import OSCAL
 from hardpan.scanners.evidence.predicates.oscal_signing import (
     OSCAL_PREDICATE_TYPE,
     build_oscal_statement,
     extract_dsse,
 )
-from hardpan.scanners.evidence.statement.predicate_extensions import OSCAL
 from hardpan.signing import create_signer, sign
 from tests.consumers.conftest import Consumers
 from tests.tools.get_cosign import find_cosign

@@ -21,11 +21,9 @@ from hardpan.core import clock, events
 from hardpan.core.errors import TrustError, UnreachableError
 from hardpan.core.process import run
 from hardpan.scanners.collect.host_signature import sign_with_host_key
+from hardpan.scanners.evidence.file_names import CMS, PQ_ENVELOPE
 from hardpan.scanners.evidence.sign import writer
-from hardpan.scanners.evidence.statement.predicate_extensions import (
-    CMS,
-    HOST_SIGNATURE_NAMESPACE,
-)
+from hardpan.scanners.evidence.statement.predicate_extensions import HOST_SIGNATURE_NAMESPACE
 from hardpan.scanners.evidence.verify.verification_log import VerificationError
 from hardpan.scanners.evidence.verify.verifier import verify, verify_stored
 from hardpan.signing import (
@@ -337,7 +335,7 @@ def test_script_and_instructions_require_expected_post_quantum_envelope(
         return tuple(done.returncode == 0 for done in ends)  # type: ignore[return-value]
 
     assert (holds(plain), holds(hybrid)) == ((True, True), (True, True))
-    (hybrid / writer.PQ_ENVELOPE).rename(plain / writer.PQ_ENVELOPE)
+    (hybrid / PQ_ENVELOPE).rename(plain / PQ_ENVELOPE)
     assert (holds(plain), holds(hybrid)) == ((False, False), (False, False))
 
 

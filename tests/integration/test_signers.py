@@ -19,6 +19,7 @@ import pytest
 from hardpan.core import events
 from hardpan.core.errors import InputError, ToolError
 from hardpan.core.process import CompletedProcess, find_program, run, spawn
+from hardpan.scanners.evidence.file_names import PQ_ENVELOPE
 from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
 from hardpan.scanners.evidence.sign import writer
 from hardpan.scanners.evidence.verify.verifier import verify
@@ -377,7 +378,7 @@ def _hybrid(folder: Path, pq: Signer) -> Path:
 def test_documented_commands_detect_removed_post_quantum_signature(tmp_path: Path) -> None:
     folder = _hybrid(tmp_path, create_signer(tmp_path / "scan-pq.pem", alg="ml-dsa-87"))
     _shell(folder, _cosign_name(), KEY=tmp_path / "x.pub")
-    (folder / writer.PQ_ENVELOPE).unlink()
+    (folder / PQ_ENVELOPE).unlink()
 
     with pytest.raises(ToolError):
         _shell(folder, "files", KEY=tmp_path / "x.pub")

@@ -22,16 +22,10 @@ from cryptography.x509.oid import NameOID
 
 from hardpan.core import events
 from hardpan.core.files import canonical_json, sha256_bytes
+from hardpan.scanners.evidence.file_names import CMS, COMPANION_FILES, HOST_SIGNATURE, TIMESTAMP
 from hardpan.scanners.evidence.policy.trust_policy import ResolvedPolicy
 from hardpan.scanners.evidence.sign import writer
-from hardpan.scanners.evidence.statement.predicate_extensions import (
-    CMS,
-    COMPANION_FILES,
-    HOST_SIGNATURE,
-    TIMESTAMP,
-    ChainLink,
-    build_host_challenge,
-)
+from hardpan.scanners.evidence.statement.predicate_extensions import ChainLink, build_host_challenge
 from hardpan.scanners.report.model.build import build_findings
 from hardpan.signing import (
     SignedStatement,

@@ -11,9 +11,14 @@ import yaml
 
 from hardpan.core.errors import InputError, ToolError
 from hardpan.core.process import run
+from hardpan.scanners.evidence.file_names import (
+    CMS,
+    HOST_SIGNATURE,
+    PACKAGES,
+    PQ_ENVELOPE,
+    PROVENANCE,
+)
 from hardpan.scanners.evidence.policy.trust_policy import ResolvedPolicy
-from hardpan.scanners.evidence.sign.writer import PACKAGES, PQ_ENVELOPE, PROVENANCE
-from hardpan.scanners.evidence.statement.predicate_extensions import CMS, HOST_SIGNATURE
 from hardpan.scanners.evidence.verify.stored import StoredEvidence
 from hardpan.scanners.evidence.verify.verification_log import (
     CheckStatus,

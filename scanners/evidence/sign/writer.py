@@ -14,6 +14,21 @@ from hardpan.core.events import Emit
 from hardpan.core.files import canonical_json, write_atomic
 from hardpan.core.identifiers import PREDICATE_TYPE
 from hardpan.scanners.evidence.archive import write_archive
+from hardpan.scanners.evidence.file_names import (
+    CMS,
+    COMPANION_FILES,
+    EVIDENCE_SUFFIX,
+    HOST,
+    HOST_SIGNATURE,
+    OSCAL,
+    PACKAGES,
+    PQ_ENVELOPE,
+    PROVENANCE,
+    SBOM,
+    TEST_RESULT,
+    TIMESTAMP,
+    UNSIGNED_FILES,
+)
 from hardpan.scanners.evidence.predicates import test_result
 from hardpan.scanners.evidence.predicates.oscal_signing import (
     RESULTS_FILE,
@@ -26,16 +41,7 @@ from hardpan.scanners.evidence.sign.verify_instructions import (
 )
 from hardpan.scanners.evidence.statement.expected_signatures import build_expected_signatures
 from hardpan.scanners.evidence.statement.model import build_predicate, build_statement
-from hardpan.scanners.evidence.statement.predicate_extensions import (
-    CMS,
-    COMPANION_FILES,
-    HOST_SIGNATURE,
-    OSCAL,
-    TEST_RESULT,
-    TIMESTAMP,
-    ChainLink,
-    ScannerIdentity,
-)
+from hardpan.scanners.evidence.statement.predicate_extensions import ChainLink, ScannerIdentity
 from hardpan.scanners.model.scan import Scan
 from hardpan.scanners.report.model.build import (
     build_findings,
@@ -47,18 +53,6 @@ from hardpan.scanners.report.model.scan_changes import ScanChanges
 from hardpan.scanners.report.registry import FORMATS, Report, render_attachments
 from hardpan.signing import Signer, embed_timestamp, sign, sign_cms_detached, sign_dsse
 
-BUNDLE = "evidence.sigstore.json"
-UNSIGNED_FILES = (BUNDLE, "statement.json", "statement.sig")
-"""The signature itself and its two re-encodings; every other file is a subject."""
-
-PQ_ENVELOPE = "evidence.mldsa.dsse.json"
-"""The second, post-quantum signature over the same statement, where there is one."""
-
-PROVENANCE = "provenance.sigstore.json"
-PACKAGES = "packages.txt"
-"""The installed packages, one a line."""
-
-EVIDENCE_SUFFIX = ".evidence.zip"
 _UNSAFE_IN_NAMES = re.compile(r"[^A-Za-z0-9._]+")
 _MAX_PART_LENGTH = 64
 
@@ -231,14 +225,14 @@ def build_attachments(scan: Scan, report: Report) -> dict[str, CompressedBlob]:
     extra_files = {
         "VERIFY.md": render_verify_md(report).encode(),
         "verify.sh": render_verify_script(report.predicate_type).encode(),
-        "host.json": canonical_json(report.findings.host.to_json()),
+        HOST: canonical_json(report.findings.host.to_json()),
         PACKAGES: "".join(f"{replace_control_characters(p)}\n" for p in scan.packages).encode(),
     }
     if scan.image is not None:
         extra_files[PROVENANCE] = scan.image.provenance
-        extra_files["sbom.cdx.json"] = scan.image.sbom
+        extra_files[SBOM] = scan.image.sbom
     report_files = (f.filename for f in FORMATS.values())
-    reserved = {*UNSIGNED_FILES, *COMPANION_FILES, PQ_ENVELOPE, PROVENANCE, "sbom.cdx.json"}
+    reserved = {*UNSIGNED_FILES, *COMPANION_FILES, PQ_ENVELOPE, PROVENANCE, SBOM}
     conflicts = sorted({*extra_files, *reserved, *report_files} & set(scan.raw))
     if conflicts:
         raise InputError(f"{conflicts[0]}: this name in the evidence is taken")

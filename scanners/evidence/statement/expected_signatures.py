@@ -4,8 +4,8 @@ The same function reads them for the page that is about to be signed and for one
 rendered again from the statement, so that both list the same signatures.
 """
 
+from hardpan.scanners.evidence.file_names import TIMESTAMP
 from hardpan.scanners.evidence.statement.model import Predicate
-from hardpan.scanners.evidence.statement.predicate_extensions import TIMESTAMP
 from hardpan.scanners.report.model.expected_signatures import ExpectedSignatures
 from hardpan.signing import ALGORITHMS
 

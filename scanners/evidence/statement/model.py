@@ -15,8 +15,8 @@ from hardpan.core.files import Sha256, canonical_json, sha256_bytes
 from hardpan.core.identifiers import PREDICATE_TYPE, PredicateType
 from hardpan.core.media_types import QCOW2, guess_media_type
 from hardpan.core.validation_errors import format_validation_error
+from hardpan.scanners.evidence.file_names import HOST_SIGNATURE
 from hardpan.scanners.evidence.statement.predicate_extensions import (
-    HOST_SIGNATURE,
     ChainLink,
     PredicateExtensions,
     ScannerIdentity,

@@ -11,14 +11,6 @@ from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.sections import RulePart
 from hardpan.scanners.report.model.types import Document, HexDigest, JsonList
 
-TEST_RESULT = "evidence.test-result.sigstore.json"
-OSCAL = "assessment-results.dsse.json"
-TIMESTAMP = "evidence.tsr"
-CMS = "statement.p7s"
-COMPANION_FILES = (TEST_RESULT, OSCAL, TIMESTAMP, CMS)
-"""Files that cannot be subjects: they are derived from the statement or its signature."""
-
-HOST_SIGNATURE = "host-signature.sshsig"
 HOST_SIGNATURE_NAMESPACE = "hardpan-evidence"
 """SSHSIG namespace; a signature for another namespace is rejected."""
 

@@ -7,17 +7,18 @@ nothing that a copy leaves out is compared.
 from hardpan.core.errors import TrustError
 from hardpan.scanners.compatibility.outcomes import combine_outcomes
 from hardpan.scanners.evidence.archive import check_names
-from hardpan.scanners.evidence.sign.writer import PQ_ENVELOPE, UNSIGNED_FILES
+from hardpan.scanners.evidence.file_names import (
+    COMPANION_FILES,
+    PQ_ENVELOPE,
+    TIMESTAMP,
+    UNSIGNED_FILES,
+)
 from hardpan.scanners.evidence.statement.model import (
     Predicate,
     Statement,
     hash_selected_rules,
 )
-from hardpan.scanners.evidence.statement.predicate_extensions import (
-    COMPANION_FILES,
-    TIMESTAMP,
-    summarize_waivers,
-)
+from hardpan.scanners.evidence.statement.predicate_extensions import summarize_waivers
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
 from hardpan.scanners.report.model.scan_changes import ScanChanges
 from hardpan.scanners.report.model.sections import ImagePart

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from hardpan.core.errors import TrustError
 from hardpan.core.process import run
+from hardpan.scanners.evidence.file_names import CMS
 from hardpan.scanners.evidence.policy.trust_policy import ResolvedPolicy
 from hardpan.scanners.evidence.statement.model import Predicate, Statement
 from hardpan.scanners.evidence.statement.predicate_extensions import (
-    CMS,
     HOST_SIGNATURE_NAMESPACE,
     build_host_challenge,
 )

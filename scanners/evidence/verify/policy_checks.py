@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from hardpan.core.errors import TrustError
 from hardpan.core.media_types import DISK_IMAGES
+from hardpan.scanners.evidence.file_names import PROVENANCE
 from hardpan.scanners.evidence.policy.model import PolicyKey, TrustPolicy
 from hardpan.scanners.evidence.policy.trust_policy import ResolvedPolicy
-from hardpan.scanners.evidence.sign.writer import PROVENANCE
 from hardpan.scanners.evidence.statement.model import (
     BootImage,
     Predicate,

@@ -7,9 +7,9 @@ a reader without a policy. What may sign, and with what, the policy alone decide
 from datetime import datetime
 
 from hardpan.core.errors import TrustError
+from hardpan.scanners.evidence.file_names import BUNDLE, PQ_ENVELOPE
 from hardpan.scanners.evidence.policy.model import PolicyKey
 from hardpan.scanners.evidence.policy.trust_policy import ResolvedPolicy
-from hardpan.scanners.evidence.sign.writer import BUNDLE, PQ_ENVELOPE
 from hardpan.scanners.evidence.statement.model import Predicate
 from hardpan.scanners.evidence.verify.signing_time import check_key_validity
 from hardpan.scanners.evidence.verify.sources import EvidenceSource, report_not_stored

@@ -13,21 +13,25 @@ from hardpan.core.errors import TrustError
 from hardpan.core.files import Sha256
 from hardpan.core.validation_errors import format_validation_error
 from hardpan.scanners.evidence.archive import EvidenceArchive
+from hardpan.scanners.evidence.file_names import (
+    BUNDLE,
+    OSCAL,
+    PQ_ENVELOPE,
+    STATEMENT,
+    STATEMENT_SIGNATURE,
+    TEST_RESULT,
+    TIMESTAMP,
+    UNSIGNED_FILES,
+)
 from hardpan.scanners.evidence.predicates import test_result
 from hardpan.scanners.evidence.predicates.oscal_signing import (
     MAX_RESULTS_BYTES,
     RESULTS_FILE,
     build_oscal_statement,
 )
-from hardpan.scanners.evidence.sign.writer import BUNDLE, PQ_ENVELOPE, UNSIGNED_FILES
 from hardpan.scanners.evidence.statement.model import (
     MAX_STATEMENT_BYTES,
     Statement,
-)
-from hardpan.scanners.evidence.statement.predicate_extensions import (
-    OSCAL,
-    TEST_RESULT,
-    TIMESTAMP,
 )
 from hardpan.scanners.evidence.verify import consistency
 from hardpan.scanners.evidence.verify.verification_log import (
@@ -171,13 +175,10 @@ class ArchiveSource:
     def check_detached_copies(self, envelope: Envelope, statement: Statement) -> CheckOutcome:
         """See ``Source``."""
         archive = self._archive
-        if (
-            archive.read("statement.json", max_bytes=MAX_STATEMENT_BYTES)
-            != envelope.unverified_payload
-        ):
-            raise TrustError("statement.json: not the statement in the bundle")
-        if archive.read("statement.sig", max_bytes=1024) != envelope.signature:
-            raise TrustError("statement.sig: not the signature in the bundle")
+        if archive.read(STATEMENT, max_bytes=MAX_STATEMENT_BYTES) != envelope.unverified_payload:
+            raise TrustError(f"{STATEMENT}: not the statement in the bundle")
+        if archive.read(STATEMENT_SIGNATURE, max_bytes=1024) != envelope.signature:
+            raise TrustError(f"{STATEMENT_SIGNATURE}: not the signature in the bundle")
         consistency.check_timestamp_presence(statement, envelope)
         if (
             envelope.timestamp

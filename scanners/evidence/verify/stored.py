@@ -11,9 +11,16 @@ from dataclasses import dataclass
 from hardpan.core.errors import TrustError
 from hardpan.core.files import sha256_bytes
 from hardpan.scanners.evidence.archive import EvidenceArchive
-from hardpan.scanners.evidence.sign.writer import BUNDLE, PACKAGES, PQ_ENVELOPE, PROVENANCE
+from hardpan.scanners.evidence.file_names import (
+    BUNDLE,
+    CMS,
+    OSCAL,
+    PACKAGES,
+    PQ_ENVELOPE,
+    PROVENANCE,
+    TEST_RESULT,
+)
 from hardpan.scanners.evidence.statement.model import Predicate, Statement
-from hardpan.scanners.evidence.statement.predicate_extensions import CMS, OSCAL, TEST_RESULT
 from hardpan.scanners.evidence.verify import consistency
 from hardpan.scanners.evidence.verify.sources import (
     MAX_BUNDLE_BYTES,

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from hardpan.core import clock
 from hardpan.core.errors import InputError
 from hardpan.core.identifiers import VERIFIER_ID
+from hardpan.scanners.evidence.file_names import STATEMENT
 from hardpan.scanners.evidence.policy.trust_policy import ResolvedPolicy
 from hardpan.scanners.evidence.verify.verification_log import CheckStatus
 from hardpan.scanners.evidence.verify.verifier import VerifiedEvidence
@@ -40,7 +41,7 @@ def build_statement(
         properties.append(f"{_PROPERTY_PREFIX}VERIFIED")
     subject = [
         {"name": evidence_name, "digest": {"sha256": verified.evidence_sha256}},
-        {"name": "statement.json", "digest": {"sha256": verified.statement_sha256}},
+        {"name": STATEMENT, "digest": {"sha256": verified.statement_sha256}},
     ]
     policy = {"name": policy_name, "digest": {"sha256": trust.sha256}}
     return {

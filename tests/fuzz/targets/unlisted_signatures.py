@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from hardpan.scanners.evidence.statement.predicate_extensions import CMS, TIMESTAMP
+from hardpan.scanners.evidence.file_names import CMS, TIMESTAMP
 from hardpan.signing import (
     check_detached_cms,
     check_ml_dsa_encoding,

@@ -1,7 +1,7 @@
 """The list of files, bent."""
 
 from hardpan.core.files import sha256_bytes
-from hardpan.scanners.evidence.statement.predicate_extensions import OSCAL
+from hardpan.scanners.evidence.file_names import OSCAL
 from tests.tamper.kit import Evidence
 
 

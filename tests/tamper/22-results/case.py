@@ -5,12 +5,12 @@ import json
 from dataclasses import replace
 
 from hardpan.core.files import sha256_bytes
+from hardpan.scanners.evidence.file_names import OSCAL, TEST_RESULT
 from hardpan.scanners.evidence.predicates.oscal_signing import (
     RESULTS_FILE,
     build_statement_for,
     extract_dsse,
 )
-from hardpan.scanners.evidence.statement.predicate_extensions import OSCAL, TEST_RESULT
 from hardpan.signing import sign
 from tests.tamper.kit import BUNDLE, Evidence, canonical_json
 

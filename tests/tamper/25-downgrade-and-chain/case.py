@@ -3,12 +3,7 @@
 import json
 from dataclasses import replace
 
-from hardpan.scanners.evidence.statement.predicate_extensions import (
-    CMS,
-    OSCAL,
-    TEST_RESULT,
-    TIMESTAMP,
-)
+from hardpan.scanners.evidence.file_names import CMS, OSCAL, TEST_RESULT, TIMESTAMP
 from hardpan.signing import sign
 from tests.tamper.kit import BUNDLE, Evidence, without_files
 from tests.unit.evidence import samples

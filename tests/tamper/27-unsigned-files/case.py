@@ -4,12 +4,7 @@ import json
 from dataclasses import replace
 from functools import cache
 
-from hardpan.scanners.evidence.sign.writer import PQ_ENVELOPE
-from hardpan.scanners.evidence.statement.predicate_extensions import (
-    CMS,
-    TEST_RESULT,
-    TIMESTAMP,
-)
+from hardpan.scanners.evidence.file_names import CMS, PQ_ENVELOPE, TEST_RESULT, TIMESTAMP
 from hardpan.signing import create_signer, embed_timestamp, load_pq_signer, sign_cms_detached
 from hardpan.signing.der import read_der
 from tests.tamper.kit import BUNDLE, STAMPED, Evidence, encode_base64, write_certificate

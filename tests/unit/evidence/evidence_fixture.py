@@ -13,6 +13,7 @@ from typing import Any
 from hardpan.core.compression import CompressedBlob, compress
 from hardpan.core.files import sha256_bytes
 from hardpan.scanners.evidence.archive import write_archive
+from hardpan.scanners.evidence.file_names import OSCAL, TEST_RESULT
 from hardpan.scanners.evidence.policy.trust_policy import ResolvedPolicy, load_trust_policy
 from hardpan.scanners.evidence.predicates import test_result
 from hardpan.scanners.evidence.predicates.oscal_signing import (
@@ -21,7 +22,6 @@ from hardpan.scanners.evidence.predicates.oscal_signing import (
     extract_dsse,
 )
 from hardpan.scanners.evidence.statement.model import derive_statement_id
-from hardpan.scanners.evidence.statement.predicate_extensions import OSCAL, TEST_RESULT
 from hardpan.scanners.evidence.verify.verifier import VerifiedEvidence, verify
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
 from hardpan.signing import Signer, load_signer, sign

@@ -13,13 +13,10 @@ from hardpan.core.errors import Exit
 from hardpan.core.files import canonical_json, sha256_bytes
 from hardpan.scanners import pipeline
 from hardpan.scanners.content import datastream, prepare
+from hardpan.scanners.evidence.file_names import HOST_SIGNATURE, TEST_RESULT
 from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
 from hardpan.scanners.evidence.sign import writer
-from hardpan.scanners.evidence.statement.predicate_extensions import (
-    HOST_SIGNATURE,
-    TEST_RESULT,
-    build_host_challenge,
-)
+from hardpan.scanners.evidence.statement.predicate_extensions import build_host_challenge
 from hardpan.scanners.model.results import HostCheck
 from hardpan.scanners.report.model import build
 from hardpan.scanners.report.registry import FORMATS

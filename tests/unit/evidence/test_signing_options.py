@@ -13,15 +13,13 @@ from hardpan.core import clock, events
 from hardpan.core.errors import Exit, InputError, ToolError, TrustError
 from hardpan.core.files import sha256_bytes
 from hardpan.scanners.collect.host_signature import build_signing_script, sign_with_host_key
+from hardpan.scanners.evidence.file_names import HOST_SIGNATURE, OSCAL, TEST_RESULT
 from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
 from hardpan.scanners.evidence.predicates import test_result
 from hardpan.scanners.evidence.sign import writer
 from hardpan.scanners.evidence.signing_options import next_chain_link, scanner_identity, timestamper
 from hardpan.scanners.evidence.statement.predicate_extensions import (
-    HOST_SIGNATURE,
     HOST_SIGNATURE_NAMESPACE,
-    OSCAL,
-    TEST_RESULT,
     summarize_waivers,
 )
 from hardpan.scanners.evidence.verify.verifier import verify

@@ -11,9 +11,8 @@ import pytest
 from hardpan.core.errors import TrustError
 from hardpan.core.files import sha256_bytes
 from hardpan.scanners.evidence.archive import EvidenceArchive
-from hardpan.scanners.evidence.sign.writer import PQ_ENVELOPE, PROVENANCE
+from hardpan.scanners.evidence.file_names import CMS, HOST_SIGNATURE, PQ_ENVELOPE, PROVENANCE
 from hardpan.scanners.evidence.statement.model import read_statement
-from hardpan.scanners.evidence.statement.predicate_extensions import CMS, HOST_SIGNATURE
 from hardpan.scanners.evidence.verify.stored import StoredEvidence, collect_signature_files
 from hardpan.scanners.evidence.verify.verification_log import VerificationError
 from hardpan.scanners.evidence.verify.verifier import (

@@ -11,9 +11,9 @@ import pytest
 from hardpan.core.errors import InputError
 from hardpan.core.files import sha256_bytes
 from hardpan.core.media_types import ISO, QCOW2, RAW
+from hardpan.scanners.evidence.file_names import OSCAL, TEST_RESULT
 from hardpan.scanners.evidence.policy.trust_policy import ResolvedPolicy, load_trust_policy
 from hardpan.scanners.evidence.statement.model import ProvenanceSubject
-from hardpan.scanners.evidence.statement.predicate_extensions import OSCAL, TEST_RESULT
 from hardpan.scanners.evidence.verify.verification_log import CHECKS, VerificationError
 from hardpan.scanners.evidence.verify.verifier import read_unverified, verify
 from hardpan.scanners.model.scan import Verdict

@@ -13,8 +13,8 @@ import pytest
 from hardpan import cli
 from hardpan.core.errors import Exit
 from hardpan.core.files import sha256_file
+from hardpan.scanners.evidence.file_names import TEST_RESULT
 from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
-from hardpan.scanners.evidence.statement.predicate_extensions import TEST_RESULT
 from hardpan.scanners.ledger import entries, verification
 from hardpan.scanners.ledger.store import open_ledger
 from hardpan.scanners.model.scan import Verdict

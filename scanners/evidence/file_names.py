@@ -1,0 +1,32 @@
+"""Names of the files in an evidence archive, for those that sign and those that verify.
+
+A report format's file name is in ``report.registry``; ``statement.predicate_extensions`` says what
+the companion files are for.
+"""
+
+from typing import Final
+
+EVIDENCE_SUFFIX: Final = ".evidence.zip"
+
+BUNDLE: Final = "evidence.sigstore.json"
+STATEMENT: Final = "statement.json"
+STATEMENT_SIGNATURE: Final = "statement.sig"
+UNSIGNED_FILES: Final = (BUNDLE, STATEMENT, STATEMENT_SIGNATURE)
+"""The signature itself and its two re-encodings; every other file is a subject."""
+
+PQ_ENVELOPE: Final = "evidence.mldsa.dsse.json"
+"""The optional second, post-quantum signature over the same statement."""
+
+TEST_RESULT: Final = "evidence.test-result.sigstore.json"
+OSCAL: Final = "assessment-results.dsse.json"
+TIMESTAMP: Final = "evidence.tsr"
+CMS: Final = "statement.p7s"
+COMPANION_FILES: Final = (TEST_RESULT, OSCAL, TIMESTAMP, CMS)
+"""Files that cannot be subjects: they are derived from the statement or its signature."""
+
+HOST_SIGNATURE: Final = "host-signature.sshsig"
+PROVENANCE: Final = "provenance.sigstore.json"
+SBOM: Final = "sbom.cdx.json"
+HOST: Final = "host.json"
+PACKAGES: Final = "packages.txt"
+"""The installed packages, one per line."""
