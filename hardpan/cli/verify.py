@@ -11,12 +11,11 @@ from hardpan.core.files import write_atomic
 from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
 from hardpan.scanners.evidence.sign.verify_instructions import render_verify_script
 from hardpan.scanners.evidence.verify import svr
+from hardpan.scanners.evidence.verify.registry import DESCRIPTIONS, records_to_json
 from hardpan.scanners.evidence.verify.verification_log import (
-    CHECKS,
     CheckRecord,
     CheckStatus,
     VerificationError,
-    records_to_json,
 )
 from hardpan.scanners.evidence.verify.verifier import VerifiedEvidence
 from hardpan.scanners.evidence.verify.verifier import verify as verify_evidence
@@ -30,9 +29,6 @@ _MARKS = {
     CheckStatus.NOT_CHECKED: "-",
     CheckStatus.NOT_RUN: "-",
 }
-
-_DESCRIPTIONS = dict(CHECKS)
-
 
 _STDOUT = "-"
 
@@ -145,6 +141,6 @@ def _describe_outcome(o: CheckRecord) -> str:
         case CheckStatus.FAILED | CheckStatus.EXCEEDED:
             return o.reason
         case CheckStatus.PASSED:
-            return f"{_DESCRIPTIONS[o.check_id]}{': ' + o.reason if o.reason else ''}"
+            return f"{DESCRIPTIONS[o.check_id]}{': ' + o.reason if o.reason else ''}"
         case _:
             return f"{o.status}: {o.reason}"

@@ -144,6 +144,10 @@ class EvidenceArchive:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Delete the private copy."""
         self._file.close()
 
     def read(self, name: str, *, max_bytes: int) -> bytes:

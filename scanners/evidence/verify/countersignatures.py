@@ -7,34 +7,34 @@ from hardpan.core.errors import TrustError
 from hardpan.core.process import run
 from hardpan.scanners.evidence.file_names import CMS
 from hardpan.scanners.evidence.policy.trust_policy import ResolvedPolicy
-from hardpan.scanners.evidence.statement.model import Predicate, Statement
+from hardpan.scanners.evidence.statement.model import Predicate
 from hardpan.scanners.evidence.statement.predicate_extensions import (
     HOST_SIGNATURE_NAMESPACE,
     build_host_challenge,
 )
+from hardpan.scanners.evidence.verify.context import VerificationContext
 from hardpan.scanners.evidence.verify.signing_time import parse_time
-from hardpan.scanners.evidence.verify.sources import EvidenceSource, report_not_stored
+from hardpan.scanners.evidence.verify.sources import report_not_stored
 from hardpan.scanners.evidence.verify.verification_log import (
     CheckOutcome,
     Passed,
     Skipped,
     report_not_verified,
 )
-from hardpan.signing import PublicKey, check_detached_cms, check_sshsig
+from hardpan.signing import check_detached_cms, check_sshsig
 
 _MAX_HOST_SIGNATURE_BYTES = 16 << 10
 _MAX_CMS_BYTES = 64 << 10
 
 
-def check_host_signature(
-    source: EvidenceSource, statement: Statement, trust: ResolvedPolicy
-) -> CheckOutcome:
+def check_host_signature(context: VerificationContext) -> CheckOutcome:
     """Check the host's signature over nonce, boot id and findings.
 
     Raises:
         TrustError: the signature is invalid, or is missing although the policy requires it.
     """
-    claim, is_required = statement.predicate, trust.policy.target.require_host_signature
+    source, claim = context.source, context.claim
+    is_required = context.policy.target.require_host_signature
     if claim.host_signature is None:
         if is_required:
             raise TrustError("the policy requires a host signature, the evidence has none")
@@ -47,7 +47,7 @@ def check_host_signature(
     host = claim.target.host
     # The findings were checked against the digest in the statement.
     message = build_host_challenge(
-        claim.scan.nonce, host.boot_id, statement.list_digests()[claim.results.file]
+        claim.scan.nonce, host.boot_id, context.statement.list_digests()[claim.results.file]
     )
     check_sshsig(
         signature, message, namespace=HOST_SIGNATURE_NAMESPACE, fingerprint=host.host_key_sha256
@@ -55,23 +55,18 @@ def check_host_signature(
     return Passed(f"host key {host.host_key_sha256}")
 
 
-def check_cms(
-    source: EvidenceSource,
-    payload: bytes,
-    claim: Predicate,
-    trust: ResolvedPolicy,
-    public: PublicKey,
-) -> CheckOutcome:
-    """Check the detached CMS signature over the statement ``payload``.
+def check_cms(context: VerificationContext) -> CheckOutcome:
+    """Check the detached CMS signature over the statement.
 
-    It must be by ``public``, which signed the bundle: that needs no policy. Whose certificate it
-    carries, ``openssl cms`` checks under the policy's roots, at the end of the scan, so that
-    evidence outlives certificates.
+    It must be by the key that signed the bundle: that needs no policy. ``openssl cms`` checks its
+    certificate under the policy's roots, at the time of the scan's end, so that evidence is still
+    valid after its certificates have expired.
 
     Raises:
-        TrustError: it does not hold, or there is none although the policy wants it.
+        TrustError: it is invalid, or is missing although the policy requires it.
         ToolError: openssl is missing.
     """
+    source, claim, trust = context.source, context.claim, context.trust
     is_required = bool(trust.cms_roots)
     if CMS not in claim.companion_files:
         if is_required:
@@ -87,8 +82,8 @@ def check_cms(
     if signature is None:
         return report_not_stored(CMS, required=is_required)
     if is_required:
-        _verify_with_openssl(signature, payload, claim, trust)
-    check_detached_cms(signature, payload, public, label=CMS)
+        _verify_with_openssl(signature, context.payload, claim, trust)
+    check_detached_cms(signature, context.payload, context.signature.public, label=CMS)
     if is_required:
         return Passed("verified by openssl cms")
     return report_not_verified(

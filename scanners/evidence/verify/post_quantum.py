@@ -4,15 +4,13 @@ The statement names them itself, so that a file that was removed is missed even 
 a reader without a policy. What may sign, and with what, the policy alone decides.
 """
 
-from datetime import datetime
-
 from hardpan.core.errors import TrustError
 from hardpan.scanners.evidence.file_names import BUNDLE, PQ_ENVELOPE
 from hardpan.scanners.evidence.policy.model import PolicyKey
-from hardpan.scanners.evidence.policy.trust_policy import ResolvedPolicy
 from hardpan.scanners.evidence.statement.model import Predicate
-from hardpan.scanners.evidence.verify.signing_time import check_key_validity
-from hardpan.scanners.evidence.verify.sources import EvidenceSource, report_not_stored
+from hardpan.scanners.evidence.verify.context import VerificationContext
+from hardpan.scanners.evidence.verify.signing_time import require_valid_key
+from hardpan.scanners.evidence.verify.sources import report_not_stored
 from hardpan.scanners.evidence.verify.verification_log import (
     CheckOutcome,
     Passed,
@@ -21,7 +19,6 @@ from hardpan.scanners.evidence.verify.verification_log import (
 )
 from hardpan.signing import (
     ALGORITHMS,
-    Envelope,
     MalformedError,
     PublicKey,
     check_ml_dsa_encoding,
@@ -30,29 +27,20 @@ from hardpan.signing import (
 FILE_BY_ALGORITHM = {
     x.name: PQ_ENVELOPE if x.is_post_quantum else BUNDLE for x in ALGORITHMS.values()
 }
-"""What ``signaturesExpected`` may name -> the file that must then be there."""
+"""Algorithm in ``signaturesExpected`` -> the file that must then be present."""
 
 
-def check_post_quantum(
-    source: EvidenceSource,
-    bundle: Envelope,
-    claim: Predicate,
-    key: PolicyKey,
-    trust: ResolvedPolicy,
-    signing_time: datetime | None,
-) -> CheckOutcome:
+def check_post_quantum(context: VerificationContext) -> CheckOutcome:
     """Check the post-quantum signature.
 
-    ``bundle`` is the classical one, ``key`` the key that signed it, ``at`` the time that a
-    trusted authority attests to, or None.
-
     Raises:
-        TrustError: a signature is missing, of an unknown kind, over another
-            statement, not by a key that is trusted for it, or, where the policy has no such
-            key, not in the form of its algorithm.
+        TrustError: a signature is missing, of an unknown kind, over another statement, not by a
+            key that is trusted for it, or, if the policy has no such key, not in the form of its
+            algorithm.
     """
-    alg = _read_expected_algorithm(claim, key)
-    envelope = source.read_pq_envelope(bundle.unverified_payload)
+    source, trust = context.source, context.trust
+    alg = _read_expected_algorithm(context.claim, context.signature.key)
+    envelope = source.read_pq_envelope(context.envelope.unverified_payload)
     if envelope is None:
         if alg and source.is_complete:
             raise TrustError(f"{PQ_ENVELOPE}: was removed: the statement expects {alg}")
@@ -72,7 +60,7 @@ def check_post_quantum(
     _, public = envelope.verify(*keys)
     if public.alg != alg:
         raise TrustError(f"{PQ_ENVELOPE}: the statement expects {alg}, got {public.alg}")
-    check_key_validity(claim.scan.finished, keys[public], signing_time)
+    require_valid_key(context, keys[public])
     return Passed(f"key {keys[public].id!r}, {alg}")
 
 

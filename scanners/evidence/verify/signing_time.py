@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from hardpan.core.errors import TrustError
-from hardpan.scanners.evidence.policy.model import ALLOWED_YEARS, PolicyKey, TrustPolicy
-from hardpan.scanners.evidence.policy.trust_policy import ResolvedPolicy
+from hardpan.scanners.evidence.policy.model import ALLOWED_YEARS, PolicyKey
+from hardpan.scanners.evidence.verify.context import VerificationContext
 from hardpan.scanners.evidence.verify.verification_log import (
     CheckOutcome,
     Passed,
@@ -18,7 +18,7 @@ def parse_time(text: str) -> datetime:
     """Parse the time in a document.
 
     Raises:
-        TrustError: there is no such moment, or a policy's limits cannot be added to it.
+        TrustError: it is no valid time, or its year is not in ``ALLOWED_YEARS``.
     """
     try:
         parsed = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
@@ -32,21 +32,21 @@ def parse_time(text: str) -> datetime:
     return parsed
 
 
-def check_timestamp(
-    envelope: Envelope, finished: str, trust: ResolvedPolicy, now: datetime
-) -> tuple[datetime | None, CheckOutcome]:
-    """Check the timestamp; return the trusted signing time and the outcome.
+def check_timestamp(context: VerificationContext) -> CheckOutcome:
+    """Check the timestamp, which sets the trusted signing time.
 
-    None where the policy names no authority: then a token has the form of one over this signature,
-    signed by the certificate inside it, and its time is not to be relied on.
+    If the policy names no authority, there is no trusted signing time: the token must have the form
+    of a token over this signature, signed by the certificate inside it, but its time proves
+    nothing.
 
     Raises:
-        TrustError: the policy wants a timestamp and there is none, it does not
-            hold, or it is from before the scan, too long after it, or to come.
+        TrustError: the policy requires a timestamp and there is none, or the timestamp is invalid,
+            is before the scan's end, too long after it, or in the future.
     """
+    envelope, trust, finished = context.envelope, context.trust, context.claim.scan.finished
     rule = trust.policy.require_timestamp
     if rule is None or trust.timestamp_authority is None:
-        return None, _check_untrusted_timestamp(envelope)
+        return _check_untrusted_timestamp(envelope)
     if not envelope.timestamp:
         raise TrustError("the policy requires a timestamp, the evidence has none")
     signing_time = verify_timestamp(
@@ -61,9 +61,10 @@ def check_timestamp(
         raise TrustError(
             f"the timestamp {formatted} is more than {rule.max_lag_s} s after the scan"
         )
-    if signing_time > now + skew:
+    if signing_time > context.verification_time + skew:
         raise TrustError(f"the timestamp {formatted} is in the future")
-    return signing_time, Passed(formatted)
+    context.signing_time = signing_time
+    return Passed(formatted)
 
 
 def _check_untrusted_timestamp(envelope: Envelope) -> CheckOutcome:
@@ -76,16 +77,26 @@ def _check_untrusted_timestamp(envelope: Envelope) -> CheckOutcome:
     )
 
 
-def check_key_validity(finished: str, key: PolicyKey, signing_time: datetime | None) -> Passed:
-    """Check that ``key`` was valid when it signed.
+def check_key_window(context: VerificationContext) -> CheckOutcome:
+    """Check that the key of the bundle's signature was valid at signing time.
 
-    Without a timestamp the signer itself says when, which a thief would too: so
+    Raises:
+        TrustError: it was not.
+    """
+    return require_valid_key(context, context.signature.key)
+
+
+def require_valid_key(context: VerificationContext, key: PolicyKey) -> Passed:
+    """Check that ``key`` was valid at signing time.
+
+    Without a timestamp only the signer states the time, and a thief of the key can state any. So
     of a compromised key only signatures with an earlier trusted timestamp are valid.
 
     Raises:
         TrustError: it was not.
     """
-    reference_time = signing_time or parse_time(finished)
+    signing_time = context.signing_time
+    reference_time = signing_time or parse_time(context.claim.scan.finished)
     if not key.not_before <= reference_time <= key.not_after:
         raise TrustError(f"key {key.id!r} is not trusted for {reference_time:%Y-%m-%dT%H:%M:%SZ}")
     if key.compromised_at is None:
@@ -99,14 +110,15 @@ def check_key_validity(finished: str, key: PolicyKey, signing_time: datetime | N
     return Passed("before its compromise, by trusted time")
 
 
-def check_policy_expiry(policy: TrustPolicy, now: datetime) -> CheckOutcome:
+def check_policy_expiry(context: VerificationContext) -> CheckOutcome:
     """Check that the policy has not expired.
 
     Raises:
         TrustError: it has expired.
     """
-    if policy.expires is None:
+    expires = context.policy.expires
+    if expires is None:
         return Skipped("the policy has no expiry")
-    if now >= policy.expires:
-        raise TrustError(f"the policy expired on {policy.expires:%Y-%m-%dT%H:%M:%SZ}")
+    if context.verification_time >= expires:
+        raise TrustError(f"the policy expired on {expires:%Y-%m-%dT%H:%M:%SZ}")
     return Passed()

@@ -1,10 +1,11 @@
 """Sources of evidence for the checks: an evidence file, or a ledger's row.
 
-Both run the same list of checks (``verifier``), so that a statement that is rejected in
+Both run the same checks (``registry``), so that a statement that is rejected in
 a file is rejected in a ledger. A source returns data; it decides nothing.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from pydantic import ValidationError
@@ -85,6 +86,13 @@ class EvidenceSource(Protocol):
     def is_complete(self) -> bool:
         """False if a part may be missing because it was not stored."""
 
+    def check_archive(self) -> CheckOutcome:
+        """Open the evidence and check the structure of its archive.
+
+        Raises:
+            TrustError: the structure is not exactly the writer's.
+        """
+
     def load_bundle(self) -> Envelope:
         """The signed statement.
 
@@ -156,24 +164,47 @@ def report_not_stored(name: str, *, required: bool) -> NotChecked:
 
 
 class ArchiveSource:
-    """Evidence read from its file."""
+    """Evidence read from its file. Use it as a context manager."""
 
     is_complete = True
 
-    def __init__(self, archive: EvidenceArchive) -> None:
-        self._archive = archive
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._opened: EvidenceArchive | None = None
+
+    def __enter__(self) -> "ArchiveSource":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._opened is not None:
+            self._opened.close()
+
+    @property
+    def _archive(self) -> EvidenceArchive:
+        if self._opened is None:
+            raise RuntimeError("the archive is read before check_archive opened it")
+        return self._opened
+
+    def check_archive(self) -> CheckOutcome:
+        """See ``EvidenceSource``.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        self._opened = EvidenceArchive(self._path)
+        return Passed()
 
     @property
     def sha256(self) -> Sha256:
-        """See ``Source``."""
+        """See ``EvidenceSource``."""
         return self._archive.file_sha256
 
     def load_bundle(self) -> Envelope:
-        """See ``Source``."""
+        """See ``EvidenceSource``."""
         return read_bundle(self._archive.read(BUNDLE, max_bytes=MAX_BUNDLE_BYTES), label=BUNDLE)
 
     def check_detached_copies(self, envelope: Envelope, statement: Statement) -> CheckOutcome:
-        """See ``Source``."""
+        """See ``EvidenceSource``."""
         archive = self._archive
         if archive.read(STATEMENT, max_bytes=MAX_STATEMENT_BYTES) != envelope.unverified_payload:
             raise TrustError(f"{STATEMENT}: not the statement in the bundle")
@@ -188,7 +219,7 @@ class ArchiveSource:
         return Passed()
 
     def check_files(self, statement: Statement) -> CheckOutcome:
-        """See ``Source``."""
+        """See ``EvidenceSource``."""
         consistency.check_subjects(statement)
         listed = statement.list_digests()
         companions = set(statement.predicate.companion_files)
@@ -208,7 +239,7 @@ class ArchiveSource:
     def read_documents(
         self, envelope: Envelope, statement: Statement
     ) -> tuple[UnverifiedEvidence, Passed]:
-        """See ``Source``."""
+        """See ``EvidenceSource``."""
         claim = statement.predicate
         findings = self._read_document(claim.results.file, Findings)
         consistency.check_findings(statement, findings)
@@ -230,7 +261,7 @@ class ArchiveSource:
         return evidence, Passed()
 
     def check_test_result(self, evidence: UnverifiedEvidence, key: PublicKey) -> CheckOutcome:
-        """See ``Source``."""
+        """See ``EvidenceSource``."""
         if TEST_RESULT not in evidence.statement.predicate.companion_files:
             return NOT_WRITTEN
         data = self._archive.read(TEST_RESULT, max_bytes=MAX_BUNDLE_BYTES)
@@ -244,7 +275,7 @@ class ArchiveSource:
         return Passed()
 
     def check_oscal(self, statement: Statement, key: PublicKey) -> CheckOutcome:
-        """See ``Source``."""
+        """See ``EvidenceSource``."""
         if OSCAL not in statement.predicate.companion_files:
             return NOT_WRITTEN
         envelope = read_dsse(self._archive.read(OSCAL, max_bytes=_MAX_OSCAL_BYTES), label=OSCAL)
@@ -255,7 +286,7 @@ class ArchiveSource:
         return Passed()
 
     def read_pq_envelope(self, payload: bytes) -> Envelope | None:
-        """See ``Source``."""
+        """See ``EvidenceSource``."""
         if PQ_ENVELOPE not in self._archive.entries:
             return None
         data = self._archive.read(PQ_ENVELOPE, max_bytes=MAX_BUNDLE_BYTES)
@@ -265,7 +296,7 @@ class ArchiveSource:
         return envelope
 
     def read_signature_file(self, name: str, *, max_bytes: int) -> bytes:
-        """See ``Source``."""
+        """See ``EvidenceSource``."""
         return self._archive.read(name, max_bytes=max_bytes)
 
     def _read_document(self, name: str, model: type[_DocumentModel]) -> _DocumentModel:

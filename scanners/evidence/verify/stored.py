@@ -39,21 +39,21 @@ from hardpan.signing import Envelope, PublicKey, read_bundle, read_dsse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEvidence:
-    """The parts of one piece of evidence in a ledger, as ``sources.Source`` gives them."""
+    """The parts of one piece of evidence in a ledger, an ``EvidenceSource``."""
 
     statement: bytes
     """The signed payload."""
 
     evidence_bundle: bytes
     findings: Findings
-    """Without what only readers need; see ``history.record``."""
+    """Without what only readers need; see ``ledger.scan_record``."""
 
     smoke: SmokeDocument | None
     packages: tuple[str, ...] | None
     """The lines of ``packages.txt``; None where the statement lists none."""
 
     signature_files: Mapping[str, bytes]
-    """File name -> content, as ``stored_proofs`` gives them."""
+    """File name -> content, as ``collect_signature_files`` returns them."""
 
     @property
     def sha256(self) -> None:
@@ -64,19 +64,23 @@ class StoredEvidence:
         """False: older ledgers store no proofs, and none stores the reports."""
         return False
 
+    def check_archive(self) -> NotChecked:
+        """See ``EvidenceSource``."""
+        return NotChecked("the ledger does not store the file")
+
     def load_bundle(self) -> Envelope:
-        """See ``Source``."""
+        """See ``EvidenceSource``."""
         return read_bundle(self.evidence_bundle, label=BUNDLE)
 
     def check_detached_copies(self, envelope: Envelope, statement: Statement) -> CheckOutcome:
-        """See ``Source``."""
+        """See ``EvidenceSource``."""
         if self.statement != envelope.unverified_payload:
             raise TrustError("the stored statement: not the statement in the bundle")
         consistency.check_timestamp_presence(statement, envelope)
         return Passed("checked as far as the ledger stores them")
 
     def check_files(self, statement: Statement) -> CheckOutcome:
-        """See ``Source``."""
+        """See ``EvidenceSource``."""
         consistency.check_subjects(statement)
         listed = statement.list_digests()
         for name in sorted(self.signature_files.keys() - {PQ_ENVELOPE, CMS}):
@@ -89,7 +93,7 @@ class StoredEvidence:
     def read_documents(
         self, envelope: Envelope, statement: Statement
     ) -> tuple[UnverifiedEvidence, Passed]:
-        """See ``Source``."""
+        """See ``EvidenceSource``."""
         consistency.check_findings(statement, self.findings)
         consistency.check_smoke(statement.predicate, self.smoke)
         evidence = UnverifiedEvidence(
@@ -102,17 +106,17 @@ class StoredEvidence:
         return evidence, Passed("the ledger's compact copy")
 
     def check_test_result(self, evidence: UnverifiedEvidence, key: PublicKey) -> CheckOutcome:
-        """See ``Source``."""
+        """See ``EvidenceSource``."""
         is_expected = TEST_RESULT in evidence.statement.predicate.companion_files
         return report_not_stored(TEST_RESULT, required=False) if is_expected else NOT_WRITTEN
 
     def check_oscal(self, statement: Statement, key: PublicKey) -> CheckOutcome:
-        """See ``Source``."""
+        """See ``EvidenceSource``."""
         is_expected = OSCAL in statement.predicate.companion_files
         return report_not_stored(OSCAL, required=False) if is_expected else NOT_WRITTEN
 
     def read_pq_envelope(self, payload: bytes) -> Envelope | None:
-        """See ``Source``."""
+        """See ``EvidenceSource``."""
         signature = self.signature_files.get(PQ_ENVELOPE)
         return (
             None if signature is None else Envelope(unverified_payload=payload, signature=signature)
@@ -124,7 +128,7 @@ class StoredEvidence:
         return sha256_bytes("".join(f"{p}\n" for p in self.packages).encode())
 
     def read_signature_file(self, name: str, *, max_bytes: int) -> bytes | None:
-        """See ``Source``."""
+        """See ``EvidenceSource``."""
         data = self.signature_files.get(name)
         if data is not None and len(data) > max_bytes:
             raise TrustError(f"{name}: expected at most {max_bytes} bytes, got {len(data)}")

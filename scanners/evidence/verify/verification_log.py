@@ -1,44 +1,15 @@
-"""The verifier's checks by id, their outcomes, and the log that records them.
+"""The outcomes of checks, and the log that records them.
 
 An outcome is a type. Its text is for people and decides nothing: parts of it come from
 the evidence.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
 from hardpan.core.errors import TrustError
-
-CHECKS = (
-    ("policy", "the policy has not expired"),
-    ("archive", "the file is an evidence archive in canonical form"),
-    ("bundle", "the Sigstore bundle is well formed"),
-    ("signature", "a trusted scan key signed the statement"),
-    ("statement", "the statement is complete and of a known type"),
-    ("detached-copies", "detached files match the bundle"),
-    ("files", "the attached files match the digests in the statement"),
-    ("findings", "counts, rules and target agree between statement and findings"),
-    ("test-result", "the test-result statement matches the findings, signed by the same key"),
-    ("oscal", "the same key signed the OSCAL assessment results"),
-    ("timestamp", "a trusted authority timestamped the signature soon after the scan"),
-    ("key-window", "the signing key was valid at signing time"),
-    ("post-quantum", "a trusted key signed the same statement with ML-DSA"),
-    ("cms", "openssl verifies the CMS signature under the policy's certificates"),
-    ("time", "the scan's times are in order and not in the future"),
-    ("age", "the scan is not older than the policy allows"),
-    ("nonce", "the statement contains the auditor's nonce"),
-    ("chain-position", "the statement follows the host's previous statement"),
-    ("target", "the policy lists the host"),
-    ("host-key", "the scanner knew the host key before it connected"),
-    ("content", "the policy allows the SCAP content and profile"),
-    ("host-signature", "the host signed nonce and findings with its host key"),
-    ("provenance", "a trusted build key attests to the image that the host booted"),
-    ("thresholds", "counts and score are within the policy's thresholds"),
-)
-"""Check id -> description, in the order in which the checks run."""
 
 
 class CheckStatus(StrEnum):
@@ -120,73 +91,52 @@ class VerificationError(TrustError):
 
 
 class VerificationLog:
-    """Record of the checks of one piece of evidence, which ``label`` names in messages."""
+    """Record of the checks ``check_ids`` of one piece of evidence, which ``label`` names."""
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, check_ids: tuple[str, ...]) -> None:
         self._label = label
+        self._check_ids = check_ids
         self._records: dict[str, CheckRecord] = {}
-        self._failed: list[str] = []
+        self._failures: list[str] = []
 
-    @contextmanager
-    def check(
-        self, name: str, *, keep_going: bool = False
-    ) -> Iterator[Callable[[CheckOutcome], None]]:
-        """Record how the block ends: passed, unless it gives another outcome or raises.
+    def run_check(
+        self, check_id: str, run: Callable[[], CheckOutcome], *, is_precondition: bool
+    ) -> None:
+        """Run a check and record its outcome.
 
         Raises:
-            RefusedError: the block raised ``TrustError``, and not ``keep_going``.
+            VerificationError: it raised ``TrustError`` and ``is_precondition``.
         """
-        outcome: CheckOutcome = Passed()
-
-        def record(new_outcome: CheckOutcome) -> None:
-            nonlocal outcome
-            outcome = new_outcome
-
         try:
-            yield record
+            outcome = run()
         except TrustError as e:
-            self._records[name] = CheckRecord(
-                check_id=name, status=CheckStatus.FAILED, reason=str(e)
-            )
+            self._add(check_id, CheckStatus.FAILED, str(e))
             # Errors of the archive name it themselves.
-            self._failed.append(f"{name}: {str(e).removeprefix(f'{self._label}: ')}")
-            if not keep_going:
+            self._failures.append(f"{check_id}: {str(e).removeprefix(f'{self._label}: ')}")
+            if is_precondition:
                 raise VerificationError(self._format_failures(), self._list_records()) from e
         else:
-            self._records[name] = CheckRecord(
-                check_id=name, status=outcome.status, reason=outcome.text
-            )
+            self._add(check_id, outcome.status, outcome.text)
 
     def finish(self) -> tuple[CheckRecord, ...]:
-        """Every outcome.
+        """Return the record of every check.
 
         Raises:
-            RefusedError: a check failed.
+            VerificationError: a check failed.
         """
-        if self._failed:
+        if self._failures:
             raise VerificationError(self._format_failures(), self._list_records())
         return self._list_records()
 
+    def _add(self, check_id: str, status: CheckStatus, reason: str) -> None:
+        self._records[check_id] = CheckRecord(check_id=check_id, status=status, reason=reason)
+
     def _format_failures(self) -> str:
-        return f"{self._label}: {'; '.join(self._failed)}"
+        return f"{self._label}: {'; '.join(self._failures)}"
 
     def _list_records(self) -> tuple[CheckRecord, ...]:
         return tuple(
             self._records.get(i)
             or CheckRecord(check_id=i, status=CheckStatus.NOT_RUN, reason="an earlier check failed")
-            for i, _ in CHECKS
+            for i in self._check_ids
         )
-
-
-def records_to_json(records: tuple[CheckRecord, ...]) -> list[dict[str, str]]:
-    """Return the records as JSON data."""
-    descriptions = dict(CHECKS)
-    return [
-        {
-            "id": o.check_id,
-            "status": o.status.value,
-            "description": descriptions[o.check_id],
-            "reason": o.reason,
-        }
-        for o in records
-    ]

@@ -1,0 +1,51 @@
+"""Check the counts and the score of the findings against the policy's thresholds."""
+
+from hardpan.scanners.evidence.policy.model import TrustPolicy
+from hardpan.scanners.evidence.verify.context import VerificationContext
+from hardpan.scanners.evidence.verify.verification_log import (
+    CheckOutcome,
+    Exceeded,
+    Passed,
+    Skipped,
+)
+from hardpan.scanners.report.model.documents import Findings
+
+
+def check_thresholds(context: VerificationContext) -> CheckOutcome:
+    """Check that counts and score are within the policy's thresholds; more is ``Exceeded``."""
+    findings, policy = context.evidence.findings, context.policy
+    if exceeded := _find_exceeded(findings, policy):
+        return Exceeded("; ".join(exceeded))
+    if not any(
+        (policy.max_counts, policy.max_open, policy.max_compatibility, policy.min_score is not None)
+    ):
+        return Skipped("the policy sets no thresholds")
+    return Passed()
+
+
+def _find_exceeded(findings: Findings, policy: TrustPolicy) -> list[str]:
+    """Describe each exceeded threshold."""
+    open_counts = findings.count_open_by_severity()
+    thresholds = [(str(v), findings.counts[v], maximum) for v, maximum in policy.max_counts.items()]
+    thresholds += [(f"open {s}", open_counts[s], maximum) for s, maximum in policy.max_open.items()]
+    exceeded = [f"{name}: {n}, at most {maximum}" for name, n, maximum in thresholds if n > maximum]
+    exceeded += _find_exceeded_compatibility(findings, policy)
+    if policy.min_score is not None and float(findings.score) < policy.min_score:
+        exceeded.append(f"score: {findings.score}, at least {policy.min_score:g}")
+    return exceeded
+
+
+def _find_exceeded_compatibility(findings: Findings, policy: TrustPolicy) -> list[str]:
+    if not policy.max_compatibility:
+        return []
+    if findings.compatibility is None:
+        return ["compatibility checks: none ran, the policy limits them"]
+    counts = findings.compatibility.count_verdicts()
+    thresholds = [
+        (name, counts[name], maximum) for name, maximum in policy.max_compatibility.items()
+    ]
+    return [
+        f"compatibility {name}: {n}, at most {maximum}"
+        for name, n, maximum in thresholds
+        if n > maximum
+    ]
