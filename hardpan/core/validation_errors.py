@@ -7,6 +7,9 @@ from hardpan.core.yaml_source import SourceLocation, YamlNode
 
 _MAX_VALUE_CHARS = 80
 _MAX_LISTED_ERRORS = 3
+_VALUE_ERROR_PREFIX = "Value error, "
+"""Pydantic puts this in front of the text of a ``ValueError`` that a validator raises."""
+
 _EXPECTATIONS = {
     "string_type": "expected text (quote it)",
     "bool_type": "expected true or false",
@@ -50,7 +53,11 @@ def from_pydantic(tree: YamlNode, error: ErrorDetails) -> LocatedProblem:
     if kind == "missing":
         return locate(tree, error["loc"], "is missing")
     # Only the texts above are templates: pydantic's may quote a pattern with braces.
-    text = _EXPECTATIONS[kind].format(**context) if kind in _EXPECTATIONS else error["msg"]
+    text = (
+        _EXPECTATIONS[kind].format(**context)
+        if kind in _EXPECTATIONS
+        else error["msg"].removeprefix(_VALUE_ERROR_PREFIX)
+    )
     if kind == "literal_error":
         text = text.replace("'", "")
     # A value that may be a secret is not repeated on a terminal or in a log.

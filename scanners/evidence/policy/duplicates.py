@@ -1,8 +1,9 @@
 """Find values that a policy lists twice, in any notation.
 
-Of two entries for one key a reader cannot see which one counts: the first may say that the key is
-compromised, the second that it is not. So a key is listed once, for one role. Compared are the
-keys themselves, never their text: PEM in other lines, another file, a YAML alias.
+If a key has two entries, a reader cannot see which one counts: the first may say that the key is
+compromised, the second that it is not. So a key is listed once, for one role. The keys themselves
+are compared, not their text: the same key may be PEM with other line breaks, another file, or a
+YAML alias.
 """
 
 import base64
@@ -17,17 +18,17 @@ SettingPath = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duplicate:
-    """An entry that is there already."""
+    """An entry that repeats an earlier one."""
 
     path: SettingPath
     first_path: SettingPath
-    """Where the other one is."""
+    """Path of the earlier entry."""
 
     problem: str
 
 
 def find_duplicate_keys(keys: Sequence[tuple[int, PolicyKey, PublicKey]]) -> list[Duplicate]:
-    """Keys that are listed twice; each comes with its number in the policy."""
+    """Find keys that are listed twice; each comes with its index in the policy."""
     duplicates: list[Duplicate] = []
     first_by_digest: dict[str, tuple[int, PolicyKey]] = {}
     for number, key, public in keys:
@@ -44,20 +45,20 @@ def find_duplicate_keys(keys: Sequence[tuple[int, PolicyKey, PublicKey]]) -> lis
             Duplicate(
                 path=("keys", number, "spki"),
                 first_path=("keys", first_number, "spki"),
-                problem=f"keys[{number}].spki: {problem}",
+                problem=problem,
             )
         )
     return duplicates
 
 
 def find_duplicate_ids(policy: TrustPolicy) -> list[Duplicate]:
-    """Keys that have the name of another one, or a name that differs from it in case alone."""
+    """Find ids that repeat an earlier key's id, or differ from it in case only."""
     names = [(key.id.casefold(), repr(key.id)) for key in policy.keys]
     return _find_duplicates(("keys",), names, ("id",))
 
 
 def find_duplicate_values(policy: TrustPolicy) -> list[Duplicate]:
-    """Values that one of the policy's lists has twice."""
+    """Find values that a list of the policy contains twice."""
     host_keys = [(_decode_fingerprint(value), repr(value)) for value in policy.target.host_keys]
     duplicates = _find_duplicates(("target", "host_keys"), host_keys)
     lists = {
@@ -76,7 +77,7 @@ def find_duplicate_values(policy: TrustPolicy) -> list[Duplicate]:
 def find_authority_keys(
     keys: Sequence[tuple[int, PolicyKey, PublicKey]], authority: TimestampAuthority
 ) -> list[Duplicate]:
-    """Keys that are a timestamp authority's, too: who signs would say when, as well."""
+    """Find keys that also belong to the timestamp authority: a signer could choose its time."""
     duplicates: list[Duplicate] = []
     authority_digests = authority.keys_sha256
     for number, key, public in keys:
@@ -85,7 +86,7 @@ def find_authority_keys(
                 Duplicate(
                     path=("require_timestamp", "roots"),
                     first_path=("keys", number, "spki"),
-                    problem=f"require_timestamp.roots: a certificate of keys[{number}] "
+                    problem=f"a certificate of keys[{number}] "
                     f"({key.id!r}), which has the role {key.role}",
                 )
             )
@@ -95,19 +96,17 @@ def find_authority_keys(
 def _find_duplicates(
     path: tuple[str, ...], values: Sequence[tuple[Hashable, str]], subpath: SettingPath = ()
 ) -> list[Duplicate]:
-    """Which of ``values`` (what is compared, and how it is shown) were there before."""
+    """Find the repeated ``values``: pairs of the compared value and its text."""
     duplicates: list[Duplicate] = []
     number_by_value: dict[Hashable, int] = {}
-    name = ".".join(path)
     for number, (value, label) in enumerate(values):
         first = number_by_value.setdefault(value, number)
         if first != number:
-            suffix = "".join(f".{x}" for x in subpath)
             duplicates.append(
                 Duplicate(
                     path=(*path, number, *subpath),
                     first_path=(*path, first, *subpath),
-                    problem=f"{name}[{number}]{suffix}: {label} appears twice",
+                    problem=f"{label} appears twice",
                 )
             )
     return duplicates

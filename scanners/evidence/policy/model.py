@@ -48,7 +48,7 @@ def _parse_time(value: object) -> datetime:
 def _require_int(value: object) -> object:
     # True and 1.0 are equal to 1, which is all that a literal is compared by.
     if type(value) is not int:
-        raise ValueError("Input should be 1")
+        raise ValueError("expected 1")
     return value
 
 

@@ -286,8 +286,12 @@ def test_build_key_cannot_sign_hybrid_scan(hybrid: Hybrid) -> None:
         ("scan", "ml-dsa-65", "keys[2].alg: ml-dsa-65 is only for the role scan-pq"),
         ("build", "ml-dsa-65", "keys[2].alg: ml-dsa-65 is only for the role scan-pq"),
         ("scan-pq", DEFAULT_ALGORITHM, f"keys[2].alg: {DEFAULT_ALGORITHM} cannot sign as scan-pq"),
-        ("scan-pq", "ml-dsa-87", "keys[2].alg: says ml-dsa-87, but the key is for ml-dsa-65"),
-        ("scan-pq", "ml-dsa-44", "keys[2].alg: Input should be"),
+        (
+            "scan-pq",
+            "ml-dsa-87",
+            "keys[2].alg: expected ml-dsa-65, the key's algorithm, got ml-dsa-87",
+        ),
+        ("scan-pq", "ml-dsa-44", "keys[2].alg: expected ecdsa"),
     ],
 )
 def test_policy_rejects_key_role_and_algorithm_mismatch(

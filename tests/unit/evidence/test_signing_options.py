@@ -296,10 +296,10 @@ def test_certificate_must_match_signing_key(lab: EvidenceFixture, tmp_path: Path
     ("extra", "message"),
     [
         ("require_timestamp: {roots: no.pem}", "no.pem: cannot be read"),
-        ("require_timestamp: {roots: scan.pub}", "require_timestamp.roots: expected certificates"),
+        ("require_timestamp: {roots: scan.pub}", "scan.pub: expected certificates in PEM"),
         ("require_timestamp: {}", "require_timestamp.roots: is missing"),
         ("require_timestamp: {roots: a, max_lag_s: 0}", "require_timestamp.max_lag_s: "),
-        ("require_cms: {roots: scan.pub}", "require_cms.roots: expected certificates in PEM"),
+        ("require_cms: {roots: scan.pub}", "/scan.pub: expected certificates in PEM"),
         ("previous_statement: {sequence: -1}", "previous_statement.sequence: "),
         ("expires: 2026-11-21T00:00:00", "expires: expected a time zone"),
         ("target: {machine_ids: ['" + "0" * 33 + "']}", "target.machine_ids[0]: "),
