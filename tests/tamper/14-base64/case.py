@@ -40,7 +40,8 @@ VARIANTS = {
     "url-safe is taken": lambda kit: _with(kit, lambda t: t.replace("+", "-").replace("/", "_")),
     "no padding is taken": lambda kit: _with(kit, lambda t: t.rstrip("=")),
     "bits that mean nothing": lambda kit: _with(kit, _bits),
-    "a line end": lambda kit: _payload(kit, lambda t: t[:64] + "\n" + t[64:]),
+    # Without padding at its end cosign accepts it, so the case must not depend on the length.
+    "a line end": lambda kit: _with(kit, lambda t: t[:64] + "\n" + t[64:]),
     "a mix of alphabets": lambda kit: _payload(kit, lambda t: "-+" + t[2:]),
     "another character": lambda kit: _payload(kit, lambda t: "!" + t[1:]),
     "too much padding": lambda kit: _with(kit, lambda t: t + "="),
