@@ -1,11 +1,9 @@
 """Answers of a target about FIPS mode: one script, every answer with its exit status."""
 
-import secrets
 import shlex
 
 from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit
-from hardpan.scanners.collect import batch
 from hardpan.scanners.collect.base import (
     CollectedEvidence,
     Collector,
@@ -15,6 +13,7 @@ from hardpan.scanners.collect.base import (
 from hardpan.scanners.fips.cmvp import load_table
 from hardpan.scanners.fips.model import CommandAnswer, FipsAnswers
 from hardpan.scanners.fips.non_system_crypto import LIBRARY_PATTERNS, SEARCH_ROOTS
+from hardpan.ssh.batch import BatchAnswers, run_batch
 from hardpan.ssh.client import SshConnection
 
 _QUESTION_TIMEOUT_S = 15
@@ -87,12 +86,13 @@ class FipsFacts(Collector):
             ToolError: the script did not end in time, sent too much, or gave no answer.
             UnreachableError: the connection broke.
         """
-        marker = secrets.token_hex(8)
-        output = connection.run(
-            build_script(marker), timeout_s=timeout_s, sudo=True, max_bytes=_MAX_BYTES
-        )
-        batch_answers = batch.parse_answers(
-            output.stdout, marker, build_questions(), max_text=_MAX_TEXT
+        batch_answers = run_batch(
+            connection,
+            build_questions(),
+            limit_s=lambda name: _LONG_TIMEOUT_S.get(name, _QUESTION_TIMEOUT_S),
+            timeout_s=timeout_s,
+            max_text=_MAX_TEXT,
+            max_bytes=_MAX_BYTES,
         )
         if not batch_answers.answers:
             raise ToolError(["the questions about FIPS"], "have no answer that can be read")
@@ -118,17 +118,7 @@ def build_questions() -> dict[str, str]:
     return {**_QUESTIONS, "verify": verify}
 
 
-def build_script(marker: str) -> str:
-    """Build one script from the questions; ``marker`` is random."""
-    return batch.build_script(
-        build_questions(),
-        marker,
-        limit_s=lambda name: _LONG_TIMEOUT_S.get(name, _QUESTION_TIMEOUT_S),
-        max_text=_MAX_TEXT,
-    )
-
-
-def extract_answers(batch_answers: batch.BatchAnswers) -> dict[str, CommandAnswer]:
+def extract_answers(batch_answers: BatchAnswers) -> dict[str, CommandAnswer]:
     """Return the answers by name, without refused and missing ones."""
     return {
         name: CommandAnswer(exit_status=a.exit_status, text=a.output)

@@ -3,16 +3,15 @@
 import hashlib
 import hmac
 import re
-import secrets
 from collections.abc import Mapping
 
 from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit
 from hardpan.core.files import Sha256, sha256_bytes
-from hardpan.scanners.collect import batch
 from hardpan.scanners.collect.base import CollectedEvidence, Collector, CollectTask
 from hardpan.scanners.collect.packages import MAX_BYTES, QUERY, parse_nevras
 from hardpan.scanners.model.scan import ScannedHost
+from hardpan.ssh.batch import BatchAnswers, run_batch
 from hardpan.ssh.client import HostKey, SshConnection
 
 APPLICATION_ID = "9a1d6f0c5b7e4c0d8f3a2e61b84d7c95"
@@ -46,27 +45,27 @@ class HostIdentity(Collector):
         Raises:
             ToolError: the target does not report its system, or an answer cannot be read.
         """
-        marker = f"@@hardpan-{secrets.token_hex(8)}"
-        script = batch.build_script(
-            QUESTIONS, marker, limit_s=lambda _: _QUESTION_TIMEOUT_S, max_text=MAX_BYTES
+        batch_answers = run_batch(
+            connection,
+            QUESTIONS,
+            limit_s=lambda _: _QUESTION_TIMEOUT_S,
+            timeout_s=timeout_s,
+            max_text=MAX_BYTES,
+            max_bytes=_MAX_ANSWERS_BYTES,
         )
-        output = connection.run(
-            script, timeout_s=timeout_s, sudo=True, max_bytes=_MAX_ANSWERS_BYTES
-        )
-        answer_by_name = parse_host_answers(output.stdout, marker)
+        answer_by_name = extract_answers(batch_answers)
         packages = parse_nevras(answer_by_name.get("packages", ""))
         return CollectedEvidence(
             host=build_host(answer_by_name, connection.host_key, packages), packages=packages
         )
 
 
-def parse_host_answers(text: str, marker: str) -> dict[str, str]:
+def extract_answers(batch_answers: BatchAnswers) -> dict[str, str]:
     """Return the answers by name.
 
     Raises:
         ToolError: one is refused: the host's identity must be unambiguous.
     """
-    batch_answers = batch.parse_answers(text, marker, QUESTIONS, max_text=MAX_BYTES)
     if batch_answers.refused:
         name, reason = min(batch_answers.refused.items())
         raise ToolError([f"the target's answer to {name!r}"], reason)

@@ -9,7 +9,6 @@ cannot be read, is an ``error``; the others keep their outcome.
 
 import contextlib
 import io
-import secrets
 import threading
 from collections.abc import Generator, Sequence
 from typing import NoReturn
@@ -26,7 +25,6 @@ from hardpan.core.clock import Deadline
 from hardpan.core.errors import ToolError, UnreachableError
 from hardpan.core.events import Emit, StageProgress
 from hardpan.core.resources import resource_path
-from hardpan.scanners.collect import batch
 from hardpan.scanners.collect.base import (
     MAX_REASON_CHARS,
     CollectedEvidence,
@@ -36,6 +34,7 @@ from hardpan.scanners.collect.base import (
 )
 from hardpan.scanners.collect.checks.queries import list_commands
 from hardpan.scanners.model.results import HostCheck
+from hardpan.ssh.batch import run_batch
 from hardpan.ssh.client import SshConnection
 
 CHECKS = resource_path("hardpan.scanners.collect", "checks")
@@ -110,18 +109,18 @@ class SshBackend(BaseBackend):  # type: ignore[misc]
 
         If the batch fails as a whole, each command runs when a check needs it.
         """
-        marker = f"@@hardpan-{secrets.token_hex(8)}"
         questions = {str(n): command for n, command in enumerate(command_lines)}
-        script = batch.build_script(
-            questions, marker, limit_s=lambda _: _QUESTION_TIMEOUT_S, max_text=_MAX_TEXT
-        )
         try:
-            output = self._connection.run(
-                script, timeout_s=self._deadline.remaining_s, ok=None, sudo=True
+            batch_answers = run_batch(
+                self._connection,
+                questions,
+                limit_s=lambda _: _QUESTION_TIMEOUT_S,
+                timeout_s=self._deadline.remaining_s,
+                max_text=_MAX_TEXT,
+                ok=None,
             )
         except ToolError:
             return
-        batch_answers = batch.parse_answers(output.stdout, marker, questions, max_text=_MAX_TEXT)
         for name, answer in batch_answers.answers.items():
             self._answer_by_command[questions[name]] = (answer.exit_status, answer.output)
         for name, reason in batch_answers.refused.items():

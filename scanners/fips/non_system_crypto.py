@@ -4,6 +4,7 @@ import re
 from fnmatch import fnmatchcase
 
 from hardpan.scanners.fips.model import FipsAnswers, NonSystemCrypto, TriState
+from hardpan.ssh.sudo import TIMED_OUT
 
 SEARCH_ROOTS = ("/opt", "/usr/local", "/srv", "/home", "/root", "/var/lib")
 """Folders of files that do not come from the distribution."""
@@ -43,7 +44,7 @@ def list_files(facts: FipsAnswers) -> tuple[NonSystemCrypto, ...]:
 def assess_completeness(facts: FipsAnswers) -> TriState:
     """Return whether the search ended and all its findings are listed."""
     answer = facts.answers.get("foreign")
-    if answer is None or answer.exit_status not in (0, 124, 137):
+    if answer is None or answer.exit_status not in (0, *TIMED_OUT):
         return "unknown"
     has_ended = answer.text.rstrip().endswith("\nend") or answer.text.strip() == "end"
     return (

@@ -6,13 +6,15 @@ import pytest
 from hardpan.builder import sysprep
 from hardpan.core.errors import ToolError
 from hardpan.core.events import discard
-from hardpan.scanners.collect import batch, fips
+from hardpan.scanners.collect import fips
 from hardpan.scanners.collect.base import CollectedEvidence, CollectTask
 from hardpan.scanners.fips.model import CommandAnswer
+from hardpan.ssh import batch
 from hardpan.ssh.client import SshConnection
 from hardpan.ssh.command import CommandOutput
 
-MARK = "0123456789abcdef"
+TOKEN = "0123456789abcdef"
+MARK = f"@@hardpan-{TOKEN}"
 
 
 class FipsTarget:
@@ -27,7 +29,7 @@ class FipsTarget:
 
 
 def test_fips_answers_are_collected_in_a_single_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("secrets.token_hex", lambda _: MARK)
+    monkeypatch.setattr("secrets.token_hex", lambda _: TOKEN)
     fake = FipsTarget()
 
     answers = (
@@ -73,7 +75,7 @@ def test_only_builds_on_a_certificate_are_verified() -> None:
 
 
 def collect(monkeypatch: pytest.MonkeyPatch, text: str) -> CollectedEvidence:
-    monkeypatch.setattr("secrets.token_hex", lambda _: MARK)
+    monkeypatch.setattr("secrets.token_hex", lambda _: TOKEN)
     fake = SimpleNamespace(
         run=lambda *_, **__: CommandOutput(
             exit_status=0, data=text.encode(), stderr="", duration_s=0

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hardpan.scanners.collect import batch
-from hardpan.scanners.collect.batch import BatchAnswer
+from hardpan.ssh import batch
+from hardpan.ssh.batch import BatchAnswer
 from tests.tools.step_counter import count_steps
 
 MARK = "@@hardpan-0123456789abcdef"

@@ -1,16 +1,20 @@
 """Many questions to a target in one script, and the parser of its output.
 
-All collectors that ask this way use this parser. The output of a target is hostile: the parser is
-linear in the length of the text, and an answer with damaged, nested or repeated markers is
-refused, never attributed to another question.
+This is the only protocol for many commands in one round trip; ``sudo`` has the one for a single
+command. The output of a target is hostile: the parser is linear in the length of the text, and an
+answer with damaged, nested or repeated markers is refused, never attributed to another question.
 """
 
 import re
+import secrets
 import shlex
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from hardpan.ssh.client import SshConnection
+
 _MAX_STATUS = 255
+_MiB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +36,40 @@ class BatchAnswers:
     """Question -> why its answer is not used; a question without any answer is in neither."""
 
 
+def run_batch(
+    connection: SshConnection,
+    questions: Mapping[str, str],
+    *,
+    limit_s: Callable[[str], int],
+    timeout_s: float,
+    max_text: int,
+    max_bytes: int = 16 * _MiB,
+    ok: Sequence[int] | None = (0,),
+) -> BatchAnswers:
+    """Run the questions as root in one round trip, and parse the answers.
+
+    ``limit_s`` returns the time limit of a question, ``timeout_s`` is the limit for all of them;
+    an answer has at most ``max_text`` bytes, and all together ``max_bytes``.
+
+    Raises:
+        ToolError: the script did not end in time, sent too much, or has an exit status that is
+            not in ``ok``.
+        UnreachableError: the connection broke.
+    """
+    # Random, so that no file on the target contains it.
+    marker = f"@@hardpan-{secrets.token_hex(8)}"
+    script = build_script(questions, marker, limit_s=limit_s, max_text=max_text)
+    output = connection.run(script, timeout_s=timeout_s, ok=ok, sudo=True, max_bytes=max_bytes)
+    return parse_answers(output.stdout, marker, questions, max_text=max_text)
+
+
 def build_script(
     questions: Mapping[str, str], marker: str, *, limit_s: Callable[[str], int], max_text: int
 ) -> str:
     """Build one script from the questions.
 
-    ``marker`` is random, so that no file on the target contains it. ``limit_s`` returns the time
-    limit of a question; at most ``max_text`` bytes of an answer are sent.
+    ``limit_s`` returns the time limit of a question; at most ``max_text`` bytes of an answer are
+    sent.
     """
     # The exit status bypasses 'head' through a separate descriptor.
     shell_function = (
