@@ -23,6 +23,7 @@ from hardpan.core import clock
 from hardpan.core.errors import HardpanError, ToolError, TrustError, UnreachableError
 from hardpan.core.events import Emit, StageMessage, StageProgress
 from hardpan.core.process import run
+from hardpan.core.yaml_source import read_yaml
 
 STAGE = "harden"
 _RUN_TIMEOUT_S = 3600
@@ -134,8 +135,9 @@ def argument_errors(
 
 
 def _validation_task(role: str, values: Mapping[str, object]) -> dict[str, object]:
-    specs = (PLAYBOOKS / "roles" / role / "meta" / "argument_specs.yml").read_text("utf-8")
-    options = yaml.safe_load(specs)["argument_specs"]["main"]["options"]
+    path = PLAYBOOKS / "roles" / role / "meta" / "argument_specs.yml"
+    specification: Any = read_yaml(path.read_bytes(), str(path)).to_plain()
+    options = specification["argument_specs"]["main"]["options"]
     arguments = {"argument_spec": options, "provided_arguments": dict(values)}
     name = {"name": role, "ansible.builtin.validate_argument_spec": arguments}
     return {**name, "ignore_errors": True}

@@ -10,7 +10,7 @@ import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hardpan.builder.ansible.paths import PLAYBOOKS
 from hardpan.builder.artifacts import RuleOutcome
@@ -19,10 +19,13 @@ from hardpan.builder.remediation.templated_fixes import (
     parse_sysctl,
     render_audit_file,
 )
-from hardpan.core.errors import ToolError
+from hardpan.core import validation_errors
+from hardpan.core.errors import InputError, ToolError
+from hardpan.core.yaml_source import read_yaml
 from hardpan.profiles.schema.ssg import RULE_PREFIX, Fix
 
 _ROLE = PLAYBOOKS / "roles" / "stig"
+_RULES_FILE = _ROLE / "vars" / "rules.yml"
 _NO_FIX_REASON = "the content has no fix; the rule can only be satisfied at install"
 _MAX_DETAIL_CHARS = 600
 _MAX_OUTCOMES_BYTES = 16 << 20
@@ -34,17 +37,18 @@ _DNF_COMMAND = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemediationRules:
-    """Deviations from the content's own fixes."""
+class RemediationRules(BaseModel):
+    """Deviations from the content's own fixes, as ``rules.yml`` lists them for the role."""
 
-    excluded: Mapping[str, str]
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    excluded: dict[str, str] = Field(alias="stig_excluded_rules")
     """Rule (a ``*`` at its end matches any suffix) -> why it is not remediated in a build."""
 
-    overrides: Mapping[str, str]
+    overrides: dict[str, str] = Field(alias="stig_overrides")
     """Rule -> why hardpan's own script replaces the content's."""
 
-    run_last: tuple[str, ...]
+    run_last: tuple[str, ...] = Field(alias="stig_run_last")
     """Prefixes of the rules that are remediated after all others."""
 
     def exclusion_reason(self, rule: str) -> str:
@@ -82,13 +86,17 @@ class BatchResult:
 
 
 def load_rules() -> RemediationRules:
-    """Load the deviations table of the role."""
-    data = yaml.safe_load((_ROLE / "vars" / "rules.yml").read_text("utf-8"))
-    return RemediationRules(
-        excluded=data["stig_excluded_rules"],
-        overrides=data["stig_overrides"],
-        run_last=tuple(map(str, data["stig_run_last"])),
-    )
+    """Load the deviations table of the role.
+
+    Raises:
+        InputError: the file was changed and has problems; each is reported on a line.
+    """
+    tree = read_yaml(_RULES_FILE.read_bytes(), str(_RULES_FILE))
+    try:
+        return RemediationRules.model_validate(tree.to_plain())
+    except ValidationError as e:
+        problems = validation_errors.locate_errors(tree, e)
+        raise InputError(validation_errors.format_problems(problems)) from e
 
 
 def build_batch(fixes: Sequence[Fix], waived: Mapping[str, str]) -> FixBatch:

@@ -5,11 +5,11 @@ import re
 from functools import cached_property
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from hardpan.core import validation_errors
 from hardpan.core.errors import InputError
-from hardpan.core.validation_errors import format_validation_error
+from hardpan.core.yaml_source import read_yaml
 
 LAB_FOLDER = Path(__file__).parent
 """The folder of the lab media: recipe, overlay, scripts, installer."""
@@ -90,14 +90,14 @@ def _to_regex(glob: str) -> str:
 
 
 def load_definition(path: Path = LAB_FOLDER / "packages.yaml") -> MediaDefinition:
-    """Read and check the recipe.
+    """Read the recipe.
 
     Raises:
-        InputError: it is no YAML, or not a recipe; names every problem.
+        InputError: it is not YAML or not a recipe; each problem is reported on a line.
     """
+    tree = read_yaml(path.read_bytes(), str(path))
     try:
-        return MediaDefinition.model_validate(yaml.safe_load(path.read_text("utf-8")))
-    except yaml.YAMLError as e:
-        raise InputError(f"{path}: not YAML: {e}") from e
+        return MediaDefinition.model_validate(tree.to_plain())
     except ValidationError as e:
-        raise InputError(f"{path}: {format_validation_error(e)}") from e
+        problems = validation_errors.locate_errors(tree, e)
+        raise InputError(validation_errors.format_problems(problems)) from e

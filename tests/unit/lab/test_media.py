@@ -7,7 +7,7 @@ import pytest
 from hardpan.core.errors import InputError
 from hardpan.core.files import Sha256
 from images.lab import boot, build, cpio, iso, mirror
-from images.lab.media_definition import Globs, load_definition
+from images.lab.media_definition import LAB_FOLDER, Globs, load_definition
 
 DEP = """\
 kernel/drivers/block/virtio_blk.ko.xz: kernel/drivers/virtio/virtio.ko.xz
@@ -23,6 +23,18 @@ def test_shipped_definition_is_valid_and_never_names_rocky() -> None:
     assert result.volume_label == "HARDPAN-LAB-9"
     assert "audit" in result.packages
     assert not any("rocky" in name.lower() for name in result.packages)
+
+
+def test_invalid_definition_reports_location_and_setting(tmp_path: Path) -> None:
+    text = (LAB_FOLDER / "packages.yaml").read_text("utf-8")
+    path = tmp_path / "packages.yaml"
+    path.write_text(text.replace('release: "9.0"', "release: 9.0"), "utf-8")
+    line = text.splitlines().index('release: "9.0"') + 1
+
+    with pytest.raises(InputError) as caught:
+        load_definition(path)
+
+    assert str(caught.value) == f"{path}:{line}:10: release: expected text (quote it), got 9.0"
 
 
 def test_modules_are_ordered_after_their_dependencies() -> None:

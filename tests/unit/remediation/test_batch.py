@@ -1,11 +1,13 @@
 import io
 import json
 import tarfile
+from pathlib import Path
 
 import pytest
 
 from hardpan.builder.ansible.paths import PLAYBOOKS
 from hardpan.builder.artifacts import Fix
+from hardpan.builder.remediation import batch
 from hardpan.builder.remediation.batch import (
     AUDIT_FILE,
     SYSCTL_FILE,
@@ -13,7 +15,7 @@ from hardpan.builder.remediation.batch import (
     load_rules,
     parse_outcomes,
 )
-from hardpan.core.errors import ToolError
+from hardpan.core.errors import InputError, ToolError
 
 RULE_PREFIX = "xccdf_org.ssgproject.content_rule_"
 FILE = """\
@@ -124,6 +126,23 @@ def test_override_scripts_match_table_and_have_reasons() -> None:
 
     assert {p.stem for p in OVERRIDES.glob("*.sh")} == set(table.overrides)
     assert all(reason.strip() for reason in [*table.overrides.values(), *table.excluded.values()])
+
+
+def test_invalid_rules_file_reports_location_and_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rules.yml"
+    path.write_text("stig_excluded_rules: {}\nstig_overrides: {a: 1}\nstig_last: []\n", "utf-8")
+    monkeypatch.setattr(batch, "_RULES_FILE", path)
+
+    with pytest.raises(InputError) as caught:
+        load_rules()
+
+    assert str(caught.value).splitlines() == [
+        f"{path}:1:1: stig_run_last: is missing",
+        f"{path}:2:21: stig_overrides.a: expected text (quote it), got 1",
+        f"{path}:3:1: stig_last: unknown setting",
+    ]
 
 
 def test_batch_archive_is_reproducible() -> None:
