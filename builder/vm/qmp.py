@@ -95,10 +95,10 @@ async def _connect(client: QMPClient, socket: Path, poll: Callable[[], int | Non
         if socket.exists():
             try:
                 await asyncio.wait_for(client.connect(str(socket)), _CONNECT_TIMEOUT_S)
-            except ConnectError as e:
-                problem = f"accepted no connection on its control socket ({e})"
             except (QMPError, TimeoutError) as e:
-                raise ToolError(["qemu"], f"did not greet on its control socket: {e}") from e
+                if not (isinstance(e, ConnectError) and isinstance(e.exc, ConnectionRefusedError)):
+                    raise ToolError(["qemu"], f"did not greet on its control socket: {e}") from e
+                problem = "accepted no connection on its control socket"
             else:
                 return
         if time.monotonic() > deadline_s:

@@ -48,5 +48,6 @@ def _serve_one_client(server: socket.socket) -> None:
         stream.flush()
         for result in ({}, {"status": "running"}):
             request = json.loads(stream.readline())
-            stream.write(json.dumps({"return": result, "id": request["id"]}) + "\n")
+            id_ = {"id": request["id"]} if "id" in request else {}  # the handshake has none
+            stream.write(json.dumps({"return": result, **id_}) + "\n")
             stream.flush()
