@@ -43,11 +43,9 @@ def _serve_one_client(server: socket.socket) -> None:
     time.sleep(0.5)
     server.listen()
     client, _ = server.accept()
-    with client, client.makefile("rw") as stream:
-        stream.write(json.dumps(GREETING) + "\n")
-        stream.flush()
+    with client:
+        client.sendall(json.dumps(GREETING).encode() + b"\n")
         for result in ({}, {"status": "running"}):
-            request = json.loads(stream.readline())
+            request = json.loads(client.recv(1 << 16))  # a request ends without a newline
             id_ = {"id": request["id"]} if "id" in request else {}  # the handshake has none
-            stream.write(json.dumps({"return": result, **id_}) + "\n")
-            stream.flush()
+            client.sendall(json.dumps({"return": result, **id_}).encode() + b"\n")
