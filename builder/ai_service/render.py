@@ -10,10 +10,11 @@ import json
 import re
 from collections.abc import Mapping
 
-from hardpan.builder.ai_models import embedding, random_llama
+from hardpan.builder.ai_models import random_llama
 from hardpan.core.errors import InputError
 from hardpan.core.resources import resource_path
 from hardpan.core.templates import text_environment
+from hardpan.profiles import embedding_model
 from hardpan.profiles.schema.ai_service import AiService, ModelServer
 from hardpan.profiles.schema.frameworks import STACKS_DIR as STACKS
 from hardpan.profiles.schema.profile import Profile
@@ -94,12 +95,23 @@ def render_files(profile: Profile) -> Mapping[str, bytes]:
     contents[f"{_PROGRAM_DIR}/certificate.sh"] = (
         _SOURCES / "system" / "certificate.sh"
     ).read_bytes()
-    for path in sorted((_SOURCES / "payload").glob("*.py")):
-        contents[f"{_PROGRAM_DIR}/ai_service/{path.name}"] = path.read_bytes()
+    contents |= {
+        f"{_PROGRAM_DIR}/ai_service/{name}": data for name, data in _program_files().items()
+    }
     if section.server.model == random_llama.NAME:
         for name, data in random_llama.build_model_files().items():
             contents[f"{_MODELS_DIR}/{random_llama.NAME}/{name}"] = data
     return contents
+
+
+def _program_files() -> Mapping[str, bytes]:
+    """Return the modules of the service's program, the shared tokenizer among them."""
+    modules = {p.name: p.read_bytes() for p in sorted((_SOURCES / "payload").glob("*.py"))}
+    modules["minilm.py"] = embedding_model.replace_tokenizer_import(
+        modules["minilm.py"], b"from .wordpiece import WordPiece\n"
+    )
+    modules["wordpiece.py"] = embedding_model.read_tokenizer()
+    return modules
 
 
 def archive_members(profile: Profile) -> Mapping[str, bytes]:
@@ -112,7 +124,7 @@ def archive_members(profile: Profile) -> Mapping[str, bytes]:
     section = profile.ai_service
     assert section is not None  # noqa: S101 - render_files() rejects it
     server = section.server
-    models = [f"{_MODELS_DIR}/{embedding.NAME}", server.folder]
+    models = [f"{_MODELS_DIR}/{embedding_model.NAME}", server.folder]
     required_paths = [_python_path(server), "/etc/hardpan/ai.env", models[0]]
     if server.model != random_llama.NAME:
         required_paths.append(server.weights)
@@ -193,7 +205,7 @@ def _service_settings(section: AiService) -> Mapping[str, object]:
         },
         "knowledge_base": {
             "port": PORTS["kb"],
-            "model": f"{_MODELS_DIR}/{embedding.NAME}",
+            "model": f"{_MODELS_DIR}/{embedding_model.NAME}",
             "max_document_bytes": 1024 * section.document_kib,
             "quota": {
                 "documents": section.quota.documents,

@@ -118,7 +118,11 @@ def apply_layers(
 def source_folders() -> tuple[Path, ...]:
     """Return the folders whose files determine what the layers do."""
     packages = ("layers", "remediation", "ai_models", "ai_service")
-    return (PLAYBOOKS, *(resource_path(f"hardpan.builder.{name}") for name in packages))
+    return (
+        PLAYBOOKS,
+        *(resource_path(f"hardpan.builder.{name}") for name in packages),
+        resource_path("hardpan.profiles.embedding_model"),
+    )
 
 
 def digest_layers() -> Sha256:

@@ -9,8 +9,8 @@ from hardpan.cli.scan import prompt_sudo_password
 from hardpan.core import events
 from hardpan.core.console import print_json, print_line, show_progress
 from hardpan.core.errors import Exit
+from hardpan.profiles import embedding_model
 from hardpan.profiles.loader.profile_file import load_profile
-from hardpan.scanners.collect.smoke import MODEL
 from hardpan.scanners.pipeline import run_workload_tests
 from hardpan.ssh.client import connect
 from hardpan.ssh.target import parse_target
@@ -58,7 +58,7 @@ def smoke(
         events.run_stage(emit, "smoke") as emit_note,
         connect(ssh_target, timeout_s=_CONNECT_S, sudo_password=password) as connection,
     ):
-        emit_note(f"a matrix product and {MODEL} on {ssh_target}")
+        emit_note(f"a matrix product and {embedding_model.NAME} on {ssh_target}")
         result = run_workload_tests(connection, loaded_profile)
     if as_json:
         print_json(_to_json_value(dataclasses.asdict(result)))

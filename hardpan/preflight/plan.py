@@ -13,6 +13,7 @@ from hardpan.core.events import Emit, StageMessage
 from hardpan.preflight import checks
 from hardpan.preflight.checks import Environment
 from hardpan.preflight.stage_plan import PlannedStage, StageState, plan_stages
+from hardpan.profiles import embedding_model
 from hardpan.profiles.software_catalog.package_plan import CATALOG_LAYERS
 from hardpan.workflow.request import BuildRequest
 
@@ -109,7 +110,7 @@ def _plan_layers(environment: Environment) -> Iterator[dict[str, object]]:
         description = dict(layer)
         if description["layer"] in _MODEL_LAYERS:
             description["model"] = {
-                "name": embedding.NAME,
+                "name": embedding_model.NAME,
                 "source": "the cache" if embedding.is_cached(request.cache_folder) else _PIP_SOURCE,
             }
         stack_list = description.get("stacks")

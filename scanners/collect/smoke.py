@@ -11,6 +11,7 @@ from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit
 from hardpan.core.files import Sha256
 from hardpan.core.resources import resource_path
+from hardpan.profiles import embedding_model
 from hardpan.scanners.collect.base import (
     CollectedEvidence,
     Collector,
@@ -31,10 +32,8 @@ from hardpan.scanners.collect.untrusted import (
 from hardpan.scanners.model.results import SmokeReport
 from hardpan.ssh.client import SshConnection
 
-MODEL = "all-MiniLM-L6-v2"
-FOLDER = f"/opt/ai/models/{MODEL}"
-MODEL_SHA256 = Sha256("53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db")
-"""Digest of model.safetensors; another file is another model."""
+MODEL_SHA256 = embedding_model.FILE_SHA256[embedding_model.WEIGHTS]
+"""Digest of the weights; another file is another model."""
 
 EXPECTED_COSINES = (
     *(0.563979, 0.092455, -0.036759, 0.113529, 0.078371, 0.073894, -0.001672),
@@ -104,7 +103,7 @@ def run_smoke_test(
         UnreachableError: the connection broke.
     """
     script = _SCRIPT.format(
-        folder=FOLDER,
+        folder=embedding_model.FOLDER,
         sha256=MODEL_SHA256,
         budget_s=_BUDGET_S,
         matrix_size=settings.matrix_size,
@@ -116,11 +115,18 @@ def run_smoke_test(
     output = connection.run(
         ["runuser", "-u", _SERVICE_USER, "--", "sh", "-c", script],
         timeout_s=timeout_s,
-        stdin=_WORKLOAD.read_bytes(),
+        stdin=build_program(),
         sudo=True,
         max_bytes=_MAX_BYTES,
     )
     return evaluate_output(output.data)
+
+
+def build_program() -> bytes:
+    """Return the workload with the tokenizer's source in place of its import."""
+    return embedding_model.replace_tokenizer_import(
+        _WORKLOAD.read_bytes(), embedding_model.read_tokenizer()
+    )
 
 
 def failed_result(reason: str) -> SmokeReport:
@@ -128,7 +134,7 @@ def failed_result(reason: str) -> SmokeReport:
     return SmokeReport(
         backend="cpu",
         framework="unknown",
-        model=MODEL,
+        model=embedding_model.NAME,
         model_sha256=Sha256(""),
         measures=(),
         verdict="error",
@@ -176,7 +182,7 @@ def evaluate_output(data: bytes) -> SmokeReport:
     return SmokeReport(
         backend="cpu",
         framework=f"torch {output.torch}",
-        model=MODEL,
+        model=embedding_model.NAME,
         model_sha256=Sha256(output.digest),
         measures=tuple(build_measure(*f, reason, _NO_BASELINE) for f in series if f[-1]),
         environment=output.environment,

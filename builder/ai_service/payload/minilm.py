@@ -6,11 +6,12 @@ weights are loaded from the safetensors file after its digest is verified.
 
 import json
 import math
-import unicodedata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from hardpan.profiles.embedding_model.wordpiece import WordPiece
 
 from .checksums import verify_checksums
 
@@ -18,39 +19,6 @@ MAX_TOKENS = 256
 EMBEDDING_WIDTH = 384
 
 Array = Any  # numpy's types do not describe shapes
-
-
-class WordPiece:
-    """BERT's uncased tokenizer, from its vocabulary file."""
-
-    def __init__(self, vocabulary: Path) -> None:
-        self.ids = {word: n for n, word in enumerate(vocabulary.read_text("utf-8").split("\n"))}
-
-    def encode(self, text: str) -> list[int]:
-        """Return token ids with [CLS] and [SEP], truncated to ``MAX_TOKENS``."""
-        plain = unicodedata.normalize("NFD", text.lower())
-        unaccented = "".join(c for c in plain if unicodedata.category(c) != "Mn")
-        spaced = "".join(f" {c} " if unicodedata.category(c)[0] in "PS" else c for c in unaccented)
-        tokens = ["[CLS]"]
-        for word in spaced.split():
-            tokens += self._split_word(word)
-            if len(tokens) >= MAX_TOKENS:
-                break
-        return [self.ids[p] for p in [*tokens[: MAX_TOKENS - 1], "[SEP]"]]
-
-    def _split_word(self, word: str) -> list[str]:
-        tokens: list[str] = []
-        start = 0
-        while start < len(word):
-            for end in range(len(word), start, -1):
-                token = ("##" if start else "") + word[start:end]
-                if token in self.ids:
-                    break
-            else:
-                return ["[UNK]"]
-            tokens.append(token)
-            start = end
-        return tokens
 
 
 class MiniLM:
@@ -63,11 +31,11 @@ class MiniLM:
         self.heads = int(config["num_attention_heads"])
         self.eps = float(config["layer_norm_eps"])
         self.weights = _load_safetensors(folder / "model.safetensors")
-        self.tokens = WordPiece(folder / "vocab.txt")
+        self.tokenizer = WordPiece(folder / "vocab.txt")
 
     def embed(self, text: str) -> Array:
         """Return the embedding of ``text``, a vector of unit length."""
-        ids = self.tokens.encode(text)
+        ids = self.tokenizer.encode(text, max_tokens=MAX_TOKENS)
         weights = self.weights
         x = weights["embeddings.word_embeddings.weight"][ids]
         x = x + weights["embeddings.position_embeddings.weight"][: len(ids)]
