@@ -1,6 +1,7 @@
 """Run the stages of a build in their order."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -91,6 +92,11 @@ class HardenedImage:
 
     started: str
     finished: str
+
+    def count_rule_outcomes(self) -> dict[str, int]:
+        """Outcome of the ``stig`` layer's fixes -> number of rules."""
+        count = Counter(o.outcome for layer in self.layers for o in layer.outcomes)
+        return dict(sorted(count.items()))
 
 
 def build_iso(plan: BuildPlan) -> UnattendedIso:

@@ -5,23 +5,16 @@ from dataclasses import replace
 import click
 
 from hardpan.cli.build_options import BuildOptions, build_options, print_plan
+from hardpan.cli.check_records import format_check_records
+from hardpan.cli.fail_on_option import fail_on_option
 from hardpan.cli.key_options import KEY_REFERENCE
-from hardpan.cli.scan import content_to_json, has_open_findings, require_complete
-from hardpan.cli.verify import format_outcomes
 from hardpan.core.console import print_json, print_line, print_message, show_progress, stderr
 from hardpan.core.errors import Exit
 from hardpan.preflight.plan import make_plan
-from hardpan.profiles.schema.ssg import SEVERITIES
 from hardpan.scanners.evidence.signing_options import TIMESTAMP_HELP
 from hardpan.scanners.report.formats.text_summary import format_summary
-from hardpan.workflow.build_and_attest import (
-    RunResult,
-    build_and_scan,
-    count_outcomes,
-    write_summary,
-)
-
-_SEVERITIES = tuple(reversed(SEVERITIES))
+from hardpan.workflow.build_and_attest import RunResult, build_and_scan
+from hardpan.workflow.summary import summarize, write_summary
 
 
 @click.command()
@@ -36,13 +29,7 @@ _SEVERITIES = tuple(reversed(SEVERITIES))
 @click.option("--no-smoke", is_flag=True, help="Skip the AI workload test.")
 @click.option("--nonce", default="", help="An auditor's challenge, stored in the statement.")
 @click.option("--timestamp", "timestamp_url", default="", metavar="URL", help=TIMESTAMP_HELP)
-@click.option(
-    "--fail-on",
-    type=click.Choice((*_SEVERITIES, "none")),
-    default="high",
-    show_default=True,
-    help="Exit with 1 if a rule of this severity or above is open.",
-)
+@fail_on_option
 def prove(
     options: BuildOptions,
     key: str | None,
@@ -65,43 +52,17 @@ def prove(
             return print_plan(plan, as_json=options.as_json)
         plan.require_startable()
         result = build_and_scan(request, emit)
-    summary = _summarize(result)
-    write_summary(request.output_folder / "summary.json", summary)
+    summary = summarize(result)
+    write_summary(summary, request.output_folder)
     if options.as_json:
         print_json(summary)
     else:
         _print_result(result)
     findings = result.verified.findings
-    require_complete(findings)
-    if has_open_findings(findings, fail_on) or not result.verified.is_within_thresholds:
+    findings.require_complete()
+    if findings.has_open_rules(fail_on) or not result.verified.is_within_thresholds:
         return int(Exit.FINDINGS)
     return int(Exit.OK)
-
-
-def _summarize(result: RunResult) -> dict[str, object]:
-    findings = result.verified.findings
-    hardened = result.image.hardened
-    compatibility = findings.compatibility
-    return {
-        "profile": findings.profile,
-        "image": hardened.disk.path.name,
-        "image_sha256": hardened.disk.sha256,
-        "iso": result.image.iso.path.name,
-        "evidence": result.evidence.name,
-        "statement_sha256": result.verified.statement_sha256,
-        "baseline": hardened.baseline_counts,
-        "current": dict(findings.counts),
-        "score": findings.score,
-        "content": content_to_json(findings),
-        "open": dict(findings.count_open_by_severity()),
-        "compatibility": None if compatibility is None else compatibility.count_verdicts(),
-        "remediated": count_outcomes(hardened),
-        "verdict": _describe_verdict(result),
-    }
-
-
-def _describe_verdict(result: RunResult) -> str:
-    return "verified" if result.verified.is_within_thresholds else "thresholds exceeded"
 
 
 def _print_result(result: RunResult) -> None:
@@ -111,14 +72,14 @@ def _print_result(result: RunResult) -> None:
         *("", "built"),
         f"  image       {hardened.disk.path} ({image_mib} MiB)",
         f"  ISO         {result.image.iso.path}",
-        f"  remediated  {_format_counts(count_outcomes(hardened))}",
+        f"  remediated  {_format_counts(hardened.count_rule_outcomes())}",
         *("", "scanned (baseline: before hardening; current: after hardening and a reboot)"),
         *(f"  {line}" for line in format_summary(result.verified.findings, result.verified.smoke)),
         *("", "verify"),
-        *(f"  {line}" for line in format_outcomes(result.verified.records)),
+        *(f"  {line}" for line in format_check_records(result.verified.records)),
         "",
         f"evidence    {result.evidence}",
-        f"verdict     {_describe_verdict(result)}",
+        f"verdict     {result.verified.verdict}",
         f"verify with hardpan verify {result.evidence} --policy {result.image.keyring.policy}",
     ]
     for row in rows:

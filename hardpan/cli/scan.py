@@ -7,11 +7,11 @@ import click
 
 from hardpan.cli import key_options
 from hardpan.cli.content_option import content_option
+from hardpan.cli.fail_on_option import fail_on_option
 from hardpan.core.console import print_json, print_line, prompt_secret, show_progress
-from hardpan.core.errors import Exit, InputError, ToolError
+from hardpan.core.errors import Exit, InputError
 from hardpan.core.events import StageMessage
 from hardpan.profiles.loader.profile_file import load_profile
-from hardpan.profiles.schema.ssg import SEVERITIES
 from hardpan.scanners import pipeline
 from hardpan.scanners.content import datastream, prepare
 from hardpan.scanners.evidence.file_names import EVIDENCE_SUFFIX
@@ -23,14 +23,12 @@ from hardpan.scanners.evidence.signing_options import (
     timestamper,
 )
 from hardpan.scanners.ledger.previous_evidence import changes_since_previous, load_previous
-from hardpan.scanners.model.results import NOT_COLLECTED_PREFIX
 from hardpan.scanners.report.formats.text_summary import format_summary
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.signing import load_matching_certificate
 from hardpan.ssh.target import parse_target
 
 _PATH = click.Path(path_type=Path)
-_SEVERITIES = tuple(reversed(SEVERITIES))
 
 
 @click.command()
@@ -73,13 +71,7 @@ _SEVERITIES = tuple(reversed(SEVERITIES))
     type=_PATH,
     help="With --previous: trust policy to verify it; the report then lists changes since.",
 )
-@click.option(
-    "--fail-on",
-    type=click.Choice((*_SEVERITIES, "none")),
-    default="high",
-    show_default=True,
-    help="Exit with 1 if a rule of this severity or higher is open.",
-)
+@fail_on_option
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def scan(
@@ -128,7 +120,7 @@ def scan(
         known_hosts=known_hosts,
         trust_new_host_key=trust_new_host_key,
     )
-    password = prompt_sudo_password() if ask_sudo_password else ""
+    password = prompt_secret("sudo password") if ask_sudo_password else ""
     with show_progress(quiet=quiet) as emit:
         source = datastream.find(profile.stig.content, content)
         emit(StageMessage(stage="content", text=str(source)))
@@ -165,53 +157,8 @@ def scan(
             options=signing_options,
         )
     _print_result(report.findings, format_summary(report.findings, report.smoke), output, as_json)
-    require_complete(report.findings)
-    return int(Exit.FINDINGS if has_open_findings(report.findings, fail_on) else Exit.OK)
-
-
-def require_complete(findings: Findings) -> None:
-    """Pass if every part of the scan has results.
-
-    Raises:
-        ToolError: a part could not be collected.
-    """
-    missing = findings.uncollected_parts()
-    if missing:
-        parts = "; ".join(
-            f"{c.name.removeprefix(NOT_COLLECTED_PREFIX)}: {c.message}" for c in missing
-        )
-        raise ToolError(
-            ["the scan"],
-            f"is not complete: {parts}",
-            hint="the evidence was written; it lists these parts as errors",
-        )
-
-
-def has_open_findings(findings: Findings, fail_on: str) -> bool:
-    """Return whether a rule of severity ``fail_on`` or higher is open and not waived."""
-    if fail_on == "none":
-        return False
-    counted = _SEVERITIES[_SEVERITIES.index(fail_on) :]
-    return any(
-        n for severity, n in findings.count_open_by_severity().items() if severity in counted
-    )
-
-
-def content_to_json(findings: Findings) -> dict[str, str]:
-    """Return the identity of the SCAP content as JSON data."""
-    content = findings.content
-    return {
-        "name": content.name,
-        "version": content.version,
-        "date": content.date,
-        "origin": content.origin_kind,
-        "sha256": content.source_sha256,
-    }
-
-
-def prompt_sudo_password() -> str:
-    """Prompt for the sudo password of the target, without echo."""
-    return prompt_secret("sudo password")
+    report.findings.require_complete()
+    return int(Exit.FINDINGS if report.findings.has_open_rules(fail_on) else Exit.OK)
 
 
 def _print_result(
@@ -222,7 +169,7 @@ def _print_result(
             "evidence": str(output),
             "counts": dict(findings.counts),
             "open": findings.count_open_by_severity(),
-            "content": content_to_json(findings),
+            "content": findings.content.identity_to_json(),
             "compatibility": None
             if findings.compatibility is None
             else findings.compatibility.count_verdicts(),

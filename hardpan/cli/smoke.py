@@ -5,9 +5,8 @@ from pathlib import Path
 
 import click
 
-from hardpan.cli.scan import prompt_sudo_password
 from hardpan.core import events
-from hardpan.core.console import print_json, print_line, show_progress
+from hardpan.core.console import print_json, print_line, prompt_secret, show_progress
 from hardpan.core.errors import Exit
 from hardpan.profiles import embedding_model
 from hardpan.profiles.loader.profile_file import load_profile
@@ -52,7 +51,7 @@ def smoke(
     ssh_target = parse_target(
         target, ssh_config=ssh_config, identity=identity, known_hosts=known_hosts
     )
-    password = prompt_sudo_password() if ask_sudo_password else ""
+    password = prompt_secret("sudo password") if ask_sudo_password else ""
     with (
         show_progress(quiet=quiet) as emit,
         events.run_stage(emit, "smoke") as emit_note,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from hardpan.cli.check_records import format_check_records
 from hardpan.core import clock
 from hardpan.core.console import print_document, print_json, print_line, print_message, stderr
 from hardpan.core.errors import Exit, UsageError
@@ -11,24 +12,11 @@ from hardpan.core.files import write_atomic
 from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
 from hardpan.scanners.evidence.sign.verify_instructions import render_verify_script
 from hardpan.scanners.evidence.verify import svr
-from hardpan.scanners.evidence.verify.registry import DESCRIPTIONS, records_to_json
-from hardpan.scanners.evidence.verify.verification_log import (
-    CheckRecord,
-    CheckStatus,
-    VerificationError,
-)
+from hardpan.scanners.evidence.verify.registry import records_to_json
+from hardpan.scanners.evidence.verify.verification_log import CheckRecord, VerificationError
 from hardpan.scanners.evidence.verify.verifier import VerifiedEvidence
 from hardpan.scanners.evidence.verify.verifier import verify as verify_evidence
 from hardpan.signing import load_signer, sign
-
-_MARKS = {
-    CheckStatus.PASSED: "ok",
-    CheckStatus.FAILED: "FAIL",
-    CheckStatus.EXCEEDED: "EXCEEDED",
-    CheckStatus.SKIPPED: "-",
-    CheckStatus.NOT_CHECKED: "-",
-    CheckStatus.NOT_RUN: "-",
-}
 
 _STDOUT = "-"
 
@@ -101,46 +89,30 @@ def verify(
     except VerificationError as e:
         _print_result(e.records, "refused", None, as_json=as_json)
         raise
-    verdict = "verified" if verified.is_within_thresholds else "thresholds exceeded"
     if emit_svr is not None and signer is not None:
         statement = svr.build_statement(
             verified, trust, evidence_name=evidence.name, policy_name=policy.name, now=now
         )
         write_atomic(emit_svr, sign(statement, signer).bundle)
-    _print_result(verified.records, verdict, verified, as_json=as_json)
+    _print_result(verified.records, verified.verdict, verified, as_json=as_json)
     return int(Exit.OK if verified.is_within_thresholds else Exit.FINDINGS)
 
 
 def _print_result(
-    outcomes: tuple[CheckRecord, ...],
+    records: tuple[CheckRecord, ...],
     verdict: str,
     verified: VerifiedEvidence | None,
     *,
     as_json: bool,
 ) -> None:
     if as_json:
-        answer: dict[str, object] = {"verdict": verdict, "checks": records_to_json(outcomes)}
+        answer: dict[str, object] = {"verdict": verdict, "checks": records_to_json(records)}
         if verified is not None:
             answer["statementSha256"] = verified.statement_sha256
             answer["key"] = verified.key.id
             answer["counts"] = verified.findings.counts
         print_json(answer)
         return
-    for line in format_outcomes(outcomes):
+    for line in format_check_records(records):
         print_line(line)
     print_line(f"verdict: {verdict}")
-
-
-def format_outcomes(outcomes: tuple[CheckRecord, ...]) -> tuple[str, ...]:
-    """Return one line per check: mark, id, and description or reason."""
-    return tuple(f"{_MARKS[o.status]:<8} {o.check_id:<15} {_describe_outcome(o)}" for o in outcomes)
-
-
-def _describe_outcome(o: CheckRecord) -> str:
-    match o.status:
-        case CheckStatus.FAILED | CheckStatus.EXCEEDED:
-            return o.reason
-        case CheckStatus.PASSED:
-            return f"{DESCRIPTIONS[o.check_id]}{': ' + o.reason if o.reason else ''}"
-        case _:
-            return f"{o.status}: {o.reason}"

@@ -1,6 +1,5 @@
 """Build an image from a profile, attest it, scan it and verify the evidence."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -259,16 +258,3 @@ def _image_reference(image: AttestedImage) -> ImageRef:
         provenance_statement_sha256=sha256_bytes(envelope.unverified_payload),
         sbom=image.sbom,
     )
-
-
-def count_outcomes(hardened: HardenedImage) -> dict[str, int]:
-    """Outcome of the ``stig`` layer's fixes -> number of rules."""
-    outcome_names = [
-        rule_outcome.outcome for layer in hardened.layers for rule_outcome in layer.outcomes
-    ]
-    return {name: outcome_names.count(name) for name in sorted(set(outcome_names))}
-
-
-def write_summary(path: Path, value: object) -> None:
-    """Write the summary of the run as JSON."""
-    write_atomic(path, json.dumps(value, indent=1, sort_keys=True) + "\n")

@@ -62,6 +62,11 @@ class VerifiedEvidence:
         """True if no threshold of the policy is exceeded."""
         return all(o.status is not CheckStatus.EXCEEDED for o in self.records)
 
+    @property
+    def verdict(self) -> str:
+        """The result in words."""
+        return "verified" if self.is_within_thresholds else "thresholds exceeded"
+
 
 def verify(
     path: Path, trust: ResolvedPolicy, *, now: datetime, check_freshness: bool = True

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from hardpan.core.errors import ToolError
+from hardpan.profiles.schema import ssg
 from hardpan.scanners.model.results import NOT_COLLECTED_PREFIX
 from hardpan.scanners.report.model.sections import (
     CheckPart,
@@ -63,6 +65,31 @@ class Findings(Document):
     def uncollected_parts(self) -> tuple[CheckPart, ...]:
         """Return the parts that could not be collected, as checks with the reason."""
         return tuple(c for c in self.checks if c.name.startswith(NOT_COLLECTED_PREFIX))
+
+    def require_complete(self) -> None:
+        """Pass if every part of the scan has results.
+
+        Raises:
+            ToolError: a part could not be collected.
+        """
+        missing_parts = self.uncollected_parts()
+        if missing_parts:
+            reasons = "; ".join(
+                f"{c.name.removeprefix(NOT_COLLECTED_PREFIX)}: {c.message}" for c in missing_parts
+            )
+            raise ToolError(
+                ["the scan"],
+                f"is not complete: {reasons}",
+                hint="the evidence was written; it lists these parts as errors",
+            )
+
+    def has_open_rules(self, min_severity: str) -> bool:
+        """Return whether a rule of ``min_severity`` or higher is open; never with ``"none"``."""
+        if min_severity == "none":
+            return False
+        severities = ssg.SEVERITIES[: ssg.SEVERITIES.index(min_severity) + 1]
+        open_counts = self.count_open_by_severity()
+        return any(open_counts[severity] for severity in severities)
 
     def count_checks_by_outcome(self) -> dict[str, int]:
         """Outcome -> number of testinfra checks."""

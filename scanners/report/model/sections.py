@@ -68,6 +68,16 @@ class ContentPart(Document):
     profile_id: str
     engine: str
 
+    def identity_to_json(self) -> dict[str, str]:
+        """Return what identifies the content, as JSON data."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "date": self.date,
+            "origin": self.origin_kind,
+            "sha256": self.source_sha256,
+        }
+
     def describe(self) -> str:
         """The data stream, its version and day, and where it came from, on one line."""
         date_text = f" of {self.date}" if self.date else ""

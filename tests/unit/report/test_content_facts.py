@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 from pydantic import ValidationError
 
-from hardpan.cli.scan import content_to_json
 from hardpan.core.files import canonical_json, sha256_bytes
 from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.content.prepare import prepare
@@ -80,8 +79,8 @@ def test_reports_contain_content_date_origin_and_digest(name: str, expected: lis
     assert [w for w in expected if w not in text] == []
 
 
-def test_content_to_json_lists_content_identity() -> None:
-    assert content_to_json(findings()) == {
+def test_content_identity_is_listed_as_json() -> None:
+    assert findings().content.identity_to_json() == {
         "name": "ssg-rhel9-ds.xml",
         "version": "0.1.82",
         "date": "2026-09-07",

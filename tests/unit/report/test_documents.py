@@ -57,6 +57,27 @@ def test_expired_waiver_leaves_rule_open() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("open_severity", "severities_that_fail"),
+    [
+        ("high", {"high", "medium", "low"}),
+        ("medium", {"medium", "low"}),
+        ("low", {"low"}),
+        ("unknown", set()),
+    ],
+)
+def test_open_rule_counts_from_its_severity_down(
+    open_severity: str, severities_that_fail: set[str]
+) -> None:
+    results = (samples.rule(1, Verdict.FAIL, severity=open_severity),)
+    evaluation = replace(samples.scan().evaluation, results=results)
+    findings = build.build_findings(replace(samples.scan(), evaluation=evaluation, waivers={}))
+
+    assert {
+        s for s in ("high", "medium", "low", "none") if findings.has_open_rules(s)
+    } == severities_that_fail
+
+
 def test_waiver_keeps_fail_verdict() -> None:
     rules = {r.rule_id: r for r in build.build_findings(samples.scan()).rules}
     waived = rules[samples.RULES[2].rule_id]

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import pytest
 
-from hardpan.cli.scan import require_complete
 from hardpan.core import clock
 from hardpan.core.errors import InputError, ResourceError, ToolError, UnreachableError
 from hardpan.core.events import discard
@@ -204,14 +203,11 @@ def test_unreadable_arf_is_an_error(run_scan: Callable[..., Scan]) -> None:
 
 
 def test_incomplete_scan_is_an_error(run_scan: Callable[..., Scan]) -> None:
-    require_complete(build_findings(run_scan()))
+    build_findings(run_scan()).require_complete()
+    scan = run_scan(smoke=ToolError(["x"], "fails"), fips=ToolError(["y"], "hangs"))
 
     with pytest.raises(ToolError) as caught:
-        require_complete(
-            build_findings(
-                run_scan(smoke=ToolError(["x"], "fails"), fips=ToolError(["y"], "hangs"))
-            )
-        )
+        build_findings(scan).require_complete()
 
     assert str(caught.value) == "the scan is not complete: fips: y hangs; smoke: x fails"
 
