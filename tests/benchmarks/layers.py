@@ -129,7 +129,9 @@ def _run_playbook(
 ) -> tuple[PlaybookRun, Comparison]:
     logs.mkdir(parents=True)
     playbook = logs / "playbook.yml"
-    tasks = generate_playbook(setup.source.path, setup.profile.stig.profile_id, playbook)
+    data_stream = logs / setup.source.name
+    data_stream.write_bytes(setup.source.data)
+    tasks = generate_playbook(data_stream, setup.profile.stig.profile_id, playbook)
     _print_progress(f"playbook: {tasks} tasks, for at most {timeout_s} s")
     with _fresh_host(setup, "playbook") as host:
         playbook_run = _play(setup, host, playbook, tasks, logs / "whole", timeout_s=timeout_s)
@@ -192,7 +194,9 @@ def _scan_after_restart(host: LabHost, setup: BenchmarkSetup) -> Evaluation:
 
 
 def _packages_to_install(profile: Profile) -> tuple[str, ...]:
-    return tuple(p for p in profile.install_packages if not p.startswith("@") and p not in _SKIPPED_PACKAGES)
+    return tuple(
+        p for p in profile.install_packages if not p.startswith("@") and p not in _SKIPPED_PACKAGES
+    )
 
 
 def _build_media(cache: Path) -> Path:

@@ -128,7 +128,8 @@ def open_frame_socket(network: str, folder: Path) -> Iterator[FrameSocket]:
         local_socket.bind(("127.0.0.1", 0))
         qemu_port = free_port()
         local_socket.connect(("127.0.0.1", qemu_port))
-        wire = f"socket,id=wire,udp=127.0.0.1:{local_socket.getsockname()[1]},localaddr=127.0.0.1:{qemu_port}"
+        local_port = local_socket.getsockname()[1]
+        wire = f"socket,id=wire,udp=127.0.0.1:{local_port},localaddr=127.0.0.1:{qemu_port}"
         argv = [QEMU, "-machine", "none", "-nodefaults", "-display", "none"]
         for option in (network, wire):
             name = option.partition("id=")[2].partition(",")[0]

@@ -180,8 +180,8 @@ signal.signal(signal.SIGTERM, signal.default_int_handler)
 iso = UnattendedIso(path=Path({str(iso.path)!r}), sha256="0", volume_id="X", kickstart_sha256="0",
                     media_sha256="0", has_secret=False)
 spec = VmSpec(disk=Path({str(tmp_path / "disk.qcow2")!r}), vcpus=1, memory_mib=128, firmware="bios")
-install(iso, spec, size_mib=64, acceleration=detect_acceleration(), log=Path({str(tmp_path / "i.log")!r}),
-        emit=lambda e: None)
+install(iso, spec, size_mib=64, acceleration=detect_acceleration(),
+        log=Path({str(tmp_path / "i.log")!r}), emit=lambda e: None)
 """
     with spawn([sys.executable, "-c", script], log=tmp_path / "outer.log") as p:
         wait_for(lambda: guest_pids(tmp_path) != [])
