@@ -75,7 +75,7 @@ def test_policy_accepts_inline_key(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("version: 1", "version: 2", "trust.yaml:1:10: version: expected 1, found 2"),
+        ("version: 1", "version: 2", "trust.yaml:1:10: version: expected 1, got 2"),
         ("role: scan", "role: root", "trust.yaml:4:11: keys[0].role: expected scan, build"),
         (
             "ecdsa-p256-sha256",
@@ -90,7 +90,7 @@ def test_policy_accepts_inline_key(folder: Path) -> None:
         ("2027-01-01T00:00:00Z", "soon", "trust.yaml:8:16: keys[0].not_after: expected a time"),
         ("max_counts", "max_count", "trust.yaml:9:1: max_count: unknown setting"),
         ("fail: 3", "fails: 3", "max_counts.fails"),
-        ("fail: 3", "fail: -1", "trust.yaml:10:9: max_counts.fail: expected 0 or more, found -1"),
+        ("fail: 3", "fail: -1", "trust.yaml:10:9: max_counts.fail: expected 0 or more, got -1"),
         ("fail: 3", "fail: 3\n  fail: 9", "trust.yaml:11:3: 'fail' is set twice"),
         ("role: scan", "role: scan\n    role: build", "trust.yaml:5:5: 'role' is set twice"),
         ("id: lab-scan", 'id: "a b"', "keys[0].id: String should match"),
@@ -131,7 +131,7 @@ BILLION_LAUGHS = "a: &a [x, x, x]\n" + "".join(
     f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}]\n"
     for a, b in zip("abcdefgh", "bcdefghi", strict=True)
 )
-NO_MOMENT = "expected a time, e.g. 2026-11-21T04:00:00Z, found "
+NO_MOMENT = "expected a time, e.g. 2026-11-21T04:00:00Z, got "
 WINDOW = "2026-01-01T00:00:00Z"
 HOSTILE_YAML: dict[str, tuple[str, str, str]] = {
     "a number as a moment": (WINDOW, "20261122", f"7:17: keys[0].not_before: {NO_MOMENT}"),
@@ -169,8 +169,8 @@ HOSTILE_YAML: dict[str, tuple[str, str, str]] = {
     ),
     "an infinite score": ("version: 1", "version: 1\nmin_score: .inf", "2:12: min_score: "),
     "no number as a score": ("version: 1", "version: 1\nmin_score: .nan", "2:12: min_score: "),
-    "version true": ("version: 1", "version: true", "1:10: version: expected 1, found "),
-    "version as a fraction": ("version: 1", "version: 1.0", "1:10: version: expected 1, found "),
+    "version true": ("version: 1", "version: true", "1:10: version: expected 1, got "),
+    "version as a fraction": ("version: 1", "version: 1.0", "1:10: version: expected 1, got "),
     "a list as a key": ("version: 1", "? [a]\n: b\nversion: 1", "1:3: expected a name before"),
     "a map as a key": ("version: 1", "? {a: b}\n: c\nversion: 1", "1:3: expected a name before"),
     "a list as an inner key": ("fail: 3", "? [fail]\n  : 3", "10:5: expected a name before"),
