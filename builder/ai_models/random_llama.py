@@ -1,7 +1,7 @@
-"""A model of the Llama architecture with random weights: it proves serving, not wit.
+"""A model of the Llama architecture with random weights, for tests of a model server.
 
-Written as GGUF version 3 by hand (the format's own document: ggml/docs/gguf.md, read
-2026-11-15), so that no further package is needed. Weights come from SHAKE-256 of the
+Written as GGUF version 3 by hand (specification: ggml/docs/gguf.md, read 2026-11-15), so that
+no further package is needed. Weights come from SHAKE-256 of the
 tensor's name: the same bytes on every machine, in under a second.
 """
 
@@ -37,7 +37,7 @@ _CHAT_TEMPLATE = (
 
 
 def build_model_files() -> Mapping[str, bytes]:
-    """The model's files, with the lock and the digests every model folder has."""
+    """Return the model's files, with the lock and checksums that every model folder has."""
     model = build_gguf()
     lock = {
         "name": NAME,
@@ -53,7 +53,7 @@ def build_model_files() -> Mapping[str, bytes]:
 
 
 def build_gguf() -> bytes:
-    """The model's file: the same bytes each time."""
+    """Return the model's GGUF file; the bytes are reproducible."""
     tokens = tuple(_generate_tokens())
     tensors = tuple(_generate_tensors(len(tokens)))
     metadata = tuple(_generate_metadata(tokens))
@@ -75,7 +75,7 @@ def build_gguf() -> bytes:
 
 
 def _generate_tokens() -> Iterator[tuple[str, float, int]]:
-    """Text, score and kind: the three marks, each byte, letters, and words to answer with."""
+    """Return text, score and type of each token: three control tokens, bytes, letters and words."""
     yield "<unk>", 0.0, _UNKNOWN
     yield "<s>", 0.0, _CONTROL
     yield "</s>", 0.0, _CONTROL
@@ -83,7 +83,7 @@ def _generate_tokens() -> Iterator[tuple[str, float, int]]:
         yield f"<0x{byte:02X}>", 0.0, _BYTE
     word_tokens = [f"\u2581{word}" for word in _VOCABULARY.split()]
     letters = ["\u2581", *(chr(c) for c in range(33, 127))]
-    # A tokenizer of this kind merges pairs, best score first: every beginning must be there.
+    # This tokenizer merges pairs, best score first, so every prefix must be a token.
     prefixes = (
         {word[:n] for word in word_tokens for n in range(2, len(word))}
         - set(word_tokens)
@@ -153,7 +153,7 @@ def _generate_tensors(vocabulary: int) -> "Iterator[tuple[str, tuple[int, ...], 
 
 
 def _output_weights(vocabulary: int) -> "array[float]":
-    """Only words are ever answered: the rows of all other tokens are zero, those of words loud."""
+    """Return output weights that produce words only: rows of other tokens are zero."""
     word_rows = range(259, 259 + len(_VOCABULARY.split()))
     word_weights = _random_values("output", _WIDTH * len(word_rows), 1)
     zero = [0.0] * _WIDTH
@@ -162,7 +162,7 @@ def _output_weights(vocabulary: int) -> "array[float]":
 
 
 def _random_values(name: str, count: int, scale: float) -> "array[float]":
-    """``count`` numbers between ``-reach`` and ``reach``, decided by the name alone."""
+    """Return ``count`` numbers from ``-reach`` to ``reach``, derived from the name alone."""
     stream = hashlib.shake_256(f"{NAME} {name}".encode()).digest(2 * count)
     return array("f", [v * scale / 32768 for (v,) in struct.iter_unpack("<h", stream)])
 

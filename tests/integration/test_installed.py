@@ -97,7 +97,7 @@ def test_installed_package_parses_arf_in_subprocess(full: InstalledEnvironment) 
     code = (
         "import sys; from hardpan.scanners.openscap.arf.process import read_arf;"
         "arf, packed = read_arf([sys.argv[1].encode()], name='x.xml');"
-        "print(*(f'{r.rule_id}={r.verdict}' for r in arf.rules.values()), packed.size)"
+        "print(*(f'{r.rule_id}={r.verdict}' for r in arf.rules.values()), packed.size_bytes)"
     )
 
     output = full.run_python(code, ARF.replace("\x85", " "))
@@ -268,8 +268,8 @@ def test_all_extras_dry_run_rocky_build(full: InstalledEnvironment, tmp_path: Pa
     plan = json.loads(full.run_hardpan(*arguments).stdout)
 
     assert plan["problems"] == []
-    assert plan["setting"]["kickstart"].endswith("accepted by our linter, bash and ksvalidator")
-    assert plan["setting"]["cache"] == str(full.xdg_folder("CACHE") / "hardpan")
+    assert plan["settings"]["kickstart"].endswith("accepted by linter, bash and ksvalidator")
+    assert plan["settings"]["cache"] == str(full.xdg_folder("CACHE") / "hardpan")
     assert list(full.home.glob(".*")) == []
 
 
@@ -287,7 +287,7 @@ def test_installed_layers_digest_equals_checkout(full: InstalledEnvironment) -> 
     # As pip does where a person installs: bytecode is next to every file that goes to the guest.
     compiled = "import compileall, hardpan; compileall.compile_dir(hardpan.__path__[0], quiet=1)"
     full.run_python(compiled)
-    code = "from hardpan.builder.layers import registry; print(registry.digest())"
+    code = "from hardpan.builder.layers import registry; print(registry.digest_layers())"
 
     assert full.run_python(code).strip() == registry.digest_layers()
 
@@ -324,5 +324,5 @@ def test_editable_install_exposes_hardpan_only(built: Distribution, tmp_path: Pa
 
     location, *unexpected = environment.run_python(code, *LINKED_FOLDERS, "images", "tests").split()
 
-    assert location == str(built.checkout_copy / "hardpan" / "scanners" / "model.py")
+    assert location == str(built.checkout_copy / "hardpan" / "scanners" / "model" / "scan.py")
     assert unexpected == []

@@ -1,7 +1,7 @@
-"""The gate: the proxy asks it about every request before anything else does.
+"""The authentication gateway: the proxy sends it a subrequest before it forwards a request.
 
-A person logs in once and gets a cookie; a program sends its key each time. The one
-program that knows hashes and digests runs nothing but Python's own library.
+A person logs in once and gets a cookie; a program sends its key with each request. Only this
+program reads password hashes and key digests, and it uses the standard library only.
 """
 
 import secrets
@@ -26,13 +26,13 @@ from .http_server import (
 from .watchdog import log_line
 
 COOKIE = "__Host-hardpan"
-"""The prefix makes browsers hold it to this host and to TLS."""
+"""The prefix makes browsers bind the cookie to this host and to TLS."""
 
 MAX_PENDING_LOGINS = 6
-"""Logins that are checked or wait for it; more are refused at once."""
+"""Logins that are checked or queued; further ones are refused at once."""
 
 MAX_PENDING_RETURNING = 4
-"""Further ones, for people who log in from an address where they did so before."""
+"""Additional logins for users who logged in from the same address before."""
 
 _MAX_PER_ADDRESS = 2
 _MAX_SESSIONS = _MAX_REMEMBERED_CLIENTS = 10_000
@@ -41,7 +41,7 @@ _MAX_NAME_CHARS, _MAX_PASSWORD_CHARS = 64, 1024
 _SAFE_METHODS = ("GET", "HEAD")
 _UNKNOWN_ADDRESS = "?"
 _CLEAR_COOKIE = f"{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0"
-# More threads than logins that may wait: one is always free to refuse the next.
+# More threads than queued logins: one is always free to refuse the next.
 _LOGIN_POOL = WorkerPool(
     name="login",
     threads=MAX_PENDING_LOGINS + MAX_PENDING_RETURNING + 2,
@@ -55,7 +55,7 @@ _LOGIN_POOL = WorkerPool(
 class _Session:
     name: str
     fingerprint: str
-    """Of the password's hash: with another one the session has ended."""
+    """Digest of the password hash; a changed password ends the session."""
 
     expires_at: float
 
@@ -75,12 +75,12 @@ class AuthGateway:
         self._clock = clock
         self._sessions: dict[str, _Session] = {}
         self._lock = threading.Lock()
-        # Slow hashes one at a time: guessing cannot take the machine.
+        # One slow hash at a time: password guessing cannot exhaust the processors.
         self._hash_lock = threading.Lock()
         self._login_slots = RequestSlots(MAX_PENDING_LOGINS, _MAX_PER_ADDRESS)
         self._returning_slots = RequestSlots(MAX_PENDING_RETURNING, _MAX_PER_ADDRESS)
         self._returning_clients: dict[tuple[str, str], None] = {}
-        """Name and address of successful logins, the newest last."""
+        """User and address of successful logins, newest last."""
 
         self._reload_lock = threading.Lock()
         self._files_state: object = None
@@ -90,20 +90,20 @@ class AuthGateway:
 
     @property
     def pools(self) -> Sequence[WorkerPool]:
-        """The threads that check passwords."""
+        """Threads that check passwords."""
         return (_LOGIN_POOL,)
 
     def admit(self, request: HttpRequest) -> Admission | HttpResponse:
-        """Answer what is quick; let a login wait for a thread."""
+        """Answer quick requests; queue a login for a thread."""
         if (request.method, _request_path(request)) == ("POST", "/login"):
             return Admission(_LOGIN_POOL, _client_address(request))
         return self.handle(request)
 
     def handle(self, request: HttpRequest) -> HttpResponse:
-        """The answer to one request."""
+        """Return the response to one request."""
         path = _request_path(request)
         if path == "/health":
-            # So that an account that is taken away for a while is noticed.
+            # So that a temporarily removed account is noticed.
             self._current_accounts()
             return json_response(200, {})
         if path == "/check":
@@ -169,10 +169,10 @@ class AuthGateway:
         return HttpResponse(status=303, headers=(("Location", "/"), ("Set-Cookie", cookie)))
 
     def _verify_login(self, name: str, password: str) -> str | None:
-        """The hash that the password is right for; None if it is wrong.
+        """Return the stored hash that the password matches; None if it is wrong.
 
-        Takes the rounds of the site's slowest hash whoever is asked for: neither an unknown
-        name nor one with a faster hash shows by its time.
+        Always takes the rounds of the site's slowest hash, so that timing reveals neither an
+        unknown user nor one with a faster hash.
         """
         stored = self._current_accounts().users.get(name, "")
         max_rounds, decoy_hash = self._max_rounds, self._decoy_hash
@@ -206,7 +206,7 @@ class AuthGateway:
 
     def _open_session(self, token: str, name: str, stored: str, address: str) -> None:
         now = self._clock()
-        # Of the hash that was checked: it may have changed since.
+        # Of the hash that was checked: the stored one may have changed since.
         session = _Session(name, accounts.fingerprint_hash(stored), now + self._session_s)
         with self._lock:
             live = {k: s for k, s in self._sessions.items() if s.expires_at > now}
@@ -224,7 +224,7 @@ class AuthGateway:
                 del self._returning_clients[next(iter(self._returning_clients))]
 
     def _current_accounts(self) -> accounts.Accounts:
-        """The accounts as the files have them now."""
+        """Return the accounts as currently stored in the files."""
         with self._reload_lock:
             files_state = tuple(_file_state(path) for path in self._files)
             if files_state != self._files_state:
@@ -236,27 +236,27 @@ class AuthGateway:
         try:
             self._loaded_accounts = accounts.load_accounts(self._files)
         except (OSError, ValueError, KeyError, TypeError) as e:
-            # Closed rather than as it was: nobody knows what was meant to change.
+            # Fails closed: the intended change is unknown, so the former accounts are not used.
             log_line(f"accounts cannot be read, nobody gets in: {e!r}")
             self._loaded_accounts = accounts.Accounts({}, {})
             return
         rounds = [accounts.count_rounds(stored) for stored in self._loaded_accounts.users.values()]
         self._max_rounds = max([accounts.DEFAULT_ROUNDS, *rounds])
         self._decoy_hash = accounts.make_decoy_hash(self._max_rounds)
-        # For good: an account that comes back does not bring its sessions back.
+        # Permanently: restoring the account does not restore its sessions.
         with self._lock:
             valid = {k: s for k, s in self._sessions.items() if _is_valid(s, self._loaded_accounts)}
             self._sessions = valid
 
 
 def _is_valid(session: _Session, current_accounts: accounts.Accounts) -> bool:
-    """Whether its account is there and has the password that opened it."""
+    """Return whether the session's account exists and still has the same password."""
     stored = current_accounts.users.get(session.name)
     return stored is not None and accounts.fingerprint_hash(stored) == session.fingerprint
 
 
 def _file_state(path: Path) -> object:
-    """Changes whenever the file does, even if its times were put back."""
+    """Return a value that changes with the file, even if its times were reset."""
     try:
         status = path.stat()
     except OSError:
@@ -269,12 +269,12 @@ def _request_path(request: HttpRequest) -> str:
 
 
 def _client_address(request: HttpRequest) -> str:
-    """The client's, as the proxy tells it."""
+    """Return the client's address, as the proxy passes it."""
     return request.headers.get("x-real-ip", _UNKNOWN_ADDRESS)
 
 
 def _session_token(request: HttpRequest) -> str:
-    """What the session's cookie holds; by hand, in one pass over what anybody may send."""
+    """Return the session cookie's value; parsed by hand, in one pass over untrusted input."""
     for part in request.headers.get("cookie", "").split(";"):
         name, _, value = part.strip().partition("=")
         if name == COOKIE:
@@ -283,7 +283,7 @@ def _session_token(request: HttpRequest) -> str:
 
 
 def _is_same_origin(request: HttpRequest) -> bool:
-    """Whether a browser says that the request comes from a page of this very host."""
+    """Return whether the browser declares the request as same-origin."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site == "same-origin"

@@ -1,8 +1,8 @@
-"""The HTTP server of a service behind the proxy: loopback only, bounded in every direction.
+"""HTTP server of a service behind the proxy: loopback only, all resources limited.
 
 One thread receives and sends for all connections, so a connection that sends nothing costs
 a file descriptor and no thread. Work is done in pools of threads: each kind of work has its
-own threads and slots, and a request that finds them taken is answered at once.
+own threads and slots, and a request that exceeds them is refused at once.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from typing import Protocol
 
 HOST = "127.0.0.1"
 MAX_CONNECTIONS = 512
-"""Of each port. At one more, the oldest connection whose request is incomplete is closed."""
+"""Per port. Beyond it, the oldest connection with an incomplete request is closed."""
 
 MAX_HEAD_BYTES = 32 * 1024
 _MAX_HEADERS = 100
@@ -37,19 +37,19 @@ _REQUEST_LINE = re.compile(r"([A-Z]{1,16}) (/[!-~]*) HTTP/1\.[01]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
-    """What was asked."""
+    """An HTTP request."""
 
     method: str
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    """By lower-case name; the values of a name that comes twice are joined by commas."""
+    """Keyed by lower-case name; values of repeated headers are joined by commas."""
 
     body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpResponse:
-    """What is answered."""
+    """An HTTP response."""
 
     status: int
     body: bytes = b""
@@ -63,54 +63,54 @@ class WorkerPool:
     name: str
     threads: int
     slots: int
-    """Requests that wait for a thread or are at work, or whose large body is received."""
+    """Requests that are queued, in progress, or whose large body is being received."""
 
     slots_per_user: int
     max_body_bytes: int
-    """Bytes; so ``slots`` times this is what bodies take of the memory."""
+    """In bytes; bodies take at most ``slots`` times this much memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The pool that a request is for, and the user whose slots it takes."""
+    """The pool of a request, and the user whose slots it takes."""
 
     pool: WorkerPool
     user: str
 
 
 class HttpService(Protocol):
-    """What a server serves."""
+    """A service: its thread pools, admission and responses."""
 
     @property
     def pools(self) -> Sequence[WorkerPool]:
-        """The pools that ``admit`` names."""
+        """The pools that ``admit`` can return."""
 
     def admit(self, request: HttpRequest) -> Admission | HttpResponse:
-        """Decide by the head alone; must not wait for anything."""
+        """Decide from the request head alone; must not block."""
 
     def handle(self, request: HttpRequest) -> HttpResponse:
         """Answer an admitted request; runs in a thread of its pool."""
 
 
 def json_response(status: int, value: object) -> HttpResponse:
-    """An answer in JSON."""
+    """Return a JSON response."""
     body = json.dumps(value).encode()
     return HttpResponse(status=status, body=body, headers=(("Content-Type", "application/json"),))
 
 
 def error_response(status: int, message: str) -> HttpResponse:
-    """A refusal in the form that clients of OpenAI's interface read."""
+    """Return an error in the format of OpenAI's API."""
     return json_response(status, {"error": {"message": message, "type": "refused", "code": status}})
 
 
 def busy_response(status: int, message: str) -> HttpResponse:
-    """A refusal that ends by itself: the client is told when to try again."""
+    """Return a temporary refusal with a Retry-After header."""
     response = error_response(status, message)
     return replace(response, headers=(*response.headers, ("Retry-After", str(_RETRY_AFTER_S))))
 
 
 class RequestSlots:
-    """Counts work under way, in total and for each user; never waits."""
+    """Counts running requests, in total and per user; never blocks."""
 
     def __init__(self, total: int, per_user: int) -> None:
         self._total = total
@@ -129,7 +129,7 @@ class RequestSlots:
         return None
 
     def release(self, user: str) -> None:
-        """Give a slot back."""
+        """Release a slot."""
         with self._lock:
             self._used[user] -= 1
             if not self._used[user]:
@@ -137,7 +137,7 @@ class RequestSlots:
 
 
 class HttpServer:
-    """Listens on ports of the loopback; each has its own limit of connections."""
+    """Listens on loopback ports; each has its own connection limit."""
 
     def __init__(self, ports: Sequence[int], service: HttpService) -> None:
         self._service = service
@@ -172,7 +172,7 @@ class HttpServer:
         accepting = [asyncio.create_task(self._accept(port)) for port in self._ports]
         self._started.set()
         stopping = asyncio.create_task(stop.wait())
-        # A port that can no longer accept ends the service, and systemd starts it again.
+        # If a port can no longer accept, the service ends and systemd restarts it.
         done, _ = await asyncio.wait([stopping, *accepting], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
@@ -194,7 +194,7 @@ class HttpServer:
 
     async def _handle_connection(self, port: "_ListeningPort", connection: socket.socket) -> None:
         reader, writer = await asyncio.open_connection(sock=connection, limit=MAX_HEAD_BYTES)
-        # So that drain() returns when everything is sent.
+        # So that drain() returns only when everything is sent.
         writer.transport.set_write_buffer_limits(0)
         try:
             with contextlib.suppress(OSError, EOFError):
@@ -267,7 +267,7 @@ class _ListeningPort:
         self.listener = listener
         self.connections: set[asyncio.Task[None]] = set()
         self._waiting: dict[asyncio.Task[None], None] = {}
-        """Those that receive or linger, oldest first; they may be closed for a new one."""
+        """Connections that receive or linger, oldest first; a new one may replace them."""
 
     def add(self, task: asyncio.Task[None], connection: socket.socket) -> None:
         """Count a connection until its task ends."""
@@ -277,7 +277,7 @@ class _ListeningPort:
         task.add_done_callback(lambda _: connection.close())
 
     def close_oldest(self) -> bool:
-        """Close the connection that has waited longest; whether there was one."""
+        """Close the longest waiting connection; return whether there was one."""
         oldest = next(iter(self._waiting), None)
         if oldest is None:
             return False
@@ -287,7 +287,7 @@ class _ListeningPort:
 
     @contextlib.contextmanager
     def keep_open(self) -> Iterator[None]:
-        """Keep the current task's connection open whatever comes."""
+        """Protect the current task's connection from being closed for a new one."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the type checker
         self._waiting.pop(task, None)
@@ -307,10 +307,10 @@ async def _read_body(reader: asyncio.StreamReader, size: int) -> bytes:
 
 
 def _parse_head(head: bytes) -> HttpRequest:
-    """The request of this head.
+    """Parse the head of a request.
 
     Raises:
-        ValueError: it is not of HTTP's form, or has too many headers.
+        ValueError: the head is not valid HTTP, or has too many headers.
     """
     first, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
     request_line = _REQUEST_LINE.fullmatch(first)
@@ -329,7 +329,7 @@ def _parse_head(head: bytes) -> HttpRequest:
 
 
 def _serialize(response: HttpResponse, *, head_only: bool) -> bytes:
-    """The answer as it is sent."""
+    """Return the response as bytes."""
     lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"]
     lines += [f"{name}: {value}" for name, value in response.headers]
     lines += [f"Content-Length: {len(response.body)}", "Connection: close"]

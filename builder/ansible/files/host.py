@@ -1,9 +1,9 @@
 #!/usr/bin/python3 -I
-"""What the layers' programs on the target share: files, links and programs, and what changed.
+"""Shared helpers of the layers' programs on the target: files, links, programs and changes.
 
-Runs as root with nothing but Python's own library (3.9 and later). A role hands the
-text of this file and of its own program to Python on stdin, one behind the other, so
-that one task does all; the program imports this under the name ``host``.
+Runs as root on Python 3.9 or later with the standard library only. A role sends this file,
+followed by its own program, to Python on stdin, so that one task does everything; the
+program imports this module under the name ``host``.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ RUN_S = 300
 
 
 class Host:
-    """The machine, and what was changed on it so far."""
+    """The host, and the changes made to it so far."""
 
     def __init__(self, root="/"):
         self.root = Path(root)
@@ -24,11 +24,11 @@ class Host:
         self.notes = []
 
     def path(self, name):
-        """Where a path of the machine lies."""
+        """Return the path of a file of the host."""
         return self.root / str(name).lstrip("/")
 
     def write(self, name, text, mode=0o644):
-        """Make a file say this, in one step; True when it did not."""
+        """Write a file atomically if its content differs; return whether it was changed."""
         path = self.path(name)
         data = text.encode()
         if path.is_file() and not path.is_symlink() and path.read_bytes() == data:
@@ -46,21 +46,21 @@ class Host:
         return True
 
     def make_folder(self, path):
-        """Make a folder that all may read, and those above it, where it lacks."""
+        """Create a missing folder and its parents, readable by all."""
         if not path.is_dir():
             self.make_folder(path.parent)
             path.mkdir()
             path.chmod(0o755)
 
     def remove(self, name):
-        """See that a file or link is not there."""
+        """Remove a file or link if it exists."""
         path = self.path(name)
         if path.is_symlink() or path.exists():
             path.unlink()
             self.changed.append(str(name))
 
     def link(self, name, target):
-        """See that a link leads there."""
+        """Create or replace a symbolic link with this target."""
         path = self.path(name)
         if path.is_symlink() and str(path.readlink()) == target:
             return
@@ -71,16 +71,16 @@ class Host:
         self.changed.append(str(name))
 
     def exists(self, name):
-        """True when the machine has that path."""
+        """Return whether the path exists on the host."""
         return self.path(name).exists()
 
     def read(self, name):
-        """What a file says; nothing when there is none."""
+        """Return the content of a file; empty if the file is missing."""
         path = self.path(name)
         return path.read_text(errors="replace") if path.is_file() else ""
 
     def run(self, *argv, ok=(0,)):
-        """What a program said; ends all when it failed."""
+        """Run a program and return its output; exit if it fails."""
         process = subprocess.run(
             argv,
             check=False,
@@ -96,11 +96,11 @@ class Host:
         return output
 
     def add_note(self, text):
-        """Something that people should know."""
+        """Record a note for the operator."""
         self.notes.append(text)
 
     def report(self):
-        """Say what people should know and, as the last line, whether anything was changed."""
+        """Print the notes and, as the last line, whether anything was changed."""
         existing = [str(self.path(name)) for name in self.changed if self.exists(name)]
         if (
             existing
@@ -114,5 +114,5 @@ class Host:
 
 
 os.umask(0o022)
-# What follows on stdin imports this text, which is part of the same program there.
+# The program that follows on stdin imports this module from the same text.
 sys.modules.setdefault("host", sys.modules[__name__])

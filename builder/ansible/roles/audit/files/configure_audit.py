@@ -1,8 +1,8 @@
 #!/usr/bin/python3 -I
-"""Puts the audit trail of a plan on a machine; the plan is the one argument.
+"""Configure auditing as a plan requires; the plan is the only argument.
 
-Only files are changed: the rules are loaded at the next start, the STIG's in the same
-go and its '-e 2' behind all others.
+Only files are changed: the rules are loaded at the next boot together with the STIG's rules,
+whose '-e 2' comes last.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import sys
 from host import Host
 
 RULES = "/etc/audit/rules.d/60-hardpan-ai.rules"
-# Sorted behind audit.rules, as of several -b the last one holds, and before immutable.rules.
+# Sorted after audit.rules, because the last of several -b wins, and before immutable.rules.
 BACKLOG = "/etc/audit/rules.d/hardpan-backlog.rules"
 PLUGIN = "/etc/audit/plugins.d/syslog.conf"
 FORWARD = "/etc/rsyslog.d/10-hardpan-loghost.conf"
@@ -25,10 +25,10 @@ TRUST = "/etc/fapolicyd/trust.d"
 
 
 def main():
-    """Do all of the plan."""
+    """Apply the plan."""
     plan, host = json.loads(sys.argv[1]), Host()
     for name in plan["watched"]:
-        # A rule about a folder that is not there ends the loading of all rules behind it.
+        # A rule for a missing folder stops the loading of all later rules.
         host.make_folder(host.path(name))
     is_changed = host.write(RULES, plan["rules"], 0o600)
     if host.write(BACKLOG, plan["backlog"], 0o600) or is_changed:
@@ -41,7 +41,7 @@ def main():
         f"{UNITS}/timers.target.wants/hardpan-models-check.timer", "../hardpan-models-check.timer"
     )
     if host.exists(TRUST):
-        # fapolicyd lets nothing run that neither rpm nor such a list vouches for.
+        # fapolicyd runs only files that the RPM database or a trust file lists.
         data = plan["checker"].encode()
         line = f"{CHECKER} {len(data)} {hashlib.sha256(data).hexdigest()}\n"
         host.write(f"{TRUST}/hardpan-audit", line)
@@ -49,16 +49,16 @@ def main():
 
 
 def configure_forwarding(host, forward, authority):
-    """Send logs and audit records to the log host, or stop doing so."""
+    """Enable or disable forwarding of logs and audit records to the log host."""
     if not forward:
         host.remove(FORWARD)
         host.remove(AUTHORITY)
         return
-    # Where rsyslog keeps what the log host did not take yet.
+    # rsyslog's queue of messages that the log host has not accepted yet.
     host.make_folder(host.path(SPOOL))
     is_changed = host.write(AUTHORITY, authority)
     if host.write(FORWARD, forward) or is_changed:
-        # Level 1 checks syntax, settings and modules, and opens nothing.
+        # Level 1 checks syntax, settings and modules without opening files or sockets.
         host.run("rsyslogd", "-N1")
     plugin_text = host.read(PLUGIN)
     if not plugin_text:

@@ -1,11 +1,11 @@
 #!/usr/bin/python3 -I
-"""Compares every model below a folder with its models.lock; any difference is an error.
+"""Compare every model below a folder with its models.lock; any difference is an error.
 
     models-check [FOLDER]
 
-A model's weights are safetensors or GGUF with a header that holds together; a pickle
-runs code when it is loaded and is refused, by name and by content. Each finding is a
-line of priority 2 (critical) for the journal and ends the program with 1.
+A model's weights are safetensors or GGUF files with a consistent header. Pickle files are
+rejected by name and by content, because loading one runs code. Each finding is a line of
+priority 2 (critical) for the journal; with findings the exit status is 1.
 """
 
 import hashlib
@@ -54,11 +54,11 @@ GGUF_STRING, GGUF_ARRAY = 8, 9
 
 
 class InvalidModelError(Exception):
-    """A file that is not what it has to be."""
+    """A model file differs from its lock or is unsafe."""
 
 
 def main(argv):
-    """Look at every model; 1 when one is not as its lock says."""
+    """Check every model; return 1 if one differs from its lock."""
     root = Path(argv[1] if len(argv) > 1 else MODELS)
     models = sorted(p for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
     findings = [f"{m.name}: {text}" for m in models for text in find_problems(m)]
@@ -73,7 +73,7 @@ def main(argv):
 
 
 def find_problems(model):
-    """What is wrong with one model, a line each."""
+    """Return the findings of one model, one line each."""
     try:
         lock = read_lock(model / LOCK)
     except InvalidModelError as e:
@@ -91,14 +91,14 @@ def find_problems(model):
 
 
 def list_files(folder):
-    """Everything below a folder that is no folder."""
+    """Yield everything below a folder except folders."""
     for parent, folders, names in os.walk(folder):
         links = [n for n in folders if (Path(parent) / n).is_symlink()]
         yield from (Path(parent) / n for n in names + links)
 
 
 def read_lock(path):
-    """Name -> sha256 of the files of a model."""
+    """Return file name -> SHA-256 of a model's lock."""
     if not path.is_file() or path.is_symlink():
         raise InvalidModelError("is missing")
     if path.stat().st_size > MAX_LOCK_BYTES:
@@ -147,7 +147,7 @@ def check(path, name, digest):
 
 
 def sha256(file):
-    """The digest of an open file."""
+    """Return the digest of an open file."""
     digest = hashlib.sha256()
     while block := file.read(1 << 20):
         digest.update(block)
@@ -185,7 +185,7 @@ def safetensors(file, size):
 
 
 def gguf(file, size):
-    """Raise InvalidModelError unless a GGUF header is whole and its tensors begin in the file."""
+    """Raise InvalidModelError unless a GGUF header is complete and its tensors are in the file."""
     try:
         magic, version, tensors, values = struct.unpack("<4sIQQ", file.read(24))
         if magic != b"GGUF" or version not in (2, 3):
@@ -210,14 +210,14 @@ def gguf(file, size):
 
 
 def read_gguf_string(file):
-    """Pass over one text."""
+    """Skip one string."""
     (length,) = struct.unpack("<Q", file.read(8))
     if length > MAX_STRING_BYTES or len(file.read(length)) != length:
         raise InvalidModelError("its GGUF header is cut")
 
 
 def skip_gguf_value(file, kind, depth=0):
-    """Pass over one value."""
+    """Skip one value."""
     if kind == GGUF_STRING:
         read_gguf_string(file)
     elif kind == GGUF_ARRAY and depth < 4:

@@ -1,8 +1,8 @@
 #!/usr/bin/python3 -I
-"""Holds a machine to the kernel settings and lists of a plan; the plan is the one argument.
+"""Apply the kernel settings and allowlists of a plan; the plan is the only argument.
 
-Only files are changed: the machine is started anew before it is used. What was taken
-away is kept in /etc/hardpan/surface.json, with the modes that files had.
+Only files are changed: the host is rebooted before use. What was removed is recorded in
+/etc/hardpan/surface.json, with the former file modes.
 """
 
 import fnmatch
@@ -20,11 +20,11 @@ FIREWALL = "/etc/firewalld/firewalld.conf"
 UNIT_KINDS = "--type=service,socket,timer,path"
 DISK_FILE_SYSTEMS = ("btrfs", "ext2", "ext3", "ext4", "overlay", "xfs")
 ALWAYS_OPEN_SERVICES = ("ssh", "dhcpv6-client")
-"""Services that a zone of the firewall keeps: the way in, and answers to our own requests."""
+"""Services that stay open in the firewall's zone: SSH, and replies to DHCPv6 requests."""
 
 
 def main():
-    """Do all of the plan."""
+    """Apply the plan."""
     plan, host = json.loads(sys.argv[1]), Host()
     record = json.loads(host.read(RECORD) or "{}")
     record["sysctls_lacking"] = sysctls(host, plan["sysctls"])
@@ -41,7 +41,7 @@ def main():
 
 
 def sysctls(host, settings):
-    """Write the kernel settings; the names of those that this kernel does not have."""
+    """Write the kernel settings; return the names that this kernel does not have."""
     missing = []
     lines = []
     for name, value, reason in settings:
@@ -55,7 +55,7 @@ def sysctls(host, settings):
 
 
 def modules(host, groups):
-    """Keep kernel modules from being loaded, by name or by what asks for them."""
+    """Prevent kernel modules from being loaded, by name or on demand."""
     lines = []
     for reason, names in groups:
         lines.append(f"# {reason}")
@@ -65,7 +65,7 @@ def modules(host, groups):
 
 
 def open_ports(host, ports):
-    """Let the firewall's default zone open these TCP ports and no others."""
+    """Open exactly these TCP ports in the firewall's default zone."""
     default_zones = [
         x.partition("=")[2].strip()
         for x in host.read(FIREWALL).splitlines()
@@ -76,7 +76,7 @@ def open_ports(host, ports):
         return
     zone_file = f"/etc/firewalld/zones/{default_zones[0]}.xml"
     text = host.read(zone_file) or host.read(f"/usr/lib/firewalld/zones/{default_zones[0]}.xml")
-    # firewalld's own file, which only root writes.
+    # firewalld's own file; only root can write it.
     zone = ET.fromstring(text or "<zone></zone>")  # noqa: S314
     requested = {str(p) for p in ports if p != 22}
     open_tcp_ports = set()
@@ -97,7 +97,7 @@ def open_ports(host, ports):
     for port in sorted(requested - open_tcp_ports, key=int):
         ET.SubElement(zone, "port", protocol="tcp", port=port)
     document = '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(zone, "unicode") + "\n"
-    # As equal as they mean: firewalld writes blanks of its own.
+    # Compared by meaning: firewalld writes different whitespace.
     if not text or ET.canonicalize(text, strip_text=True) != ET.canonicalize(
         document, strip_text=True
     ):
@@ -105,7 +105,7 @@ def open_ports(host, ports):
 
 
 def service_ports(host, name):
-    """What a service of firewalld's opens, as pairs of protocol and port."""
+    """Return the (protocol, port) pairs that a firewalld service opens."""
     paths = (f"/etc/firewalld/services/{name}.xml", f"/usr/lib/firewalld/services/{name}.xml")
     text = next((host.read(p) for p in paths if host.exists(p)), "<service/>")
     ports = ET.fromstring(text).iter("port")  # noqa: S314 - as above
@@ -113,12 +113,12 @@ def service_ports(host, name):
 
 
 def matches_any(name, patterns):
-    """True when one of the shell patterns is for this name."""
+    """Return whether one of the shell patterns matches the name."""
     return any(fnmatch.fnmatchcase(name, p) for p in patterns)
 
 
 def mask_units(host, allowed):
-    """Mask what is enabled and not on the list; the names."""
+    """Mask enabled units that are not on the allowlist; return their names."""
     listing = host.run(
         "systemctl", "list-unit-files", "--no-legend", "--plain", "--state=enabled", UNIT_KINDS
     )
@@ -127,7 +127,7 @@ def mask_units(host, allowed):
     for name in list(unlisted):
         path = host.path(f"/etc/systemd/system/{name}")
         if path.is_file() and not path.is_symlink():
-            # A unit file of the site's own: masking cannot stand in its place.
+            # The site's unit file is at this path, so it cannot be masked.
             host.run("systemctl", "disable", "-q", name)
             host.add_note(f"{name} is not on the list and was disabled")
             host.changed.append(name)
@@ -140,7 +140,7 @@ def mask_units(host, allowed):
 
 
 def file_systems(host):
-    """Mount points of disks on which a SUID bit would count."""
+    """Return mount points of disks on which SUID bits are effective."""
     for line in host.read("/proc/self/mounts").splitlines():
         _, mount_point, fs_type, options = line.split()[:4]
         if fs_type in DISK_FILE_SYSTEMS and not {"nosuid", "ro"} & set(options.split(",")):
@@ -148,7 +148,7 @@ def file_systems(host):
 
 
 def remove_suid(host, allowed):
-    """Take SUID and SGID bits off what is not on the list; path -> the mode it had."""
+    """Remove SUID and SGID bits of files outside the allowlist; return path -> former mode."""
     modes = {}
     for mount_point in file_systems(host):
         output = host.run(
@@ -169,7 +169,7 @@ def remove_suid(host, allowed):
 
 
 def remove_packages(host, compilers, tools, exceptions):
-    """Remove compilers, and their tools where nothing needs those, in one go; the names."""
+    """Remove compilers, and build tools that nothing requires, in one transaction; return names."""
     installed = sorted(set(host.run("rpm", "-qa", "--qf", "%{NAME}\\n").split()))
     candidates = [n for n in installed if not matches_any(n, exceptions)]
     removed = [n for n in candidates if matches_any(n, compilers)]
@@ -196,7 +196,7 @@ def remove_packages(host, compilers, tools, exceptions):
 
 
 def removal_blockers(host, names):
-    """What rpm says that speaks against removing these packages."""
+    """Return rpm's objections to removing these packages."""
     output = host.run("rpm", "-e", "--test", *names, ok=(0, 1)) if names else ""
     return output.strip()[-1500:]
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3 -I
-"""Puts the tuning of a plan on a machine; the plan is the one argument.
+"""Apply the tuning of a plan; the plan is the only argument.
 
-Only files are changed: the machine is started anew before it is used.
+Only files are changed: the host is rebooted before use.
 """
 
 import json
@@ -19,7 +19,7 @@ GPU_UNIT = "hardpan-gpu-policy.service"
 
 
 def main():
-    """Do all of the plan."""
+    """Apply the plan."""
     plan, host = json.loads(sys.argv[1]), Host()
     if plan["manager"] == "tuned":
         activate_profile(host, plan["name"], plan["profile"], find_profile_folder(host))
@@ -44,10 +44,10 @@ def main():
 
 
 def find_profile_folder(host):
-    """The folder that this build of tuned reads a site's own profiles from.
+    """Return the folder from which this build of tuned reads a site's profiles.
 
-    It was /etc/tuned and became /etc/tuned/profiles; which one, a distribution decides
-    when it builds tuned. So tuned itself is asked: its configuration, then its code.
+    It was /etc/tuned and became /etc/tuned/profiles; the distribution decides at build time.
+    So tuned itself is queried: its configuration first, then its code.
     """
     try:
         from tuned import consts
@@ -67,11 +67,11 @@ def find_profile_folder(host):
 
 
 def activate_profile(host, name, text, folder):
-    """Make tuned follow this profile from the next start on."""
+    """Make tuned use this profile from the next boot."""
     is_changed = host.write(f"{folder}/{name}/tuned.conf", text)
     host.write("/etc/tuned/active_profile", f"{name}\n")
     host.write("/etc/tuned/profile_mode", "manual\n")
-    # With this tuned sets /etc/sysctl.d again after its own: the STIG's values stay.
+    # tuned then applies /etc/sysctl.d after its own settings: the STIG's values win.
     old_text = host.read(TUNED_MAIN)
     new_text = re.sub(r"(?m)^\s*reapply_sysctl\s*=.*$", "reapply_sysctl = 1", old_text)
     if "reapply_sysctl = 1" not in new_text.splitlines():

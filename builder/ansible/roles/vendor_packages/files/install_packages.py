@@ -1,11 +1,11 @@
 #!/usr/bin/python3 -I
-"""Installs a vendor's packages on this machine from named repositories, and checks them.
+"""Install a vendor's packages on this host from named repositories, and verify them.
 
-    apply.py < REQUEST.json
+    install_packages.py < REQUEST.json
 
-Runs as root with nothing but Python's own library (3.9 and later). A line for each
-change, and at the end ``changed`` or ``unchanged``; what cannot be is told on stderr
-and ends with 1. It may be run again at any point: what is as it should be is left.
+Runs as root on Python 3.9 or later with the standard library only. Prints one line per
+change, and at the end ``changed`` or ``unchanged``; on an error prints it to stderr and exits
+with 1. Idempotent: it can be run again after an interruption at any point.
 """
 
 import base64
@@ -26,7 +26,7 @@ LOCKS = Path("/etc/dnf/plugins/versionlock.list")
 MODULES = Path("/etc/dnf/modules.d")
 ENV = {"HOME": "/root", "LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 PROXY = {}
-# Only what the profile names is asked, and no signature goes unchecked.
+# Only repositories of the profile are used, and every signature is checked.
 DNF = ["dnf", "-y", "-q", "--disablerepo=*", "--enablerepo=hardpan-*", "--setopt=gpgcheck=1"]
 DNF += ["--setopt=localpkg_gpgcheck=1", "--setopt=install_weak_deps=0", "--setopt=strict=1"]
 DIST = re.compile(r"\.[a-z]+[0-9]+(_[0-9]+)?$")
@@ -35,12 +35,12 @@ changes = []
 
 
 def fail(text):
-    """End with what is wrong."""
+    """Print an error and exit with 1."""
     sys.exit(text)
 
 
 def run(argv, timeout_s=COMMAND_TIMEOUT_S, ok=(0,)):
-    """What a program wrote to stdout; the end of all it said when it fails."""
+    """Run a program and return its stdout; on failure exit with the end of its output."""
     env = {**ENV, **PROXY} if argv[0] == "dnf" else ENV
     process = subprocess.run(
         argv, stdin=subprocess.DEVNULL, capture_output=True, env=env, timeout=timeout_s, check=False
@@ -54,13 +54,13 @@ def run(argv, timeout_s=COMMAND_TIMEOUT_S, ok=(0,)):
 
 
 def record_change(text):
-    """Tell of a change."""
+    """Report a change."""
     changes.append(text)
     sys.stdout.write(f"{text}\n")
 
 
 def write(path, text, mode=0o644):
-    """Write a file unless it is there as it should be."""
+    """Write a file if its content or mode differs."""
     path = Path(path)
     data = text if isinstance(text, bytes) else text.encode()
     if path.is_file() and path.read_bytes() == data and path.stat().st_mode & 0o777 == mode:
@@ -75,7 +75,7 @@ def write(path, text, mode=0o644):
 
 
 def installed():
-    """Name -> the versions that are installed, as (version, whole EVR)."""
+    """Return package name -> installed versions, as (version, complete EVR)."""
     form = "%{NAME} %{VERSION} %{EPOCHNUM}:%{VERSION}-%{RELEASE}\\n"
     versions = {}
     for line in run(["rpm", "-qa", "--qf", form]).splitlines():
@@ -85,10 +85,10 @@ def installed():
 
 
 class Kernel:
-    """The one kernel: its package's version and release, and what its modules' folder is called."""
+    """The installed kernel: version and release of its package, and its module folder."""
 
     def __init__(self, installed):
-        """Find it, or end: a module that is built for the wrong one of two does not load."""
+        """Find the only installed kernel; exit if there are two: a module fits one of them."""
         kernel_builds = [evr.partition(":")[2] for _, evr in installed.get("kernel-core", [])]
         if len(kernel_builds) != 1:
             listing = ", ".join(sorted(kernel_builds)) or "none"
@@ -101,10 +101,10 @@ class Kernel:
         self.release = (matching or folders)[0]
 
     def resolve(self, package):
-        """Name and version of a package, filled in where they hold the kernel's."""
+        """Return name and version of a package, with the kernel's version filled in."""
         name, version = package["name"], package["version"]
         if package["of_kernel"] == "name":
-            # NVIDIA's names leave the distribution's mark out: 5.14.0-611.5.1 of el9_7.
+            # NVIDIA's names omit the dist tag: 5.14.0-611.5.1 for el9_7.
             name = f"{name}-{DIST.sub('', self.package)}"
         elif package["of_kernel"] == "version":
             version = self.package
@@ -112,12 +112,12 @@ class Kernel:
 
 
 def name_and_version(package):
-    """Name and version of a package that no kernel is in."""
+    """Return name and version of a package that does not depend on the kernel."""
     return package["name"], package["version"]
 
 
 def forbidden(rules):
-    """End where the machine holds what would undo the layer."""
+    """Exit if the host has something that would undo the layer."""
     for rule in rules:
         pattern = re.compile(rule["pattern"], re.MULTILINE)
         for path in sorted(p for part in rule["paths"] for p in Path("/").glob(part[1:])):
@@ -127,7 +127,7 @@ def forbidden(rules):
 
 
 def repositories(requested):
-    """Keys and repository files; to dnf, several addresses in one section are mirrors of one."""
+    """Write keys and repository files; dnf treats several addresses in one section as mirrors."""
     for repository in requested:
         key = KEYS / f"RPM-GPG-KEY-{repository['id']}"
         write(key, base64.b64decode(repository["key"]))
@@ -141,7 +141,7 @@ def repositories(requested):
 
 
 def streams(requested):
-    """Module streams; another one that is enabled is not switched away from."""
+    """Enable module streams; exit if another stream of the module is enabled."""
     for stream in requested:
         name, _, stream_name = stream.partition(":")
         file = MODULES / f"{name}.module"
@@ -153,13 +153,13 @@ def streams(requested):
 
 
 def use_proxy(proxy):
-    """Have dnf get its packages by way of a proxy; an argument would stay in its history."""
+    """Make dnf use a proxy; as an argument it would be stored in dnf's history."""
     if proxy:
         PROXY.update(http_proxy=proxy, https_proxy=proxy)
 
 
 def packages(requested, same_version):
-    """Install what is missing at its version; whatever is there at another is an error."""
+    """Install missing packages at their versions; exit if another version is installed."""
     installed_versions = installed()
     check_same_version(installed_versions, same_version)
     missing = []
@@ -186,14 +186,14 @@ def packages(requested, same_version):
 
 
 def provided(name, installed_versions):
-    """Whether a package is called so, or provides it."""
+    """Return whether an installed package has or provides the name."""
     if name in installed_versions:
         return True
     return not run(["rpm", "-q", "--whatprovides", name], ok=(0, 1)).startswith("no ")
 
 
 def check_same_version(installed_versions, same_version):
-    """Every package of these patterns has the one version, or it is an error."""
+    """Exit unless every package of these patterns has the same version."""
     for name in matching(installed_versions, same_version):
         mismatches = [v for v, _ in installed_versions[name] if v != same_version["version"]]
         if mismatches:
@@ -204,13 +204,13 @@ def check_same_version(installed_versions, same_version):
 
 
 def matching(installed_versions, same_version):
-    """The installed packages that have to be of one version."""
+    """Return the installed packages that must have the same version."""
     patterns = same_version["patterns"] if same_version["version"] else []
     return sorted(n for n in installed_versions if any(fnmatch.fnmatch(n, p) for p in patterns))
 
 
 def lock(names, installed_versions):
-    """Hold packages at what is installed; other lines of the list are left."""
+    """Lock packages at their installed versions; other lines of the list are preserved."""
     old_text = LOCKS.read_text() if LOCKS.is_file() else ""
     lines = old_text.splitlines()
     for name in names:
@@ -223,7 +223,7 @@ def lock(names, installed_versions):
 
 
 def dkms(module, kernel):
-    """Build a module for the one kernel, whatever kernel runs."""
+    """Build a module for the installed kernel, regardless of the running one."""
     if not module:
         return
 
@@ -239,7 +239,7 @@ def dkms(module, kernel):
 
 
 def module(requested, kernel):
-    """A precompiled module is there for the one kernel, at its version, and somebody signed it."""
+    """Check that a precompiled, signed module of this version exists for the installed kernel."""
     if not requested["name"]:
         return
     files = sorted(Path("/lib/modules", kernel.release).rglob(f"{requested['name']}.ko*"))
@@ -255,7 +255,7 @@ def module(requested, kernel):
 
 
 def initramfs(requested, kernel):
-    """Make the initramfs anew when what goes into it is newer, and look what is in it."""
+    """Rebuild the initramfs if its inputs are newer, and check its content."""
     if not requested["sources"]:
         return
     image = Path(f"/boot/initramfs-{kernel.release}.img")
@@ -275,7 +275,7 @@ def initramfs(requested, kernel):
 
 
 def units(requested):
-    """Switch units on for the next start."""
+    """Enable units for the next boot."""
     for unit in requested:
         if run(["systemctl", "is-enabled", unit], ok=(0, 1, 3, 4)).strip() != "enabled":
             run(["systemctl", "enable", unit])
@@ -283,7 +283,7 @@ def units(requested):
 
 
 def create_users(file):
-    """Make the users and memberships that a sysusers.d file names."""
+    """Create the users and memberships of a sysusers.d file."""
     if not file:
         return
     entries = (line.split() for line in Path(file).read_text().splitlines())
@@ -295,7 +295,7 @@ def create_users(file):
 
 
 def booleans(requested):
-    """SELinux's booleans, where SELinux is."""
+    """Set SELinux booleans if SELinux is installed."""
     if not Path("/sys/fs/selinux/enforce").exists():
         return
     for name, value in requested.items():
@@ -305,7 +305,7 @@ def booleans(requested):
 
 
 def main():
-    """Do what the request asks for."""
+    """Apply the request."""
     request = json.load(sys.stdin)
     forbidden(request["forbidden"])
     kernel = Kernel(installed()) if request["single_kernel"] else None
