@@ -44,10 +44,15 @@ class TestModule:
     tree: ast.Module
 
     @cached_property
+    def nodes(self) -> Sequence[ast.AST]:
+        """All nodes, walked once."""
+        return tuple(ast.walk(self.tree))
+
+    @cached_property
     def functions(self) -> Mapping[str, Sequence[ast.FunctionDef]]:
         """All functions and methods by name, nested ones included."""
         by_name: dict[str, list[ast.FunctionDef]] = {}
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.FunctionDef):
                 by_name.setdefault(node.name, []).append(node)
         return by_name
@@ -62,7 +67,7 @@ class TestModule:
         """Names that come from other modules of the tests: from which, and their name in it."""
         return {
             name.asname or name.name: (node.module, name.name)
-            for node in ast.walk(self.tree)
+            for node in self.nodes
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests")
             for name in node.names
             if node.module
@@ -262,7 +267,7 @@ def find_problems(root: Path) -> list[str]:
                 lines.append(f"{location}:{function.lineno}: {name} may end without an assertion")
         lines += [
             f"{location}:{node.lineno}: this assertion always holds"
-            for node in ast.walk(module.tree)
+            for node in module.nodes
             if isinstance(node, ast.Assert) and _is_always_true(node.test)
         ]
     return lines

@@ -4,7 +4,10 @@
 folders without a word. These functions walk the real folders, and refuse an empty one.
 """
 
+import ast
+import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 REPO = Path(__file__).parents[2]
@@ -16,7 +19,8 @@ _OUTPUTS = {REPO / "images" / "cache", REPO / "images" / "out"}
 _MIN_FILES = 10
 
 
-def list_files(folders: tuple[str, ...], *suffixes: str) -> list[Path]:
+@cache
+def list_files(folders: tuple[str, ...], *suffixes: str) -> tuple[Path, ...]:
     """The files below ``folders``, sorted; with ``suffixes`` only those that end so.
 
     Raises:
@@ -29,7 +33,7 @@ def list_files(folders: tuple[str, ...], *suffixes: str) -> list[Path]:
             f"{name}: expected its files, got {len(folder_files)}"
         )
         paths += [path for path in folder_files if not suffixes or path.suffix in suffixes]
-    return sorted(paths)
+    return tuple(sorted(paths))
 
 
 def read_texts(paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
@@ -38,6 +42,19 @@ def read_texts(paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
         data = path.read_bytes()
         if b"\0" not in data:
             yield str(path.relative_to(REPO)), data.decode("utf-8", "replace")
+
+
+def parse_modules(
+    folders: tuple[str, ...], pattern: str | re.Pattern[str]
+) -> Iterator[tuple[str, ast.Module]]:
+    """Name and syntax tree of each Python module below ``folders`` whose text has ``pattern``.
+
+    Parsing everything takes seconds of each test; a pattern that every violation contains saves
+    most of them. No tree is retained: hundreds slow down the garbage collection of later tests.
+    """
+    for name, text in read_texts(list_files(folders, ".py")):
+        if re.search(pattern, text):
+            yield name, ast.parse(text)
 
 
 def _walk(folder: Path) -> Iterator[Path]:

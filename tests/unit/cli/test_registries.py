@@ -12,9 +12,8 @@ import pytest
 from hardpan import cli
 from hardpan.scanners.collect.base import COLLECTORS, Collector, create_collector
 from hardpan.scanners.report.registry import FORMATS, Renderer, load_renderer
-from tests.unit.source_tree import PRODUCT, REPO, list_files
+from tests.unit.source_tree import PRODUCT, REPO, parse_modules
 
-MODULE_TREES = [ast.parse(path.read_bytes()) for path in list_files(PRODUCT, ".py")]
 COMMAND_TARGETS = {name: target for name, (target, _) in cli.COMMANDS.items()}
 RENDERERS = {target: entry.renderer for target, entry in FORMATS.items()}
 _DOTTED = re.compile(r"hardpan(?:\.\w+)+:\w+")
@@ -34,12 +33,11 @@ def parameter_kinds(function: object) -> list[tuple[str, str]]:
 def test_every_lazy_import_string_is_in_a_tested_registry() -> None:
     strings = {
         node.value
-        for tree in MODULE_TREES
+        for _, tree in parse_modules(PRODUCT, r"""["']hardpan\.""")
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
 
-    assert len(MODULE_TREES) > 250
     assert {s for s in strings if _DOTTED.fullmatch(s)} == {
         *COMMAND_TARGETS.values(),
         *RENDERERS.values(),

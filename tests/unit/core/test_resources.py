@@ -1,7 +1,7 @@
 """Where hardpan finds its own files and modules."""
 
 import ast
-from functools import cache
+import re
 from pathlib import Path
 from typing import TypeGuard
 
@@ -11,17 +11,11 @@ import yaml
 from hardpan.builder.media.sources import CATALOG_FILE
 from hardpan.core import resources
 from hardpan.core.resources import resource_path
-from tests.unit.source_tree import PRODUCT, REPO, list_files
+from tests.unit.source_tree import PRODUCT, REPO, parse_modules
 
 # A program that runs without hardpan, and a module whose source decides whether a step is reused.
 _MODULE_FILES = {"builder/vm/qemu.py", "builder/stages.py"}
-
-
-@cache
-def module_trees() -> tuple[tuple[str, ast.Module], ...]:
-    """The syntax tree of every module, by its name below the checkout."""
-    paths = list_files(PRODUCT, ".py")
-    return tuple((str(p.relative_to(REPO)), ast.parse(p.read_text("utf-8"))) for p in paths)
+_MODULE_PATH = re.compile("__file__|__path__|importlib")
 
 
 def find_module_paths(source: ast.AST) -> list[int]:
@@ -38,7 +32,9 @@ def _is_module_path(node: ast.AST) -> TypeGuard[ast.expr | ast.stmt]:
 
 def test_only_resources_module_uses_module_paths() -> None:
     lines_by_module = {
-        name: lines for name, tree in module_trees() if (lines := find_module_paths(tree))
+        name: lines
+        for name, tree in parse_modules(PRODUCT, _MODULE_PATH)
+        if (lines := find_module_paths(tree))
     }
 
     assert set(lines_by_module) == {"hardpan/core/resources.py", *_MODULE_FILES}
@@ -58,12 +54,13 @@ def test_only_resources_module_uses_module_paths() -> None:
 )
 def test_module_path_search_finds_every_form(code: str, expected: list[int]) -> None:
     assert find_module_paths(ast.parse(code)) == expected
+    assert not expected or _MODULE_PATH.search(code)
 
 
 def test_every_resource_exists() -> None:
     calls = [
         [a.value for a in node.args if isinstance(a, ast.Constant)]
-        for _, tree in module_trees()
+        for _, tree in parse_modules(PRODUCT, "resource_path")
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "resource_path"
     ]

@@ -7,13 +7,17 @@ from collections.abc import Iterator
 import pytest
 
 from hardpan.profiles.schema.versions import major_minor, parse_version
-from tests.unit.source_tree import PRODUCT, REPO, list_files
+from tests.unit.source_tree import PRODUCT, REPO, list_files, parse_modules
 
 _FOLDERS = (*PRODUCT, "images")
 _ORDERING_OPERATORS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 _SORTING_FUNCTIONS = ("sorted", "min", "max", "sort")
 _VERSION_NAME = re.compile(r"(^|_)(release|releasever|major|version|branch|driver|rocm|cuda)$")
 _VERSION_TEXT = re.compile(r"(?:rocky|rhel|el|lab)?[0-9]+(?:\.[0-9]+)*")
+_POSSIBLE_COMPARISON = re.compile(
+    r"(?:release|releasever|major|version|branch|driver|rocm|cuda)s?\b"  # of a _VERSION_NAME
+    r"|[\"'](?:rocky|rhel|el|lab)?[0-9]+(?:\.[0-9]+)*[\"']"  # a _VERSION_TEXT
+)
 _TEMPLATE_COMPARISON = re.compile(
     r"(?:_version|_release|releasever|\brelease)\b(?P<filters>(?:\s*\|\s*\w+(?:\([^)]*\))?)*)"
     r"\s*(?:<=?|>=?)\s*[\"'0-9]"
@@ -22,7 +26,11 @@ _TEMPLATE_COMPARISON = re.compile(
 
 def find_text_comparisons(source: str) -> Iterator[int]:
     """Lines of Python that put versions in order without making them numbers."""
-    for node in ast.walk(ast.parse(source)):
+    return _find_in_tree(ast.parse(source))
+
+
+def _find_in_tree(tree: ast.AST) -> Iterator[int]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Compare):
             operands = [node.left, *node.comparators]
             if any(isinstance(op, _ORDERING_OPERATORS) for op in node.ops) and any(
@@ -62,14 +70,12 @@ def _is_version_name(node: ast.expr) -> bool:
 
 
 def test_no_code_compares_versions_as_text() -> None:
-    paths = list_files(_FOLDERS, ".py")
-
     locations = [
-        f"{path.relative_to(REPO)}:{line}"
-        for path in paths
-        for line in find_text_comparisons(path.read_text("utf-8"))
+        f"{name}:{line}"
+        for name, tree in parse_modules(_FOLDERS, _POSSIBLE_COMPARISON)
+        for line in _find_in_tree(tree)
     ]
-    assert len(paths) > 300
+    assert len(list_files(_FOLDERS, ".py")) > 300
     assert locations == []
 
 
@@ -103,6 +109,7 @@ def test_no_template_compares_versions_as_text() -> None:
 )
 def test_text_comparison_search_finds_planted_code(code: str, is_match: bool) -> None:
     assert bool(list(find_text_comparisons(code))) is is_match
+    assert not is_match or _POSSIBLE_COMPARISON.search(code)
 
 
 @pytest.mark.parametrize(
