@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from hardpan.builder.artifacts import StackFinding, StackResult, WheelRecord
 from hardpan.builder.python_stacks import locks
 from hardpan.builder.python_stacks.fetch import STAGE, count_missing, download_wheels
@@ -20,7 +22,6 @@ from hardpan.builder.python_stacks.model import LockedStack, StackWheels
 from hardpan.builder.python_stacks.pack import pack_rpm, read_header_digest
 from hardpan.builder.python_stacks.signing import SiteKey, ensure_site_key, sign_rpms
 from hardpan.builder.wheel_audit.audit import audit_wheels
-from hardpan.builder.wheel_audit.lock import normalize_name
 from hardpan.builder.wheel_audit.model import AuditFinding, WheelAudit
 from hardpan.core.errors import InputError, TrustError
 from hardpan.core.events import Emit, StageMessage, StageProgress
@@ -239,12 +240,12 @@ def _wheel_receipts(stack_wheels: StackWheels, wheel_audit: WheelAudit) -> Itera
             if f.wheel == wheel.file and f.kind == "bundled_crypto"
         }
         yield WheelRecord(
-            name=normalize_name(name),
+            name=canonicalize_name(name),
             version=version,
             file=wheel.file,
             sha256=wheel.sha256,
             licence=read_licence(stack_wheels.folder / wheel.file),
-            source_sha256=stack_wheels.source_digests.get(normalize_name(name), ""),
+            source_sha256=stack_wheels.source_digests.get(canonicalize_name(name), ""),
             bundled_crypto=tuple(sorted(bundled)),
         )
 

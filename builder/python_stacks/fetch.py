@@ -5,10 +5,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from hardpan.builder.pip import run_pip
 from hardpan.builder.python_stacks.model import LockedStack, StackWheels
 from hardpan.builder.python_stacks.source import build_wheel
-from hardpan.builder.wheel_audit.lock import LockEntry, format_requirements, normalize_name
+from hardpan.builder.wheel_audit.lock import LockEntry, format_requirements
 from hardpan.core.errors import InputError, ResourceError, ToolError, TrustError
 from hardpan.core.events import Emit, StageMessage, StageProgress
 from hardpan.core.files import Sha256, atomic_path, canonical_json, sha256_bytes, sha256_file
@@ -49,7 +51,9 @@ def download_wheels(locked_stack: LockedStack, cache: Path, emit: Emit) -> Stack
     source_digests: dict[str, Sha256] = {}
     folder_with_built = cache / "wheelhouse" / f"{folder.name}-with-built"
     for source in locked_stack.stack.sources:
-        entry = next(e for e in locked_stack.lock.entries if e.name == normalize_name(source.name))
+        entry = next(
+            e for e in locked_stack.lock.entries if e.name == canonicalize_name(source.name)
+        )
         wheel, digest = build_wheel(locked_stack, source, entry, source_folder, cache, emit)
         with atomic_path(folder_with_built) as temp:
             shutil.copytree(
@@ -212,8 +216,8 @@ def _verify_against_lock(entries: list[LockEntry], folder: Path) -> dict[str, Pa
 
 def _package_name(file: str) -> str:
     if file.endswith(".whl"):
-        return normalize_name(file.partition("-")[0])
-    return normalize_name(file.rpartition("-")[0])
+        return canonicalize_name(file.partition("-")[0])
+    return canonicalize_name(file.rpartition("-")[0])
 
 
 def _package_version(file: str) -> str:

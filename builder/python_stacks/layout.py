@@ -5,6 +5,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from hardpan.builder.pip import run_pip
 from hardpan.builder.python_stacks.model import (
     SOURCE_DATE_EPOCH,
@@ -12,7 +14,6 @@ from hardpan.builder.python_stacks.model import (
     StackTree,
     StackWheels,
 )
-from hardpan.builder.wheel_audit.lock import normalize_name
 from hardpan.core.errors import ToolError
 from hardpan.core.files import sha256_file
 from hardpan.core.process import run
@@ -78,7 +79,7 @@ def _format_pins(locked_stack: LockedStack, stack_wheels: StackWheels) -> Iterat
     """Yield a requirement with digest per wheel; a wheel built here differs from the lock."""
     versions = {entry.name: entry.version for entry in locked_stack.lock.entries}
     for path in sorted(stack_wheels.folder.glob("*.whl")):
-        name = normalize_name(path.name.partition("-")[0])
+        name = canonicalize_name(path.name.partition("-")[0])
         yield f"{name}=={versions[name]} --hash=sha256:{sha256_file(path)}\n"
 
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from hardpan.builder.artifacts import WheelRecord
 from hardpan.builder.python_stacks.model import SOURCE_DATE_EPOCH, LockedStack, StackTree
 from hardpan.core.errors import ToolError
@@ -110,7 +112,7 @@ def combine_licences(wheels: Sequence[WheelRecord]) -> str:
 def _stack_version(locked_stack: LockedStack) -> str:
     """Version of the stack's first package; the release has the digest of the inputs."""
     first = re.split(r"[\[=<>~]", locked_stack.stack.packages[0])[0]
-    normalized = re.sub(r"[-_.]+", "-", first).lower()
+    normalized = canonicalize_name(first)
     versions = (e.version for e in locked_stack.lock.entries if e.name == normalized)
     return _INVALID_VERSION_CHARACTERS.sub("_", next(versions, "0"))
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from hardpan.core.errors import InputError
 from hardpan.core.files import Sha256, read_limited, sha256_bytes
 
@@ -72,11 +74,6 @@ def format_requirements(entries: Iterable[LockEntry]) -> str:
     return "".join(lines)
 
 
-def normalize_name(name: str) -> str:
-    """Normalize a package name (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def _parse_entries(path: Path, text: str) -> Iterator[LockEntry]:
     for line, logical_line in _logical_lines(text):
         location = f"{path}:{line}"
@@ -94,7 +91,7 @@ def _parse_entries(path: Path, text: str) -> Iterator[LockEntry]:
         if not allowed:
             raise InputError(f"{location}: {match['name']}: expected a sha256 hash", hint=_HINT)
         yield LockEntry(
-            name=normalize_name(match["name"]),
+            name=canonicalize_name(match["name"]),
             version=match["version"],
             sha256s=allowed,
             is_conditional=bool(match["marker"]),

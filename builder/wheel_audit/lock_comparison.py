@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from hardpan.builder.wheel_audit.lock import LockFile, normalize_name
+from packaging.utils import canonicalize_name, canonicalize_version
+
+from hardpan.builder.wheel_audit.lock import LockFile
 from hardpan.builder.wheel_audit.model import AuditedWheel, AuditFinding
 
 
@@ -44,9 +46,9 @@ def compare_with_lock(wheels: Sequence[AuditedWheel], lock: LockFile) -> Iterato
 
 def _parse_file_name(file: str) -> tuple[str, str]:
     name, _, remainder = file.removesuffix(".whl").partition("-")
-    return normalize_name(name), _normalize_version(remainder.partition("-")[0])
+    return canonicalize_name(name), _normalize_version(remainder.partition("-")[0])
 
 
 def _normalize_version(text: str) -> str:
-    """Normalize a version for comparison: in file names ``_`` represents ``-``."""
-    return text.lower().replace("_", "-")
+    """Return a version in canonical form; in file names ``_`` stands for ``-``."""
+    return canonicalize_version(text.lower().replace("_", "-"), strip_trailing_zero=False)

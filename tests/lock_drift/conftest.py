@@ -56,7 +56,7 @@ def list_entries() -> tuple[LockEntry, ...]:
     """The entries of all lock files."""
     locks = (
         *sorted((REPO / "requirements").glob("*.txt")),
-        *sorted((REPO / "builder" / "stacks" / "locks").glob("*.lock")),
+        *sorted((REPO / "builder" / "python_stacks" / "locks").glob("*.lock")),
         REPO / "builder" / "ai_models" / "embedding.txt",
     )
     return tuple(entry for path in locks for entry in load_lock(path).entries)

@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
-from hardpan.builder.wheel_audit.lock import load_lock, normalize_name
+from hardpan.builder.wheel_audit.lock import load_lock
 from hardpan.core.errors import ToolError
 from hardpan.core.process import CompletedProcess, run
 from tests.lock_drift.conftest import REPO
@@ -54,7 +55,7 @@ def run_make(checkout: Path, index: LocalIndex, *arguments: str) -> CompletedPro
 def list_installed(python: Path) -> dict[str, str]:
     """Return name -> version of the packages of an environment, without pip."""
     listed = run([python, "-m", "pip", "list", "--format", "json"], timeout_s=60).stdout
-    versions = {normalize_name(entry["name"]): entry["version"] for entry in json.loads(listed)}
+    versions = {canonicalize_name(entry["name"]): entry["version"] for entry in json.loads(listed)}
     return {name: version for name, version in versions.items() if name != "pip"}
 
 
