@@ -20,7 +20,7 @@ def test_qmp_waits_for_a_socket_that_exists_but_does_not_listen_yet(tmp_path: Pa
     path = tmp_path / "qmp"
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
-        thread = threading.Thread(target=_serve_one_client, args=(server,))
+        thread = threading.Thread(target=_serve_client, args=(server,))
         thread.start()
         with open_qmp(path, lambda: None) as connection:
             assert connection.call("query-status") == {"status": "running"}
@@ -38,7 +38,7 @@ def test_qmp_reports_a_process_that_ends_before_it_listens(tmp_path: Path) -> No
             pass
 
 
-def _serve_one_client(server: socket.socket) -> None:
+def _serve_client(server: socket.socket) -> None:
     """Listen after half a second; answer the handshake and one command."""
     time.sleep(0.5)
     server.listen()
