@@ -12,6 +12,7 @@ def describe_versions(profile: Profile) -> str:
 
 AMD_DRIVER = vendor_layer(
     name="amd_driver",
+    section="hardware",
     summary="installs AMD's kernel driver",
     details=describe_versions,
 )

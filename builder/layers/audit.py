@@ -119,6 +119,7 @@ def describe_forwarding(profile: Profile) -> str:
 
 AUDIT = Layer(
     name="audit",
+    section="audit",
     summary="audits model files and accelerators, and verifies models against their locks",
     details=describe_forwarding,
     apply=apply,

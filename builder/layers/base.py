@@ -7,6 +7,7 @@ from pathlib import Path
 from hardpan.builder.artifacts import Assessment, BootedGuest, LayerResult
 from hardpan.core.events import Emit
 from hardpan.core.files import Sha256
+from hardpan.profiles.schema.layer_packages import OS_PACKAGES
 from hardpan.profiles.schema.profile import LayerName, Profile
 
 STAGE = "harden"
@@ -70,8 +71,16 @@ class Layer:
     planned_variables: Callable[[Profile], Mapping[str, object]]
     """The role's variables before a build, with placeholders for what only a build knows."""
 
+    section: str | None = None
+    """Key of the layer's section in the profile; None if the layer has no settings."""
+
     details: Callable[[Profile], str] = _no_details
     """What the profile selects in the layer; empty if there is nothing to add."""
+
+    @property
+    def os_packages(self) -> tuple[str, ...]:
+        """Distribution packages of the layer, which the installer installs."""
+        return OS_PACKAGES.get(self.name, ())
 
     def describe(self, profile: Profile) -> str:
         """Return the summary, followed by what ``profile`` selects."""

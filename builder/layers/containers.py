@@ -55,6 +55,7 @@ def _json(value: object) -> str:
 
 CONTAINERS = vendor_layer(
     name="containers",
+    section="containers",
     summary="installs podman and, for NVIDIA, the Container Toolkit",
     extra_variables=role_variables,
 )

@@ -12,6 +12,7 @@ def describe_versions(profile: Profile) -> str:
 
 CUDA = vendor_layer(
     name="cuda",
+    section="hardware",
     summary="installs the CUDA toolkit",
     details=describe_versions,
 )

@@ -47,6 +47,7 @@ def describe_lockdown(profile: Profile) -> str:
 
 KERNEL_HARDENING = Layer(
     name="kernel_hardening",
+    section="kernel_hardening",
     summary="sets what the STIG does not; allowlists for ports, units and SUID files",
     details=describe_lockdown,
     apply=apply,

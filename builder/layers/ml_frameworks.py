@@ -71,6 +71,7 @@ def planned_variables(profile: Profile) -> dict[str, object]:
 
 ML_FRAMEWORKS = Layer(
     name="ml_frameworks",
+    section="frameworks",
     summary="installs each stack as one RPM under /opt/ai/stacks, and the embedding model",
     apply=apply,
     planned_variables=planned_variables,

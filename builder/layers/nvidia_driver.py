@@ -27,6 +27,7 @@ def describe_driver(profile: Profile) -> str:
 
 NVIDIA_DRIVER = vendor_layer(
     name="nvidia_driver",
+    section="hardware",
     summary="installs NVIDIA's driver at the locked version",
     details=describe_driver,
     extra_variables=role_variables,

@@ -12,6 +12,7 @@ def describe_versions(profile: Profile) -> str:
 
 ROCM = vendor_layer(
     name="rocm",
+    section="hardware",
     summary="installs ROCm for the chip that the profile names",
     details=describe_versions,
 )

@@ -95,6 +95,7 @@ def describe_tuning(profile: Profile) -> str:
 
 TUNING = Layer(
     name="tuning",
+    section="tuning",
     summary="sets memory, processor and accelerators for AI work",
     details=describe_tuning,
     apply=apply,

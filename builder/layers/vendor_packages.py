@@ -39,13 +39,14 @@ def no_details(_profile: Profile) -> str:
 def vendor_layer(
     *,
     name: LayerName,
+    section: str,
     summary: str,
     details: Callable[[Profile], str] = no_details,
     extra_variables: Callable[[Profile], Mapping[str, object]] = no_variables,
 ) -> Layer:
     """Return a layer that installs packages of the software catalog.
 
-    ``extra_variables`` are the role's variables beside repositories, streams and packages.
+    ``extra_variables`` are the role's variables other than repositories, streams and packages.
     """
 
     def apply(task: LayerTask) -> LayerResult:
@@ -57,6 +58,7 @@ def vendor_layer(
 
     return Layer(
         name=name,
+        section=section,
         summary=summary,
         details=details,
         apply=apply,
