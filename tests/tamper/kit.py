@@ -1,4 +1,4 @@
-"""A kit with which evidence is forged: everything that hardpan can put in, signed for real."""
+"""Forge evidence with real keys: every signature and file that hardpan can write."""
 
 import base64
 import copy
@@ -60,26 +60,26 @@ Files = dict[str, bytes]
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What a verifier is given."""
+    """The input of the verifiers."""
 
     files: Files | None = None
-    """Packed for hardpan, unpacked for the others; None where only ``archive`` can hold it."""
+    """Packed for hardpan, unpacked for the others; None if only ``archive`` can contain it."""
 
     archive: bytes | None = None
-    """A ZIP that hardpan's writer would refuse to write."""
+    """A ZIP that hardpan's writer does not write."""
 
     policy: dict[str, Any] = field(default_factory=dict)
     now: datetime = NOW
     special: tuple[tuple[str, str], ...] = ()
-    """(name, ``symlink``, ``hardlink``, ``fifo`` or ``folder``) to make in the unpacked folder."""
+    """(name, ``symlink``, ``hardlink``, ``fifo`` or ``folder``) to create when unpacked."""
 
     file: str = "findings.json"
-    """The one file that cosign is asked about."""
+    """The file that cosign verifies."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TamperKit:
-    """Keys, an authority, a host key, and evidence that verifies."""
+    """Keys, a timestamp authority, a host key, and valid evidence."""
 
     folder: Path
     ring: KeyFiles
@@ -91,7 +91,7 @@ class TamperKit:
     valid_files: Files
 
     def build_policy(self, changed: dict[str, Any]) -> dict[str, Any]:
-        """The strict policy, with settings changed; None takes one out."""
+        """Return the strict policy with ``changed`` settings; None removes a setting."""
         base = _read(self.ring.policy)
         base.pop("max_open")
         strict = {
@@ -109,28 +109,28 @@ class TamperKit:
         return {k: v for k, v in policy.items() if v is not None}
 
     def policy_keys(self, **changed: Any) -> list[dict[str, Any]]:
-        """The policy's keys, with settings of the scan key changed."""
+        """Return the policy's keys with settings of the scan key changed."""
         scan, build = _read(self.ring.policy)["keys"]
         return [{**scan, **changed}, build]
 
     def load_policy(self, changed: dict[str, Any]) -> ResolvedPolicy:
-        """That policy, read."""
+        """Load the policy that ``build_policy`` returns."""
         path = self.ring.policy.with_name("tamper.yaml")
         return load_policy_text(path, yaml.safe_dump(self.build_policy(changed)))
 
     def read_statement(self) -> Any:
-        """The good statement, to be changed."""
+        """Return a copy of the valid statement."""
         return json.loads(self.valid_files["statement.json"])
 
     def sign_scan(self, *, signer: Signer | None = None, stamp: Any = "", **more: Any) -> Files:
-        """Evidence of a changed scan, by the same way as every other."""
+        """Sign a changed scan with hardpan's writer."""
         evaluation = samples.slim_scan().evaluation
         return _sign_scan(self.folder, signer or self.scan_signer, self.build_signer, self.host_key,
                      self._make_token if stamp == "" else stamp,
                      **{"evaluation": evaluation, **more})  # fmt: skip
 
     def resign_changed(self, change: Callable[[Any], object], **more: Any) -> Files:
-        """The statement changed and signed again with the right key."""
+        """Change the valid statement and sign it again with the scan key."""
         statement = self.read_statement()
         change(statement)
         return self.sign_payload(statement, **more)
@@ -139,7 +139,7 @@ class TamperKit:
         self, payload: Any, *, files: Files | None = None, signer: Signer | None = None,
         at: datetime = STAMPED, signature: Callable[[bytes], bytes] | None = None,
     ) -> Files:  # fmt: skip
-        """Files in which ``payload`` is really signed and stamped, and all copies agree."""
+        """Sign and timestamp ``payload``; all copies in the returned files agree."""
         by = signer or self.scan_signer
         data = payload if isinstance(payload, bytes) else canonical_json(with_derived_id(payload))
         signed = sign(data, by)
@@ -157,7 +157,7 @@ class TamperKit:
         return with_companion_files(all_files, by)
 
     def resign_with_files(self, changed: dict[str, bytes | None]) -> Files:
-        """Files changed (None: removed), listed and signed again as if it were right."""
+        """Change files (None removes one), list them in the statement and sign it again."""
         files = {n: d for n, d in {**self.valid_files, **changed}.items() if d is not None}
         statement = self.read_statement()
         statement["subject"] = [
@@ -168,13 +168,13 @@ class TamperKit:
         return self.sign_payload(statement, files=files)
 
     def with_changed_bundle(self, change: Callable[[Any], object]) -> Files:
-        """The bundle changed and nothing else."""
+        """Change the bundle and nothing else."""
         value = json.loads(self.valid_files[BUNDLE])
         change(value)
         return {**self.valid_files, BUNDLE: json.dumps(value).encode()}
 
     def resign_changed_findings(self, change: Callable[[Any], object]) -> Files:
-        """The findings changed, listed and signed again."""
+        """Change the findings, list them in the statement and sign it again."""
         value = json.loads(self.valid_files["findings.json"])
         change(value)
         return self.resign_with_files({"findings.json": canonical_json(value)})
@@ -184,21 +184,21 @@ class TamperKit:
 
 
 def create_kit(folder: Path) -> TamperKit:
-    """A tamper kit in ``folder``."""
+    """Create a tamper kit in ``folder``."""
     ring = create_keys(folder / "keys", now=datetime(2026, 11, 1, tzinfo=UTC))
     scan, build = load_signer(ring.scan), load_signer(ring.build)
     host, tsa = ec.generate_private_key(ec.SECP256R1()), FakeTsa()
-    good = _sign_scan(folder, scan, build, host, lambda s: tsa.make_token(s, STAMPED))
-    evil = create_signer(folder / "keys" / "evil.pem")
+    valid_files = _sign_scan(folder, scan, build, host, lambda s: tsa.make_token(s, STAMPED))
+    untrusted = create_signer(folder / "keys" / "evil.pem")
     return TamperKit(
         folder=folder,
         ring=ring,
         scan_signer=scan,
         build_signer=build,
-        untrusted_signer=evil,
+        untrusted_signer=untrusted,
         host_key=host,
         tsa=tsa,
-        valid_files=good,
+        valid_files=valid_files,
     )
 
 
@@ -249,7 +249,7 @@ def _parsed(text: str) -> dict[str, Any]:
 
 
 def pack(e: Evidence, path: Path) -> Path:
-    """What hardpan is given."""
+    """Write the evidence file that hardpan verifies."""
     if e.archive is not None:
         path.write_bytes(e.archive)
     else:
@@ -258,7 +258,7 @@ def pack(e: Evidence, path: Path) -> Path:
 
 
 def build_zip(files: Files, add: tuple[tuple[str, bytes], ...] = (), mode: int = 0o100644) -> bytes:
-    """A ZIP by another writer: any name, twice if wanted, of any kind."""
+    """Build a ZIP with another writer: any name, duplicate names, any file type."""
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as z:
         for name, data in (*sorted(files.items()), *add):
@@ -272,17 +272,17 @@ def build_zip(files: Files, add: tuple[tuple[str, bytes], ...] = (), mode: int =
 
 
 def without_files(files: Files, *names: str) -> Files:
-    """``files`` without some."""
+    """Return ``files`` without ``names``."""
     return {n: d for n, d in files.items() if n not in names}
 
 
 def encode_base64(data: bytes) -> str:
-    """Standard base64."""
+    """Return standard base64."""
     return base64.b64encode(data).decode()
 
 
 def build_pae(kind: str, payload: bytes, size: int | None = None) -> bytes:
-    """DSSE's encoding with another type or length."""
+    """Return DSSE's pre-authentication encoding with any type or length."""
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind.encode(), size or len(payload), payload)
 
 
@@ -303,7 +303,7 @@ def _with_signature(payload: bytes, signature: bytes) -> SignedStatement:
 
 
 def write_certificate(folder: Path, signer: Signer) -> Path:
-    """The signer's own certificate, as a file."""
+    """Write the signer's self-signed certificate and return its path."""
     path = folder / f"{signer.public.sha256[:8]}.crt"
     if not path.is_file():
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "station 7")])

@@ -1,4 +1,4 @@
-"""The cases as they lie in their folders, and what each verifier says of one."""
+"""Load the tamper cases and run each verifier on them."""
 
 import os
 from collections.abc import Callable
@@ -42,54 +42,55 @@ Forge = Callable[[TamperKit], Evidence | list[Evidence]]
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One forgery, or the control that must pass."""
+    """A forgery, or the control that must pass."""
 
     case: str
     name: str
     forge: Forge
     hardpan: str
-    """``verified``, or the check that fails and what it says, or ``over: …``."""
+    """``verified``, or the failing check with a part of its reason, or ``exceeded: …``."""
 
     ledger: tuple[str, ...]
-    """What hardpan says of a ledger's row with the same statement: ``same``, or as ``hardpan``;
-    ``not checked: CHECK`` or ``skipped: CHECK`` where it accepts it without the check that
-    refuses the file; ``-`` where no ledger can store it. For many of a kind any of a list."""
+    """The result for a ledger row with the same statement: ``same``, or in the form of
+    ``hardpan``; ``not checked: CHECK`` or ``skipped: CHECK`` if the row is accepted without the
+    check that rejects the file; ``-`` if no ledger can store it. A list for a variant with many
+    files: each result is one of them."""
 
     passed: tuple[str, ...]
-    """Checks that must have been made, and hold."""
+    """Checks that must be reported as passed."""
 
     script: str
-    """``accepts``, ``refuses``, or ``-`` where there is no folder to look at."""
+    """``accepts``, ``refuses``, or ``-`` if there is no folder to verify."""
 
     cosign: str
 
     def forge_all(self, kit: TamperKit) -> list[Evidence]:
-        """What was forged; often one, sometimes many of a kind."""
+        """Return the forged evidence: one or several files."""
         forged = self.forge(kit)
         return forged if isinstance(forged, list) else [forged]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdicts:
-    """What hardpan says of one forgery."""
+    """The results of hardpan for one forgery."""
 
     file: str
-    """In the form of ``Variant.hardpan``."""
+    """The result for the file, in the form of ``Variant.hardpan``."""
 
     passed: frozenset[str]
-    """The checks of the file that were made, and hold."""
+    """The checks of the file that passed."""
 
     ledger: str
-    """In the form of ``Variant.ledger``, with all words of the reason."""
+    """The result for the row, in the form of ``Variant.ledger``, with the complete reason."""
 
 
 def folders() -> list[Path]:
-    """The cases' folders."""
+    """Return the folders of the cases."""
     return sorted(p for p in CASES_DIR.iterdir() if p.is_dir() and p.name[:2].isdigit())
 
 
 def variants() -> list[Variant]:
-    """Every variant of every case."""
+    """Return every variant of every case."""
     return [v for folder in folders() for v in _load_case(folder)]
 
 
@@ -123,7 +124,7 @@ def _as_tuple(expected: str | list[str]) -> tuple[str, ...]:
 
 
 def verify_with_hardpan(kit: TamperKit, e: Evidence) -> Verdicts:
-    """What hardpan says of the file, and of a ledger's row that nobody checked before."""
+    """Verify the file, and a ledger row with its statement that was written without a check."""
     path = pack(e, kit.folder / "case.evidence.zip")
     try:
         trust = kit.load_policy(e.policy)
@@ -167,7 +168,7 @@ def _run_verifier(check: Callable[[], VerifiedEvidence]) -> tuple[str, dict[str,
 
 
 def build_stored_row(files: dict[str, bytes]) -> StoredEvidence | None:
-    """What a ledger would store of ``files``; None where it has no form for them."""
+    """Return what a ledger would store of ``files``; None if it cannot store them."""
     signature_files = {n: files[n] for n in (CMS, HOST_SIGNATURE, PROVENANCE) if n in files}
     if PQ_ENVELOPE in files:
         signature_files[PQ_ENVELOPE] = read_dsse(files[PQ_ENVELOPE], label=PQ_ENVELOPE).signature
@@ -185,7 +186,7 @@ def build_stored_row(files: dict[str, bytes]) -> StoredEvidence | None:
 
 
 def unpack(e: Evidence, folder: Path) -> Path | None:
-    """The folder that verify.sh and cosign are given; None where there is none."""
+    """Unpack the evidence for verify.sh and cosign; None if there are no files to unpack."""
     if e.files is None:
         return None
     for name, data in e.files.items():
@@ -208,12 +209,12 @@ def unpack(e: Evidence, folder: Path) -> Path | None:
 
 
 def verify_with_script(key: Path, folder: Path, trusted: Path) -> str:
-    """What verify.sh says: the honest one, as an auditor would keep it apart from evidence."""
+    """Run the ``trusted`` verify.sh, which an auditor stores separately from the evidence."""
     return "refuses" if _has_failed(["sh", trusted, key, folder], folder) else "accepts"
 
 
 def verify_with_cosign(program: Path, key: Path, folder: Path, file: str, temp_dir: Path) -> str:
-    """What cosign says of one file."""
+    """Verify one file with cosign."""
     root = temp_dir / "root.json"
     root.write_text(_EMPTY_TRUSTED_ROOT)
     argv = [program, "verify-blob-attestation", "--key", key, "--insecure-ignore-tlog"]
@@ -236,7 +237,7 @@ def _build_format_args(program: Path, root: Path) -> list[str | Path]:
 
 
 def _has_failed(argv: list[Any], folder: Path) -> bool:
-    """True when it fails; a verifier that hangs is no verifier."""
+    """Return whether the verifier rejects; one that hangs or crashes fails the test."""
     try:
         completed = run(argv, timeout_s=60, ok=(0, 1), cwd=folder)
     except ToolError as e:

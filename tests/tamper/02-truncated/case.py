@@ -1,4 +1,4 @@
-"""A file or the bundle cut short."""
+"""A file or the bundle is truncated."""
 
 from tests.tamper.kit import BUNDLE, Evidence, TamperKit
 

@@ -1,4 +1,4 @@
-"""A listed file left out."""
+"""A listed file is removed."""
 
 from tests.tamper.kit import Evidence, without_files
 

@@ -1,4 +1,4 @@
-"""A file that nobody signed."""
+"""An unsigned file is added."""
 
 from tests.tamper.kit import Evidence, build_zip
 

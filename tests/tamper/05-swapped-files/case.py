@@ -1,4 +1,4 @@
-"""Two listed files change places."""
+"""Two listed files are exchanged."""
 
 from tests.tamper.kit import Evidence
 

@@ -1,4 +1,4 @@
-"""A link or a pipe where a file should be."""
+"""A link or a pipe instead of a file."""
 
 from tests.tamper.kit import DEVICE, SYMLINK, Evidence, build_zip, without_files
 

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from tests.tamper.kit import BUNDLE, Evidence, encode_base64
 
-_LONGEST = 72  # bytes of a P-256 signature in DER; one in four has them
+_LONGEST = 72  # maximum bytes of a P-256 signature in DER; one in four has this length
 
 
 def _signature(kit, sig):

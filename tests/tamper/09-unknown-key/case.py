@@ -1,4 +1,4 @@
-"""Another key that borrows the trusted key's name."""
+"""Another key under the trusted key's name."""
 
 import json
 

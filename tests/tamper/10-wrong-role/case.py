@@ -1,4 +1,4 @@
-"""A trusted key that does another's work."""
+"""A trusted key with another role."""
 
 from tests.tamper.kit import Evidence
 

@@ -1,4 +1,4 @@
-"""The same bytes as another kind of thing."""
+"""The same bytes with another payload type."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A signature over something that only looks alike."""
+"""A signature over a similar message."""
 
 from tests.tamper.kit import Evidence, build_pae, canonical_json, with_derived_id
 

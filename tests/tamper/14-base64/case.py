@@ -1,4 +1,4 @@
-"""Base64 that two readers take for different bytes."""
+"""Base64 that two parsers decode to different bytes."""
 
 import json
 
@@ -13,7 +13,7 @@ def _payload(kit, change):
 
 
 def _padded(kit):
-    """A statement whose base64 ends in padding, so that it has unused bits."""
+    """Sign a statement whose base64 ends in padding, so that it has unused bits."""
     statement = kit.read_statement()
     for note in ("", "x", "xx"):
         statement["predicate"]["note"] = note

@@ -1,4 +1,4 @@
-"""Validly signed, but not what it should be."""
+"""A valid signature over another type of statement."""
 
 import base64
 import json

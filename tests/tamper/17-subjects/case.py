@@ -1,4 +1,4 @@
-"""The list of files, bent."""
+"""An ambiguous list of subjects."""
 
 from hardpan.core.files import sha256_bytes
 from hardpan.scanners.evidence.file_names import OSCAL
@@ -21,7 +21,7 @@ def _more(kit, **fields):
 
 
 def _attached(kit):
-    """Listed, not promised: no check of its own would look at it."""
+    """A signature file listed as a subject, so that its own check does not run."""
     content = b"anything"
 
     def change(s):

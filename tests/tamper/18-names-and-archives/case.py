@@ -1,4 +1,4 @@
-"""Names that lead out, archives that explode."""
+"""Names outside of the archive, and compression bombs."""
 
 import struct
 import tempfile
@@ -20,7 +20,7 @@ def _zip(kit, *add, mode=0o100644):
 
 
 def _claims(kit):
-    """An archive as hardpan writes it, in which one entry claims 10 GB (as far as 32 bits go)."""
+    """Return a valid archive in which one entry declares the maximum size of 32 bits."""
     with tempfile.TemporaryDirectory() as temp_dir:
         path = Path(temp_dir) / "x"
         write_archive(path, kit.valid_files.items())

@@ -1,4 +1,4 @@
-"""An old good report once more."""
+"""An old good report is presented again."""
 
 from datetime import timedelta
 

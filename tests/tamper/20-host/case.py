@@ -29,13 +29,13 @@ def _other(kit):
 
 
 def _borrowed(kit):
-    """Another host that says it has the known host key, without having it."""
+    """Another host that claims the known host key without having it."""
     other = ec.generate_private_key(ec.SECP256R1())
     return _proof(kit, lambda m: sshsig.make_signature(other, m))
 
 
 def _with_host_key_trust(kit, how, **more):
-    """A scan that knew the host's key in this way; the policy wants it known before."""
+    """Sign a scan with this kind of host key trust; the policy requires a key known before."""
     key = sshsig.fingerprint(kit.host_key)
     host = replace(samples.HOST, host_key_sha256=key, host_key_trust=how)
     rule = {"host_keys": [key], "require_verified_host_key": True, **more}
@@ -43,7 +43,7 @@ def _with_host_key_trust(kit, how, **more):
 
 
 def _denied(kit, change):
-    """First use, and a statement that was changed and signed again."""
+    """Trust on first use, and a statement that was changed and signed again."""
     first = _with_host_key_trust(kit, HostKeyTrust.FIRST_USE)
     changed = replace(kit, valid_files=first.files)
     files = changed.resign_changed(lambda s: change(s["predicate"]["target"]["host"]))

@@ -1,4 +1,4 @@
-"""Scanned with something weaker."""
+"""Weaker content or a weaker profile."""
 
 from dataclasses import replace
 

@@ -42,7 +42,7 @@ def _oscal(kit, name, sha256, by=None):
 
 
 def _other_form(kit):
-    """A file in a form whose digest is not the canonical one; all of it by the right key."""
+    """A file in a form that is not canonical, signed by the right key."""
     return Evidence(
         files=kit.resign_with_files(
             {RESULTS_FILE: kit.valid_files[RESULTS_FILE].replace(b"{", b"{ ", 1)}
@@ -51,7 +51,7 @@ def _other_form(kit):
 
 
 def _second_scan_key(kit):
-    """Two keys may scan; the one that signed the statement must have signed this too."""
+    """Two keys have the role scan; the one that signed the statement must sign this too."""
     keys = [
         *kit.policy_keys(),
         {**kit.policy_keys()[0], "id": "second", "spki": kit.untrusted_signer.public.pem},

@@ -1,4 +1,4 @@
-"""Times that cannot be."""
+"""Impossible times."""
 
 from datetime import UTC, datetime, timedelta
 

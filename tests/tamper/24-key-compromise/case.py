@@ -1,4 +1,4 @@
-"""The key was stolen on a known day."""
+"""A signing key stolen on a known day."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ def _stolen(kit, at, **policy):
 
 
 def _twice(kit, **changed):
-    """The stolen key, and once more without a word of that."""
+    """The stolen key, listed a second time without its compromise."""
     stolen, build = kit.policy_keys(compromised_at=FINISHED)
     again = {**kit.policy_keys()[0], "id": "scan-2", **changed}
     return Evidence(files=kit.valid_files, policy={"keys": [stolen, again, build]})

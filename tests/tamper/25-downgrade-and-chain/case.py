@@ -1,4 +1,4 @@
-"""A proof stripped, or the wrong one attached."""
+"""A signature removed, or a wrong one attached."""
 
 import json
 from dataclasses import replace
@@ -17,7 +17,7 @@ def _without_token(kit):
 
 
 def _without_promise(kit):
-    """The whole statement made without a timestamp: only the policy can want one."""
+    """Sign the scan without a timestamp: only the policy can require one."""
     return Evidence(files=kit.sign_scan(stamp=None))
 
 
@@ -34,7 +34,7 @@ def _built(name, sha256, media_type=""):
 
 
 def _claims(kit, sha256, *subjects, name="lab.qcow2", **more):
-    """A statement that calls ``sha256`` its image; the build key vouches for ``subjects``."""
+    """Sign a statement whose image is ``sha256``, with a provenance of ``subjects``."""
     disk = _built("lab.qcow2", samples.SHA, _QCOW2)
     ref = samples.image(kit.build_signer, subject=[disk, *subjects], **more)
     return _image(kit, replace(ref, sha256=sha256, name=name))

@@ -1,4 +1,4 @@
-"""Text that names an outcome."""
+"""Text that looks like an outcome."""
 
 from dataclasses import replace
 

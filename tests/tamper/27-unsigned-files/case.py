@@ -25,7 +25,7 @@ def _cms_by(kit, signer, payload=None):
 
 
 def _token(kit, token):
-    """In both places, so that the copies agree."""
+    """Replace the timestamp in the bundle and the file, so that the copies agree."""
     files = {
         **kit.valid_files,
         BUNDLE: embed_timestamp(kit.valid_files[BUNDLE], token),
@@ -39,7 +39,7 @@ def _token_of(kit, tsa, message=None):
 
 
 def _text(kit, change):
-    """The bundle's text changed: what it carries is the same."""
+    """Change the text of the bundle, not its content."""
     return _file(kit, BUNDLE, change(kit.valid_files[BUNDLE].decode()).encode())
 
 
@@ -64,12 +64,12 @@ def _with_pq(kit, change):
 
 
 def _second(kit, change):
-    """The bundle of the second statement changed."""
+    """Change the bundle of the test-result statement."""
     return _file(kit, TEST_RESULT, change(kit.valid_files[TEST_RESULT]))
 
 
 def _with_text(kit):
-    """A token by the policy's authority, with a text in the status, which nobody signs."""
+    """A token of the policy's authority with a text in the status, which is not signed."""
     token = (
         read_der(kit.valid_files[TIMESTAMP], label="x", max_bytes=1 << 20)
         .read_children()[1]

@@ -1,4 +1,4 @@
-"""The cases of tests/tamper, as hardpan judges them; the integration tests ask the others."""
+"""Verify the cases of tests/tamper with hardpan; the integration tests run the others."""
 
 import pytest
 
