@@ -15,6 +15,9 @@ REPO = Path(__file__).parents[2]
 SETUP_LOCKS = tuple(REPO / "requirements" / f"{name}.txt" for name in ("build", "lock", "interop"))
 """What 'make setup' and 'make setup-interop' install."""
 
+_MIN_LOCKS = 9
+"""A renamed folder would leave its locks out without a failure."""
+
 SOURCE_PACKAGE = "pykickstart"
 """The one project of them that is published as source only."""
 
@@ -46,8 +49,8 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalIndex]:
     files = sorted(download_locked_files(REPO / "images" / "cache").iterdir())
     for path in files:
         (folder / path.name).symlink_to(path)
-    for entry in list_entries():
-        make_newer_release(folder, entry.name, entry.version)
+    for name, version in sorted({(entry.name, entry.version) for entry in list_entries()}):
+        make_newer_release(folder, name, version)
     with serve(folder, frozenset(path.name for path in files)) as running:
         yield running
 
@@ -59,4 +62,5 @@ def list_entries() -> tuple[LockEntry, ...]:
         *sorted((REPO / "builder" / "python_stacks" / "locks").glob("*.lock")),
         REPO / "builder" / "ai_models" / "embedding.txt",
     )
+    assert len(locks) >= _MIN_LOCKS
     return tuple(entry for path in locks for entry in load_lock(path).entries)
