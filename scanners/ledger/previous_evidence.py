@@ -30,7 +30,7 @@ def load_older(path: Path, trust: ResolvedPolicy) -> OlderScan:
 
     Raises:
         InputError: the file cannot be read.
-        RefusedError: it does not verify.
+        VerificationError: it does not verify.
     """
     verified = verify(path, trust, now=clock.now(), check_freshness=False)
     return OlderScan(
@@ -39,11 +39,11 @@ def load_older(path: Path, trust: ResolvedPolicy) -> OlderScan:
 
 
 def load_previous(previous: Path | None, policy: Path | None) -> OlderScan | None:
-    """The host's last evidence; None without a policy to verify it by.
+    """Load the host's previous evidence; None without a policy that it is verified against.
 
     Raises:
-        UsageError: there is a policy, and no evidence.
-        InputError, RefusedError: as ``older``.
+        UsageError: there is a policy, but no evidence.
+        InputError, VerificationError: the file cannot be read, or is not trusted.
     """
     if policy is None:
         return None

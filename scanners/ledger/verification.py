@@ -46,7 +46,7 @@ def load_evidence(
 
     Raises:
         InputError: the file cannot be read.
-        RefusedError: it does not verify, or its parts do not fit.
+        VerificationError: it does not verify, or its parts do not fit.
     """
     if trust is None:
         opened = read_unverified(path)
@@ -99,7 +99,7 @@ def load_verified_scan(
 
     Raises:
         InputError: the file cannot be read.
-        RefusedError: it does not verify.
+        VerificationError: it does not verify.
     """
     now = clock.now()
     verified = verify(path, trust, now=now)
@@ -143,7 +143,7 @@ def verify_row(
     """What the ledger stores in ``row``, checked against ``trust`` as a scan of the past.
 
     Raises:
-        RefusedError: a check failed.
+        VerificationError: a check failed.
         TrustError: the row says something else than its statement.
     """
     stored = StoredEvidence(
@@ -167,7 +167,7 @@ def verify_retained_file(
     """The kept evidence ``file`` of ``row``, checked whole as a scan of the past.
 
     Raises:
-        RefusedError: a check failed.
+        VerificationError: a check failed.
         TrustError: it is another scan's.
     """
     verified = verify(file, trust, now=clock.now(), check_freshness=False)

@@ -59,7 +59,7 @@ _MAX_PART_LENGTH = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningOptions:
-    """What is added to the evidence in addition to the scan."""
+    """Signatures and links that the evidence contains in addition to the scan."""
 
     timestamper: Callable[[bytes], bytes] | None = None
     """Gives an RFC 3161 token over a signature; None leaves the timestamp out."""
@@ -97,12 +97,12 @@ def write_evidence(
 ) -> Path:
     """Sign ``scan`` and write the evidence file, and next to it the public key as ``*.pub``.
 
-    With ``pq``, a second envelope is signed over the same bytes. Everything but the
-    signatures depends on the scan and the kinds of keys alone.
+    ``pq_signer`` signs a second envelope over the same bytes. Everything except the signatures
+    depends only on the scan, the options and the algorithms of the keys.
 
     Raises:
-        InputError: ``out`` has another suffix, or an attached file's name is
-            taken or not safe.
+        InputError: ``output`` has another suffix, or the name of an attached file is reserved or
+            not safe.
     """
     if not output.name.endswith(EVIDENCE_SUFFIX):
         raise InputError(f"{output}: expected a name that ends in {EVIDENCE_SUFFIX}")
@@ -160,7 +160,7 @@ def list_expected_signatures(signer: Signer, pq_signer: Signer | None) -> tuple[
 
 
 def pq_public_key_path(evidence: Path) -> Path:
-    """As ``key_beside``, for the post-quantum key."""
+    """Return the path of the post-quantum public key next to the evidence."""
     return public_key_path(evidence).with_suffix(".pq.pub")
 
 

@@ -46,7 +46,7 @@ def check_subjects(statement: Statement) -> None:
     """Pass if the statement lists files that one archive can hold, each once.
 
     Raises:
-        TrustError: it does not, or a sibling is of no known kind.
+        TrustError: it does not, or a companion file is of an unknown kind.
     """
     listed = statement.list_digests()
     if len(listed) != len(statement.subject):
