@@ -10,7 +10,9 @@ import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
+from typing import Union
 
 RUN_S = 300
 
@@ -18,16 +20,16 @@ RUN_S = 300
 class Host:
     """The host, and the changes made to it so far."""
 
-    def __init__(self, root="/"):
+    def __init__(self, root: str = "/") -> None:
         self.root = Path(root)
-        self.changed = []
-        self.notes = []
+        self.changed: list[str] = []
+        self.notes: list[str] = []
 
-    def path(self, name):
+    def path(self, name: Union[str, Path]) -> Path:
         """Return the path of a file of the host."""
         return self.root / str(name).lstrip("/")
 
-    def write(self, name, text, mode=0o644):
+    def write(self, name: Union[str, Path], text: str, mode: int = 0o644) -> bool:
         """Write a file atomically if its content differs; return whether it was changed."""
         path = self.path(name)
         data = text.encode()
@@ -45,21 +47,21 @@ class Host:
         self.changed.append(str(name))
         return True
 
-    def make_folder(self, path):
+    def make_folder(self, path: Path) -> None:
         """Create a missing folder and its parents, readable by all."""
         if not path.is_dir():
             self.make_folder(path.parent)
             path.mkdir()
             path.chmod(0o755)
 
-    def remove(self, name):
+    def remove(self, name: Union[str, Path]) -> None:
         """Remove a file or link if it exists."""
         path = self.path(name)
         if path.is_symlink() or path.exists():
             path.unlink()
             self.changed.append(str(name))
 
-    def link(self, name, target):
+    def link(self, name: Union[str, Path], target: str) -> None:
         """Create or replace a symbolic link with this target."""
         path = self.path(name)
         if path.is_symlink() and str(path.readlink()) == target:
@@ -70,16 +72,16 @@ class Host:
         path.symlink_to(target)
         self.changed.append(str(name))
 
-    def exists(self, name):
+    def exists(self, name: Union[str, Path]) -> bool:
         """Return whether the path exists on the host."""
         return self.path(name).exists()
 
-    def read(self, name):
+    def read(self, name: Union[str, Path]) -> str:
         """Return the content of a file; empty if the file is missing."""
         path = self.path(name)
         return path.read_text(errors="replace") if path.is_file() else ""
 
-    def run(self, *argv, ok=(0,)):
+    def run(self, *argv: str, ok: Collection[int] = (0,)) -> str:
         """Run a program and return its output; exit if it fails."""
         process = subprocess.run(
             argv,
@@ -95,11 +97,11 @@ class Host:
             sys.exit(f"{' '.join(argv)} ended with {process.returncode}: {output[-2000:]}")
         return output
 
-    def add_note(self, text):
+    def add_note(self, text: str) -> None:
         """Record a note for the operator."""
         self.notes.append(text)
 
-    def report(self):
+    def report(self) -> None:
         """Print the notes and, as the last line, whether anything was changed."""
         existing = [str(self.path(name)) for name in self.changed if self.exists(name)]
         if (

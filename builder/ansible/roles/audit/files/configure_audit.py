@@ -24,7 +24,7 @@ UNITS = "/etc/systemd/system"
 TRUST = "/etc/fapolicyd/trust.d"
 
 
-def main():
+def main() -> None:
     """Apply the plan."""
     plan, host = json.loads(sys.argv[1]), Host()
     for name in plan["watched"]:
@@ -48,7 +48,7 @@ def main():
     host.report()
 
 
-def configure_forwarding(host, forward, authority):
+def configure_forwarding(host: Host, forward: str, authority: str) -> None:
     """Enable or disable forwarding of logs and audit records to the log host."""
     if not forward:
         host.remove(FORWARD)

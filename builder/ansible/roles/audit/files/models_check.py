@@ -14,7 +14,9 @@ import os
 import stat
 import struct
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, Optional
 
 MODELS = "/opt/ai/models"
 LOCK = "models.lock"
@@ -57,7 +59,7 @@ class InvalidModelError(Exception):
     """A model file differs from its lock or is unsafe."""
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
     """Check every model; return 1 if one differs from its lock."""
     root = Path(argv[1] if len(argv) > 1 else MODELS)
     models = sorted(p for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
@@ -72,7 +74,7 @@ def main(argv):
     return 1 if findings else 0
 
 
-def find_problems(model):
+def find_problems(model: Path) -> list[str]:
     """Return the findings of one model, one line each."""
     try:
         lock = read_lock(model / LOCK)
@@ -90,14 +92,14 @@ def find_problems(model):
     return findings
 
 
-def list_files(folder):
+def list_files(folder: Path) -> Iterator[Path]:
     """Yield everything below a folder except folders."""
     for parent, folders, names in os.walk(folder):
         links = [n for n in folders if (Path(parent) / n).is_symlink()]
         yield from (Path(parent) / n for n in names + links)
 
 
-def read_lock(path):
+def read_lock(path: Path) -> dict[str, str]:
     """Return file name -> SHA-256 of a model's lock."""
     if not path.is_file() or path.is_symlink():
         raise InvalidModelError("is missing")
@@ -119,7 +121,7 @@ def read_lock(path):
     return lock
 
 
-def check(path, name, digest):
+def check(path: Path, name: str, digest: Optional[str]) -> None:
     """Check that a file is locked, unchanged, writable by root only and of a safe type."""
     info = path.lstat()
     if not stat.S_ISREG(info.st_mode):
@@ -146,7 +148,7 @@ def check(path, name, digest):
             raise InvalidModelError(f"is not the file that {LOCK} names")
 
 
-def sha256(file):
+def sha256(file: BinaryIO) -> str:
     """Return the digest of an open file."""
     digest = hashlib.sha256()
     while block := file.read(1 << 20):
@@ -154,7 +156,7 @@ def sha256(file):
     return digest.hexdigest()
 
 
-def safetensors(file, size):
+def safetensors(file: BinaryIO, size: int) -> None:
     """Check that a safetensors header is complete and its tensors fill the file."""
     head = file.read(8)
     length = int.from_bytes(head, "little")
@@ -184,7 +186,7 @@ def safetensors(file, size):
         raise InvalidModelError("its tensors do not fill the file")
 
 
-def gguf(file, size):
+def gguf(file: BinaryIO, size: int) -> None:
     """Raise InvalidModelError unless a GGUF header is complete and its tensors are in the file."""
     try:
         magic, version, tensors, values = struct.unpack("<4sIQQ", file.read(24))
@@ -209,14 +211,14 @@ def gguf(file, size):
         raise InvalidModelError("a tensor lies outside the file")
 
 
-def read_gguf_string(file):
+def read_gguf_string(file: BinaryIO) -> None:
     """Skip one string."""
     (length,) = struct.unpack("<Q", file.read(8))
     if length > MAX_STRING_BYTES or len(file.read(length)) != length:
         raise InvalidModelError("its GGUF header is cut")
 
 
-def skip_gguf_value(file, kind, depth=0):
+def skip_gguf_value(file: BinaryIO, kind: int, depth: int = 0) -> None:
     """Skip one value."""
     if kind == GGUF_STRING:
         read_gguf_string(file)

@@ -10,6 +10,8 @@ import json
 import stat
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Optional
 
 from host import Host
 
@@ -23,7 +25,7 @@ ALWAYS_OPEN_SERVICES = ("ssh", "dhcpv6-client")
 """Services that stay open in the firewall's zone: SSH, and replies to DHCPv6 requests."""
 
 
-def main():
+def main() -> None:
     """Apply the plan."""
     plan, host = json.loads(sys.argv[1]), Host()
     record = json.loads(host.read(RECORD) or "{}")
@@ -40,10 +42,10 @@ def main():
     host.report()
 
 
-def sysctls(host, settings):
+def sysctls(host: Host, settings: Iterable[tuple[str, str, str]]) -> list[str]:
     """Write the kernel settings; return the names that this kernel does not have."""
     missing = []
-    lines = []
+    lines: list[str] = []
     for name, value, reason in settings:
         if host.exists("/proc/sys/" + name.replace(".", "/")):
             lines += [f"# {reason}", f"{name} = {value}"]
@@ -54,7 +56,7 @@ def sysctls(host, settings):
     return missing
 
 
-def modules(host, groups):
+def modules(host: Host, groups: Iterable[tuple[str, Sequence[str]]]) -> None:
     """Prevent kernel modules from being loaded, by name or on demand."""
     lines = []
     for reason, names in groups:
@@ -64,7 +66,7 @@ def modules(host, groups):
     host.write(MODULES_FILE, "\n".join(lines) + "\n")
 
 
-def open_ports(host, ports):
+def open_ports(host: Host, ports: Iterable[int]) -> None:
     """Open exactly these TCP ports in the firewall's default zone."""
     default_zones = [
         x.partition("=")[2].strip()
@@ -79,7 +81,7 @@ def open_ports(host, ports):
     # firewalld's own file; only root can write it.
     zone = ET.fromstring(text or "<zone></zone>")  # noqa: S314
     requested = {str(p) for p in ports if p != 22}
-    open_tcp_ports = set()
+    open_tcp_ports: set[Optional[str]] = set()
     for child in list(zone):
         if child.tag == "service" and child.get("name") not in ALWAYS_OPEN_SERVICES:
             opened = service_ports(host, child.get("name"))
@@ -104,7 +106,7 @@ def open_ports(host, ports):
         host.write(zone_file, document)
 
 
-def service_ports(host, name):
+def service_ports(host: Host, name: Optional[str]) -> set[tuple[Optional[str], Optional[str]]]:
     """Return the (protocol, port) pairs that a firewalld service opens."""
     paths = (f"/etc/firewalld/services/{name}.xml", f"/usr/lib/firewalld/services/{name}.xml")
     text = next((host.read(p) for p in paths if host.exists(p)), "<service/>")
@@ -112,12 +114,12 @@ def service_ports(host, name):
     return {(p.get("protocol"), p.get("port")) for p in ports}
 
 
-def matches_any(name, patterns):
+def matches_any(name: str, patterns: Iterable[str]) -> bool:
     """Return whether one of the shell patterns matches the name."""
     return any(fnmatch.fnmatchcase(name, p) for p in patterns)
 
 
-def mask_units(host, allowed):
+def mask_units(host: Host, allowed: Sequence[str]) -> list[str]:
     """Mask enabled units that are not on the allowlist; return their names."""
     listing = host.run(
         "systemctl", "list-unit-files", "--no-legend", "--plain", "--state=enabled", UNIT_KINDS
@@ -139,7 +141,7 @@ def mask_units(host, allowed):
     return unlisted
 
 
-def file_systems(host):
+def file_systems(host: Host) -> Iterator[str]:
     """Return mount points of disks on which SUID bits are effective."""
     for line in host.read("/proc/self/mounts").splitlines():
         _, mount_point, fs_type, options = line.split()[:4]
@@ -147,7 +149,7 @@ def file_systems(host):
             yield mount_point.replace("\\040", " ")
 
 
-def remove_suid(host, allowed):
+def remove_suid(host: Host, allowed: Sequence[str]) -> dict[str, str]:
     """Remove SUID and SGID bits of files outside the allowlist; return path -> former mode."""
     modes = {}
     for mount_point in file_systems(host):
@@ -168,7 +170,9 @@ def remove_suid(host, allowed):
     return modes
 
 
-def remove_packages(host, compilers, tools, exceptions):
+def remove_packages(
+    host: Host, compilers: Sequence[str], tools: Sequence[str], exceptions: Sequence[str]
+) -> list[str]:
     """Remove compilers, and build tools that nothing requires, in one transaction; return names."""
     installed = sorted(set(host.run("rpm", "-qa", "--qf", "%{NAME}\\n").split()))
     candidates = [n for n in installed if not matches_any(n, exceptions)]
@@ -195,7 +199,7 @@ def remove_packages(host, compilers, tools, exceptions):
     return removed
 
 
-def removal_blockers(host, names):
+def removal_blockers(host: Host, names: Sequence[str]) -> str:
     """Return rpm's objections to removing these packages."""
     output = host.run("rpm", "-e", "--test", *names, ok=(0, 1)) if names else ""
     return output.strip()[-1500:]

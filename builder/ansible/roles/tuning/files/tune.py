@@ -18,7 +18,7 @@ STATIC_TMPFILES = "/etc/tmpfiles.d/hardpan-tuning.conf"
 GPU_UNIT = "hardpan-gpu-policy.service"
 
 
-def main():
+def main() -> None:
     """Apply the plan."""
     plan, host = json.loads(sys.argv[1]), Host()
     if plan["manager"] == "tuned":
@@ -43,14 +43,14 @@ def main():
     host.report()
 
 
-def find_profile_folder(host):
+def find_profile_folder(host: Host) -> str:
     """Return the folder from which this build of tuned reads a site's profiles.
 
     It was /etc/tuned and became /etc/tuned/profiles; the distribution decides at build time.
     So tuned itself is queried: its configuration first, then its code.
     """
     try:
-        from tuned import consts
+        from tuned import consts  # type: ignore[import-not-found]
     except ImportError:
         sys.exit("tuned is not installed: the profile's packages have to name it")
     profile_dirs = re.findall(r"(?m)^\s*profile_dirs\s*=\s*(.+?)\s*$", host.read(TUNED_MAIN))
@@ -63,10 +63,10 @@ def find_profile_folder(host):
     site_folders = [x for x in folders if PurePosixPath("/etc") in PurePosixPath(x).parents]
     if not site_folders:
         sys.exit(f"tuned reads profiles from {', '.join(folders) or 'nowhere'}, none below /etc")
-    return site_folders[-1]
+    return str(site_folders[-1])
 
 
-def activate_profile(host, name, text, folder):
+def activate_profile(host: Host, name: str, text: str, folder: str) -> None:
     """Make tuned use this profile from the next boot."""
     is_changed = host.write(f"{folder}/{name}/tuned.conf", text)
     host.write("/etc/tuned/active_profile", f"{name}\n")
