@@ -8,13 +8,9 @@ from io import BufferedReader
 from pathlib import Path, PurePosixPath
 
 from hardpan.core.errors import InputError
-from hardpan.core.extracted_files import (
-    MAX_DEPTH,
-    MAX_PATH_BYTES,
-    MissingFileError,
-    open_regular_file,
-)
+from hardpan.core.extracted_files import MissingFileError, open_regular_file
 from hardpan.core.http import HttpStatusError, open_url
+from hardpan.core.limits import MAX_PATH_BYTES, MAX_PATH_DEPTH
 
 _CHUNK = 1 << 16
 _WAIT_TIMEOUT_S = 20.0
@@ -54,9 +50,9 @@ class RepositoryClient:
             raise InputError(
                 f"{self}: expected a file inside of the repository, got {name[:200]!a}"
             )
-        if len(name) > MAX_PATH_BYTES or len(parts) > MAX_DEPTH:
+        if len(name) > MAX_PATH_BYTES or len(parts) > MAX_PATH_DEPTH:
             raise InputError(
-                f"{self}: a name is too long: expected at most {MAX_DEPTH} parts and"
+                f"{self}: a name is too long: expected at most {MAX_PATH_DEPTH} parts and"
                 f" {MAX_PATH_BYTES} characters, got {len(parts)} and {len(name)}"
             )
         name = "/".join(parts)

@@ -16,10 +16,8 @@ from hardpan.core import clock
 from hardpan.core.events import StageMessage
 from hardpan.core.extracted_files import read_bytes
 from hardpan.core.files import Sha256, sha256_bytes
+from hardpan.core.limits import MAX_RULE_OUTCOMES_BYTES
 from hardpan.profiles.schema.profile import Profile
-
-MAX_OUTCOMES_BYTES = 16 << 20
-"""Limit of the outcomes file; a thousand rules take about 300 KiB."""
 
 
 def apply(task: LayerTask) -> LayerResult:
@@ -36,7 +34,7 @@ def apply(task: LayerTask) -> LayerResult:
         role_variables(profile, archive_path, outcomes_path, sha256_bytes(fix_batch.archive))
     )
     # Untrusted: the file comes from the guest.
-    data = read_bytes(task.workdir, outcomes_path.name, max_bytes=MAX_OUTCOMES_BYTES)
+    data = read_bytes(task.workdir, outcomes_path.name, max_bytes=MAX_RULE_OUTCOMES_BYTES)
     batch_result = batch.parse_outcomes(data, fix_batch)
     for warning in batch_result.warnings:
         task.emit(StageMessage(stage=STAGE, text=f"stig: {warning}"))

@@ -21,6 +21,7 @@ from hardpan.builder.remediation.templated_fixes import (
 )
 from hardpan.core import validation_errors
 from hardpan.core.errors import InputError, ToolError
+from hardpan.core.limits import MAX_RULE_OUTCOMES_BYTES
 from hardpan.core.yaml_source import read_yaml
 from hardpan.profiles.schema.ssg import RULE_PREFIX, Fix
 
@@ -28,7 +29,6 @@ _ROLE = PLAYBOOKS / "roles" / "stig"
 _RULES_FILE = _ROLE / "vars" / "rules.yml"
 _NO_FIX_REASON = "the content has no fix; the rule can only be satisfied at install"
 _MAX_DETAIL_CHARS = 600
-_MAX_OUTCOMES_BYTES = 16 << 20
 AUDIT_FILE = "/etc/audit/rules.d/50-hardpan-stig.rules"
 SYSCTL_FILE = "/etc/sysctl.d/99-hardpan-stig.conf"
 _PACKAGE_RULE = re.compile(r"package_.+_(installed|removed)|xwindows_remove_packages")
@@ -140,7 +140,7 @@ def parse_outcomes(data: bytes, batch: FixBatch) -> BatchResult:
         ToolError: malformed JSON, or the outcome of a rule is missing.
     """
     try:
-        if len(data) > _MAX_OUTCOMES_BYTES:
+        if len(data) > MAX_RULE_OUTCOMES_BYTES:
             raise ValueError("too long")
         outcomes = json.loads(data)
         result_by_rule = {str(x["rule"]): _parse_result(x) for x in outcomes["rules"]}

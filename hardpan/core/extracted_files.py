@@ -16,12 +16,7 @@ from pathlib import Path
 
 from hardpan.core.errors import InputError
 from hardpan.core.files import read_open_file
-
-MAX_DEPTH = 32
-"""Parts of a name: folders and the file."""
-
-MAX_PATH_BYTES = 1024
-"""Bytes of a name below the folder."""
+from hardpan.core.limits import MAX_PATH_BYTES, MAX_PATH_DEPTH
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -49,7 +44,7 @@ class TreeLimits:
     max_total_bytes: int
     """Bytes of all files."""
 
-    max_depth: int = MAX_DEPTH
+    max_depth: int = MAX_PATH_DEPTH
     max_path_bytes: int = MAX_PATH_BYTES
 
 
@@ -202,9 +197,9 @@ def _split_name(folder: Path, name: str) -> tuple[str, ...]:
         length = 0
     if not length or "\0" in name or any(part in ("", ".", "..") for part in parts):
         raise InputError(f"{folder}: expected the name of a file inside it, got {name[:200]!a}")
-    if len(parts) > MAX_DEPTH or length > MAX_PATH_BYTES:
+    if len(parts) > MAX_PATH_DEPTH or length > MAX_PATH_BYTES:
         raise InputError(
-            f"{folder}: a name is too long: expected at most {MAX_DEPTH} parts and"
+            f"{folder}: a name is too long: expected at most {MAX_PATH_DEPTH} parts and"
             f" {MAX_PATH_BYTES} bytes, got {len(parts)} and {length}"
         )
     return parts

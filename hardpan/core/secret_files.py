@@ -7,9 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hardpan.core.errors import InputError
-
-MAX_SECRET_BYTES = 16_384
-"""An RSA key of 16,384 bits takes 12.6 KB as PEM."""
+from hardpan.core.limits import MAX_SECRET_BYTES
 
 _OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _ROOT_UID = 0

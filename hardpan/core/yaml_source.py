@@ -19,8 +19,8 @@ import yaml
 from yaml.reader import ReaderError
 
 from hardpan.core.errors import InputError
+from hardpan.core.limits import MAX_YAML_BYTES
 
-MAX_YAML_BYTES = 256 * 1024
 _MAX_DEPTH = 12
 _MAX_VALUES = 10_000
 """Values in a file; the largest shipped list has 1,500. Each uses about 1.5 KB of memory."""

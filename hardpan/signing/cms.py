@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hardpan.core.errors import TrustError
+from hardpan.core.limits import MAX_CMS_BYTES
 from hardpan.signing.der import NULL, OCTET_STRING, SEQUENCE, SET, DerElement, context_tag, read_der
 from hardpan.signing.public_key import PublicKey
 from hardpan.signing.strict_json import MalformedError
@@ -26,7 +27,6 @@ from hardpan.signing.strict_json import MalformedError
 if TYPE_CHECKING:
     from cryptography import x509
 
-MAX_CMS_BYTES = 64 << 10
 MAX_CERTIFICATES = 8
 _DATA, _SIGNED_DATA = "1.2.840.113549.1.7.1", "1.2.840.113549.1.7.2"
 _CONTENT_TYPE, _MESSAGE_DIGEST = "1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4"

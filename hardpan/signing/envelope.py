@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from hardpan.core.errors import InputError, TrustError
 from hardpan.core.files import Sha256, canonical_json, sha256_bytes
+from hardpan.core.limits import MAX_BUNDLE_BYTES
 from hardpan.signing.keys import PublicKey, Signer
 from hardpan.signing.strict_json import MalformedError, decode_base64, parse_json
 
@@ -15,7 +16,6 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
-MAX_BUNDLE_BYTES = 16 << 20
 _MAX_SIGNATURE_BYTES = 1024  # RSA with 8192 bits; DER of ECDSA P-256 is at most 72
 _MAX_PQ_BYTES = 4627  # ML-DSA-87
 _MAX_KEYID_LENGTH = 256

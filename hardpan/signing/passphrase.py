@@ -7,9 +7,8 @@ from pathlib import Path
 
 from hardpan.core.errors import InputError
 from hardpan.core.files import read_limited
+from hardpan.core.limits import MAX_SECRET_BYTES
 from hardpan.core.secret_files import read_first_line
-
-_MAX_BYTES = 16_384
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +59,7 @@ def read_small_file(path: Path) -> bytes:
     Raises:
         InputError: it cannot be read, or has more bytes than a key.
     """
-    return read_limited(path, _MAX_BYTES, hint="this is not a key file")
+    return read_limited(path, MAX_SECRET_BYTES, hint="this is not a key file")
 
 
 def _require_single_line(secret: bytes, label: str) -> bytes:

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
 from hardpan.core.errors import TrustError
+from hardpan.core.limits import MAX_SSHSIG_BYTES
 from hardpan.signing.strict_json import MalformedError
 
-_MAX_BYTES = 16 << 10
 _ARMOR_HEADER, _ARMOR_FOOTER = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 _MAGIC = b"SSHSIG"
 _HASHES = {b"sha256": hashlib.sha256, b"sha512": hashlib.sha512}
@@ -65,10 +65,10 @@ def check_sshsig(armored: bytes, message: bytes, *, namespace: str, fingerprint:
 
 
 def _parse_armored(armored: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    text = armored[: _MAX_BYTES + 1].decode("ascii", "replace").strip()
+    text = armored[: MAX_SSHSIG_BYTES + 1].decode("ascii", "replace").strip()
     lines = text.splitlines()
     if (
-        len(armored) > _MAX_BYTES
+        len(armored) > MAX_SSHSIG_BYTES
         or len(lines) < 3
         or (lines[0], lines[-1]) != (_ARMOR_HEADER, _ARMOR_FOOTER)
     ):

@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hardpan.core.errors import InputError, TrustError
 from hardpan.core.files import Sha256, canonical_json, sha256_bytes
+from hardpan.core.limits import MAX_BUNDLE_BYTES, MAX_TIMESTAMP_TOKEN_BYTES
 from hardpan.signing.strict_json import parse_json
-from hardpan.signing.timestamp_token import MAX_TOKEN_BYTES, read_timestamp_token
+from hardpan.signing.timestamp_token import read_timestamp_token
 
-_MAX_BUNDLE_BYTES = 16 << 20
 _SHA256_OID = "2.16.840.1.101.3.4.2.1"
 
 
@@ -124,7 +124,7 @@ def request_timestamp(url: str, signature: bytes, *, timeout_s: float = 30) -> b
         .nonce(nonce=True)
         .build()
     )
-    token = post(url, request.as_bytes(), timeout_s=timeout_s, max_bytes=MAX_TOKEN_BYTES)
+    token = post(url, request.as_bytes(), timeout_s=timeout_s, max_bytes=MAX_TIMESTAMP_TOKEN_BYTES)
     decoded = _decode_token(token)
     if decoded.nonce != request.nonce:
         raise TrustError(f"{url}: the timestamp answers another request")
@@ -159,7 +159,7 @@ def verify_timestamp(token: bytes, signature: bytes, tsa: TimestampAuthority) ->
 
 def embed_timestamp(bundle: bytes, token: bytes) -> bytes:
     """``bundle`` with ``token`` in its verification material, where cosign looks for it."""
-    value: Any = parse_json(bundle, label="bundle", max_bytes=_MAX_BUNDLE_BYTES)
+    value: Any = parse_json(bundle, label="bundle", max_bytes=MAX_BUNDLE_BYTES)
     value["verificationMaterial"]["timestampVerificationData"] = {
         "rfc3161Timestamps": [{"signedTimestamp": base64.b64encode(token).decode()}]
     }
@@ -168,8 +168,8 @@ def embed_timestamp(bundle: bytes, token: bytes) -> bytes:
 
 def _decode_token(token: bytes) -> _DecodedToken:
     rfc3161 = _import_rfc3161_client()
-    if len(token) > MAX_TOKEN_BYTES:
-        raise TrustError(f"the timestamp: expected at most {MAX_TOKEN_BYTES} bytes")
+    if len(token) > MAX_TIMESTAMP_TOKEN_BYTES:
+        raise TrustError(f"the timestamp: expected at most {MAX_TIMESTAMP_TOKEN_BYTES} bytes")
     try:
         response = rfc3161.decode_timestamp_response(token)
         status = response.status

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from hardpan.core.errors import TrustError
+from hardpan.core.limits import MAX_TIMESTAMP_TOKEN_BYTES
 from hardpan.signing.cms import SHA256, SignedData, read_algorithm, read_signed_data
 from hardpan.signing.der import (
     BOOLEAN,
@@ -27,7 +28,6 @@ from hardpan.signing.der import (
 )
 from hardpan.signing.strict_json import MalformedError
 
-MAX_TOKEN_BYTES = 64 << 10
 _LABEL = "the timestamp"
 _TST_INFO = "1.2.840.113549.1.9.16.1.4"
 _MAX_STATUS_BYTES = 512
@@ -64,7 +64,9 @@ def read_timestamp_token(token: bytes, signature: bytes) -> TimestampToken:
         TrustError: over another signature.
     """
     response = (
-        read_der(token, label=_LABEL, max_bytes=MAX_TOKEN_BYTES).expect(SEQUENCE).read_children()
+        read_der(token, label=_LABEL, max_bytes=MAX_TIMESTAMP_TOKEN_BYTES)
+        .expect(SEQUENCE)
+        .read_children()
     )
     if len(response) != 2:
         raise MalformedError(f"{_LABEL}: expected a status and a token")
@@ -72,7 +74,7 @@ def read_timestamp_token(token: bytes, signature: bytes) -> TimestampToken:
     signed = read_signed_data(response[1])
     if signed.content_type != _TST_INFO or signed.content is None:
         raise MalformedError(f"{_LABEL}: expected a signed TSTInfo, got {signed.content_type}")
-    info = read_der(signed.content, label=_LABEL, max_bytes=MAX_TOKEN_BYTES)
+    info = read_der(signed.content, label=_LABEL, max_bytes=MAX_TIMESTAMP_TOKEN_BYTES)
     fields = info.expect(SEQUENCE).read_children()
     if len(fields) < 5:
         raise MalformedError(f"{_LABEL}: expected at least 5 fields, got {len(fields)}")

@@ -15,8 +15,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from hardpan.core import validation_errors
 from hardpan.core.errors import InputError
 from hardpan.core.files import Sha256, canonical_json, open_regular, sha256_bytes
+from hardpan.core.limits import MAX_YAML_BYTES
 from hardpan.core.validation_errors import LocatedProblem, format_value
-from hardpan.core.yaml_source import MAX_YAML_BYTES, YamlNode, merge, read_yaml
+from hardpan.core.yaml_source import YamlNode, merge, read_yaml
 from hardpan.profiles.constraints import system
 from hardpan.profiles.loader.shipped import find_shipped_profile, shipped_profiles
 from hardpan.profiles.schema.profile import Profile

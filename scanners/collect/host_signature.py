@@ -5,11 +5,11 @@ import shlex
 
 from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit
+from hardpan.core.limits import MAX_SSHSIG_BYTES
 from hardpan.scanners.collect.base import CollectedEvidence, Collector, CollectTask
 from hardpan.ssh.client import SshConnection
 
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
-_MAX_BYTES = 16 << 10
 _BEGIN = b"-----BEGIN SSH SIGNATURE-----"
 
 
@@ -48,7 +48,7 @@ def sign_with_host_key(
             timeout_s=timeout_s,
             stdin=message,
             sudo=True,
-            max_bytes=_MAX_BYTES,
+            max_bytes=MAX_SSHSIG_BYTES,
         ).data
     except ToolError:
         return b""

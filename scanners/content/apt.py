@@ -16,8 +16,8 @@ from hardpan.core.errors import InputError, ToolError, TrustError
 from hardpan.core.extracted_files import TreeLimits, check_tree, read_bytes
 from hardpan.core.files import Sha256, require_free_space, sha256_file
 from hardpan.core.limited_process import ProcessLimits, run_limited
+from hardpan.core.limits import MAX_DATA_STREAM_BYTES
 from hardpan.core.process import Argv, find_program, run
-from hardpan.scanners.content.scap_xml import MAX_BYTES
 from hardpan.scanners.content.store import PRODUCTS, Product, file_name
 
 PACKAGE = "ssg-nondebian"
@@ -49,8 +49,8 @@ _UNPACK = (
     'dpkg-deb --fsys-tarfile "$1" | tar --extract --no-same-owner --no-same-permissions'
     ' --no-recursion --directory "$2" "${@:3}"'
 )
-_PROCESS_LIMITS = ProcessLimits(max_file_bytes=MAX_BYTES, max_memory_bytes=4 << 30)
-_TREE_LIMITS = TreeLimits(max_files=64, max_total_bytes=len(PRODUCTS) * MAX_BYTES)
+_PROCESS_LIMITS = ProcessLimits(max_file_bytes=MAX_DATA_STREAM_BYTES, max_memory_bytes=4 << 30)
+_TREE_LIMITS = TreeLimits(max_files=64, max_total_bytes=len(PRODUCTS) * MAX_DATA_STREAM_BYTES)
 _MAX_NOTICE_BYTES = 4 << 20
 
 OnPercent = Callable[[float], None]
@@ -170,7 +170,10 @@ def unpack(deb: Path, suite: str, folder: Path) -> DownloadedContent:
         version=version,
         suite=suite,
         sha256=sha256_file(deb),
-        streams={p: read_bytes(folder, n, max_bytes=MAX_BYTES) for p, n in path_by_product.items()},
+        streams={
+            p: read_bytes(folder, n, max_bytes=MAX_DATA_STREAM_BYTES)
+            for p, n in path_by_product.items()
+        },
         notice=read_bytes(folder, _NOTICE, max_bytes=_MAX_NOTICE_BYTES),
     )
 

@@ -7,6 +7,7 @@ from lxml import etree
 from hardpan.core.errors import InputError
 from hardpan.core.extracted_files import open_named_file
 from hardpan.core.files import read_open_file
+from hardpan.core.limits import MAX_DATA_STREAM_BYTES
 
 DS = "{http://scap.nist.gov/schema/scap/source/1.2}"
 XCCDF = "{http://checklists.nist.gov/xccdf/1.2}"
@@ -19,7 +20,6 @@ OVAL_SYSTEM = "http://oval.mitre.org/XMLSchema/oval-definitions-5"
 OCIL_SYSTEM = "http://scap.nist.gov/schema/ocil/2"
 SCE_SYSTEM = "http://open-scap.org/page/SCE"
 
-MAX_BYTES = 256 << 20
 
 Element = etree._Element
 
@@ -38,8 +38,8 @@ def parse_data_stream(data: bytes, name: str) -> Element:
     Raises:
         InputError: it is not one, is not XML, or is too long.
     """
-    if len(data) > MAX_BYTES:
-        raise InputError(f"{name}: longer than {MAX_BYTES >> 20} MiB")
+    if len(data) > MAX_DATA_STREAM_BYTES:
+        raise InputError(f"{name}: longer than {MAX_DATA_STREAM_BYTES >> 20} MiB")
     try:
         root = etree.fromstring(data, create_parser())
     except etree.XMLSyntaxError as e:
@@ -61,7 +61,7 @@ def read_stream_file(path: Path) -> bytes:
         InputError: it is no regular file, cannot be read, or is too long.
     """
     with open_named_file(path) as file:
-        return read_open_file(file, path, max_bytes=MAX_BYTES)
+        return read_open_file(file, path, max_bytes=MAX_DATA_STREAM_BYTES)
 
 
 def serialize(root: Element) -> bytes:

@@ -21,11 +21,11 @@ from hardpan.core.extracted_files import (
     open_regular_file,
 )
 from hardpan.core.files import Sha256, atomic_path, read_open_file, sha256_bytes
+from hardpan.core.limits import MAX_DATA_STREAM_BYTES
 from hardpan.core.resources import resource_path
 from hardpan.core.validation_errors import format_validation_error
 from hardpan.core.xdg import data_home
 from hardpan.profiles.schema.versions import parse_version
-from hardpan.scanners.content.scap_xml import MAX_BYTES
 
 Product = Literal["rhel9", "rhel10"]
 PRODUCTS: tuple[Product, ...] = ("rhel9", "rhel10")
@@ -76,7 +76,7 @@ class StreamRecord(_ManifestModel):
     date: datetime.date
     """Day that the benchmark's status has: the day it was built."""
 
-    size: Annotated[int, Field(gt=0, le=MAX_BYTES)]
+    size: Annotated[int, Field(gt=0, le=MAX_DATA_STREAM_BYTES)]
     sha256: _HexDigest
 
     def is_newer_than(self, version: str, date: str) -> bool:
@@ -172,7 +172,7 @@ def compress(data: bytes) -> bytes:
 def _load_stream(path: Path, size: int, sha256: Sha256) -> bytes:
     try:
         with _open(path.parent, path.name) as file:
-            compressed = read_open_file(file, path, max_bytes=MAX_BYTES)
+            compressed = read_open_file(file, path, max_bytes=MAX_DATA_STREAM_BYTES)
     except MissingFileError as e:
         raise InputError(f"{path}: cannot be read: no such file") from e
     data = _decompress(compressed, size, path)

@@ -16,7 +16,6 @@ from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.types import OPEN_VERDICTS
 from hardpan.signing import parse_json
 
-_MAX_STATEMENT_BYTES = 8 << 20
 _MAX_TEXT_CHARACTERS = 400
 
 

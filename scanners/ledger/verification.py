@@ -6,12 +6,13 @@ from pathlib import Path
 from hardpan.core import clock
 from hardpan.core.errors import TrustError
 from hardpan.core.files import canonical_json, sha256_bytes
+from hardpan.core.limits import MAX_EVIDENCE_BUNDLE_BYTES, MAX_STATEMENT_BYTES
 from hardpan.scanners.comparison.scan_diff import ScanSnapshot
 from hardpan.scanners.evidence.archive import EvidenceArchive
 from hardpan.scanners.evidence.file_names import BUNDLE, PACKAGES, STATEMENT
 from hardpan.scanners.evidence.policy.trust_policy import ResolvedPolicy
-from hardpan.scanners.evidence.statement.model import MAX_STATEMENT_BYTES, Statement
-from hardpan.scanners.evidence.verify.sources import MAX_BUNDLE_BYTES, UnverifiedEvidence
+from hardpan.scanners.evidence.statement.model import Statement
+from hardpan.scanners.evidence.verify.sources import UnverifiedEvidence
 from hardpan.scanners.evidence.verify.stored import StoredEvidence, collect_signature_files
 from hardpan.scanners.evidence.verify.verifier import (
     VerifiedEvidence,
@@ -108,7 +109,7 @@ def load_verified_scan(
     with EvidenceArchive(path) as archive:
         stored = StoredEvidence(
             statement=archive.read(STATEMENT, max_bytes=MAX_STATEMENT_BYTES),
-            evidence_bundle=archive.read(BUNDLE, max_bytes=MAX_BUNDLE_BYTES),
+            evidence_bundle=archive.read(BUNDLE, max_bytes=MAX_EVIDENCE_BUNDLE_BYTES),
             findings=verified.findings,
             smoke=verified.smoke,
             packages=snapshot.packages,

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 from hardpan.core.errors import TrustError
 from hardpan.core.files import Sha256, canonical_json, sha256_bytes
 from hardpan.core.identifiers import PREDICATE_TYPE, PredicateType
+from hardpan.core.limits import MAX_STATEMENT_BYTES
 from hardpan.core.media_types import QCOW2, guess_media_type
 from hardpan.core.validation_errors import format_validation_error
 from hardpan.scanners.evidence.file_names import HOST_SIGNATURE
@@ -36,8 +37,6 @@ from hardpan.signing import MalformedError, parse_json
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PROVENANCE_TYPE = "https://slsa.dev/provenance/v1"
-
-MAX_STATEMENT_BYTES = 8 << 20
 
 
 class DigestSet(Document):

@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 from hardpan.core.errors import TrustError
+from hardpan.core.limits import MAX_CMS_BYTES, MAX_SSHSIG_BYTES
 from hardpan.core.process import run
 from hardpan.scanners.evidence.file_names import CMS
 from hardpan.scanners.evidence.policy.trust_policy import ResolvedPolicy
@@ -23,9 +24,6 @@ from hardpan.scanners.evidence.verify.verification_log import (
 )
 from hardpan.signing import check_detached_cms, check_sshsig
 
-_MAX_HOST_SIGNATURE_BYTES = 16 << 10
-_MAX_CMS_BYTES = 64 << 10
-
 
 def check_host_signature(context: VerificationContext) -> CheckOutcome:
     """Check the host's signature over nonce, boot id and findings.
@@ -39,9 +37,7 @@ def check_host_signature(context: VerificationContext) -> CheckOutcome:
         if is_required:
             raise TrustError("the policy requires a host signature, the evidence has none")
         return Skipped("the host provided no signature")
-    signature = source.read_signature_file(
-        claim.host_signature, max_bytes=_MAX_HOST_SIGNATURE_BYTES
-    )
+    signature = source.read_signature_file(claim.host_signature, max_bytes=MAX_SSHSIG_BYTES)
     if signature is None:
         return report_not_stored(claim.host_signature, required=is_required)
     host = claim.target.host
@@ -74,11 +70,11 @@ def check_cms(context: VerificationContext) -> CheckOutcome:
         # In an archive the check of the files refuses one that the statement does not name.
         if (
             not source.is_complete
-            and source.read_signature_file(CMS, max_bytes=_MAX_CMS_BYTES) is not None
+            and source.read_signature_file(CMS, max_bytes=MAX_CMS_BYTES) is not None
         ):
             raise TrustError(f"{CMS}: is stored, but the statement names none")
         return Skipped("the evidence has none, and the policy names no authority for it")
-    signature = source.read_signature_file(CMS, max_bytes=_MAX_CMS_BYTES)
+    signature = source.read_signature_file(CMS, max_bytes=MAX_CMS_BYTES)
     if signature is None:
         return report_not_stored(CMS, required=is_required)
     if is_required:

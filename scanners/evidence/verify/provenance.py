@@ -1,6 +1,7 @@
 """Check the provenance of the image that the host was booted from."""
 
 from hardpan.core.errors import TrustError
+from hardpan.core.limits import MAX_EVIDENCE_BUNDLE_BYTES
 from hardpan.core.media_types import DISK_IMAGES
 from hardpan.scanners.evidence.file_names import PROVENANCE
 from hardpan.scanners.evidence.statement.model import (
@@ -18,8 +19,6 @@ from hardpan.scanners.evidence.verify.verification_log import (
     report_not_verified,
 )
 from hardpan.signing import read_bundle
-
-_MAX_PROVENANCE_BYTES = 12 << 20
 
 
 def check_provenance(context: VerificationContext) -> CheckOutcome:
@@ -39,7 +38,7 @@ def check_provenance(context: VerificationContext) -> CheckOutcome:
         return Skipped("the host was not booted from a known image, and the policy allows it")
     if rule.sha256 and image.digest.sha256 not in rule.sha256:
         raise TrustError(f"image sha256:{image.digest.sha256} is not listed in the policy")
-    bundle = source.read_signature_file(PROVENANCE, max_bytes=_MAX_PROVENANCE_BYTES)
+    bundle = source.read_signature_file(PROVENANCE, max_bytes=MAX_EVIDENCE_BUNDLE_BYTES)
     if bundle is None:
         return report_not_stored(PROVENANCE, required=rule.require_provenance)
     envelope = read_bundle(bundle, label=PROVENANCE)

@@ -12,6 +12,11 @@ from pydantic import ValidationError
 
 from hardpan.core.errors import TrustError
 from hardpan.core.files import Sha256
+from hardpan.core.limits import (
+    MAX_EVIDENCE_BUNDLE_BYTES,
+    MAX_STATEMENT_BYTES,
+    MAX_TIMESTAMP_TOKEN_BYTES,
+)
 from hardpan.core.validation_errors import format_validation_error
 from hardpan.scanners.evidence.archive import EvidenceArchive
 from hardpan.scanners.evidence.file_names import (
@@ -30,10 +35,7 @@ from hardpan.scanners.evidence.predicates.oscal_signing import (
     RESULTS_FILE,
     build_oscal_statement,
 )
-from hardpan.scanners.evidence.statement.model import (
-    MAX_STATEMENT_BYTES,
-    Statement,
-)
+from hardpan.scanners.evidence.statement.model import Statement
 from hardpan.scanners.evidence.verify import consistency
 from hardpan.scanners.evidence.verify.verification_log import (
     CheckOutcome,
@@ -53,8 +55,6 @@ from hardpan.signing import (
     read_dsse,
 )
 
-MAX_BUNDLE_BYTES = 12 << 20
-_MAX_TOKEN_BYTES = 64 << 10
 _MAX_OSCAL_BYTES = 64 << 10
 _MAX_DOCUMENT_BYTES = 32 << 20
 _DocumentModel = TypeVar("_DocumentModel", bound=Document)
@@ -201,7 +201,9 @@ class ArchiveSource:
 
     def load_bundle(self) -> Envelope:
         """See ``EvidenceSource``."""
-        return read_bundle(self._archive.read(BUNDLE, max_bytes=MAX_BUNDLE_BYTES), label=BUNDLE)
+        return read_bundle(
+            self._archive.read(BUNDLE, max_bytes=MAX_EVIDENCE_BUNDLE_BYTES), label=BUNDLE
+        )
 
     def check_detached_copies(self, envelope: Envelope, statement: Statement) -> CheckOutcome:
         """See ``EvidenceSource``."""
@@ -213,7 +215,7 @@ class ArchiveSource:
         consistency.check_timestamp_presence(statement, envelope)
         if (
             envelope.timestamp
-            and archive.read(TIMESTAMP, max_bytes=_MAX_TOKEN_BYTES) != envelope.timestamp
+            and archive.read(TIMESTAMP, max_bytes=MAX_TIMESTAMP_TOKEN_BYTES) != envelope.timestamp
         ):
             raise TrustError(f"{TIMESTAMP}: not the timestamp in the bundle")
         return Passed()
@@ -264,7 +266,7 @@ class ArchiveSource:
         """See ``EvidenceSource``."""
         if TEST_RESULT not in evidence.statement.predicate.companion_files:
             return NOT_WRITTEN
-        data = self._archive.read(TEST_RESULT, max_bytes=MAX_BUNDLE_BYTES)
+        data = self._archive.read(TEST_RESULT, max_bytes=MAX_EVIDENCE_BUNDLE_BYTES)
         envelope = read_bundle(data, label=TEST_RESULT)
         if envelope.timestamp:
             raise TrustError(f"{TEST_RESULT}: has a timestamp, which is not allowed here")
@@ -289,7 +291,7 @@ class ArchiveSource:
         """See ``EvidenceSource``."""
         if PQ_ENVELOPE not in self._archive.entries:
             return None
-        data = self._archive.read(PQ_ENVELOPE, max_bytes=MAX_BUNDLE_BYTES)
+        data = self._archive.read(PQ_ENVELOPE, max_bytes=MAX_EVIDENCE_BUNDLE_BYTES)
         envelope = read_dsse(data, label=PQ_ENVELOPE)
         if envelope.unverified_payload != payload:
             raise TrustError(f"{PQ_ENVELOPE}: does not sign the statement in the bundle")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from hardpan.core.errors import TrustError
 from hardpan.core.files import sha256_bytes
+from hardpan.core.limits import MAX_EVIDENCE_BUNDLE_BYTES
 from hardpan.scanners.evidence.archive import EvidenceArchive
 from hardpan.scanners.evidence.file_names import (
     BUNDLE,
@@ -23,7 +24,6 @@ from hardpan.scanners.evidence.file_names import (
 from hardpan.scanners.evidence.statement.model import Predicate, Statement
 from hardpan.scanners.evidence.verify import consistency
 from hardpan.scanners.evidence.verify.sources import (
-    MAX_BUNDLE_BYTES,
     NOT_WRITTEN,
     UnverifiedEvidence,
     report_not_stored,
@@ -144,8 +144,10 @@ def collect_signature_files(archive: EvidenceArchive, claim: Predicate) -> dict[
         TrustError: a file is damaged.
     """
     names = {claim.host_signature, CMS, PROVENANCE} & archive.entries.keys()
-    signature_files = {str(n): archive.read(str(n), max_bytes=MAX_BUNDLE_BYTES) for n in names}
+    signature_files = {
+        str(n): archive.read(str(n), max_bytes=MAX_EVIDENCE_BUNDLE_BYTES) for n in names
+    }
     if PQ_ENVELOPE in archive.entries:
-        data = archive.read(PQ_ENVELOPE, max_bytes=MAX_BUNDLE_BYTES)
+        data = archive.read(PQ_ENVELOPE, max_bytes=MAX_EVIDENCE_BUNDLE_BYTES)
         signature_files[PQ_ENVELOPE] = read_dsse(data, label=PQ_ENVELOPE).signature
     return signature_files

@@ -9,8 +9,6 @@ import pytest
 
 from hardpan.core.errors import InputError
 from hardpan.core.extracted_files import (
-    MAX_DEPTH,
-    MAX_PATH_BYTES,
     MissingFileError,
     TreeLimits,
     check_tree,
@@ -19,6 +17,7 @@ from hardpan.core.extracted_files import (
     open_regular_file,
     read_bytes,
 )
+from hardpan.core.limits import MAX_PATH_BYTES, MAX_PATH_DEPTH
 
 LIMITS = TreeLimits(max_files=10, max_total_bytes=100, max_depth=3, max_path_bytes=40)
 
@@ -89,7 +88,7 @@ def test_name_outside_the_folder_is_rejected(folder: Path, name: str) -> None:
         read_bytes(folder, name, max_bytes=100)
 
 
-@pytest.mark.parametrize("name", ["a/" * MAX_DEPTH + "a", "b" * (MAX_PATH_BYTES + 1)])
+@pytest.mark.parametrize("name", ["a/" * MAX_PATH_DEPTH + "a", "b" * (MAX_PATH_BYTES + 1)])
 def test_overlong_name_is_rejected(folder: Path, name: str) -> None:
     with pytest.raises(InputError, match="a name is too long"):
         read_bytes(folder, name, max_bytes=100)

@@ -9,13 +9,8 @@ import pytest
 
 from hardpan.core import secret_files
 from hardpan.core.errors import InputError
-from hardpan.core.secret_files import (
-    MAX_SECRET_BYTES,
-    read_first_line,
-    read_passphrase,
-    read_secret,
-    require_private,
-)
+from hardpan.core.limits import MAX_SECRET_BYTES
+from hardpan.core.secret_files import read_first_line, read_passphrase, read_secret, require_private
 
 
 def create_secret(path: Path, mode: int = 0o600, content: bytes = b"correct horse\nmore\n") -> Path:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from hardpan.core.errors import InputError, TrustError
+from hardpan.core.limits import MAX_CMS_BYTES
 from hardpan.signing import (
     PublicKey,
     check_detached_cms,
@@ -21,7 +22,7 @@ from hardpan.signing import (
     load_matching_certificate,
     sign_cms_detached,
 )
-from hardpan.signing.cms import MAX_CMS_BYTES, read_signed_data
+from hardpan.signing.cms import read_signed_data
 from hardpan.signing.der import read_der
 from hardpan.signing.pem import PemSigner
 from hardpan.signing.strict_json import MalformedError

@@ -6,11 +6,11 @@ import pytest
 
 from hardpan.core.errors import TrustError
 from hardpan.core.files import canonical_json
+from hardpan.core.limits import MAX_EVIDENCE_BUNDLE_BYTES
 from hardpan.signing import MalformedError, parse_json, read_bundle
 from hardpan.signing.strict_json import MAX_DEPTH, MAX_VALUES, check_structure
 from tests.tools.work_counter import count_lines_run, measure_peak_bytes
 
-MAX_BUNDLE_BYTES = 12 << 20
 MAX_MEMORY_BYTES = 100_000_000
 
 
@@ -229,9 +229,9 @@ def test_worst_case_json_uses_bounded_memory(name: str) -> None:
 
     def read() -> None:
         nonlocal parsed
-        data = WORST[name](MAX_BUNDLE_BYTES)
+        data = WORST[name](MAX_EVIDENCE_BUNDLE_BYTES)
         with contextlib.suppress(MalformedError):
-            parse_json(data, label="it", max_bytes=MAX_BUNDLE_BYTES + 1)
+            parse_json(data, label="it", max_bytes=MAX_EVIDENCE_BUNDLE_BYTES + 1)
             parsed = True
 
     assert measure_peak_bytes(read) < MAX_MEMORY_BYTES
@@ -251,7 +251,7 @@ def test_structure_check_stops_at_limits() -> None:
 
 
 def test_largest_bundle_uses_bounded_memory() -> None:
-    payload = b"A" * (MAX_BUNDLE_BYTES - 400)
+    payload = b"A" * (MAX_EVIDENCE_BUNDLE_BYTES - 400)
     frame = b'{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json",'
     frame += b'"verificationMaterial":{"publicKey":{"hint":""}},"dsseEnvelope":{"payload":"'
     end = b'","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"AAAA"}]}}'

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from hardpan.core.errors import InputError, TrustError
+from hardpan.core.limits import MAX_TIMESTAMP_TOKEN_BYTES
 from hardpan.signing import create_signer, read_bundle, sign, tsa_client
 from hardpan.signing.der import read_der
 from hardpan.signing.timestamp import (
@@ -15,7 +16,6 @@ from hardpan.signing.timestamp import (
     request_timestamp,
     verify_timestamp,
 )
-from hardpan.signing.timestamp_token import MAX_TOKEN_BYTES
 from tests.tools.tsa import POLICY, FakeTsa, encode_der
 
 AT = datetime(2026, 11, 21, 4, 6, tzinfo=UTC)
@@ -54,7 +54,7 @@ def test_token_outlives_its_certificate() -> None:
         (lambda: TSA.make_token(b"sig", AT) + b"x", "not an RFC 3161 response"),
         (lambda: b"", "not an RFC 3161 response"),
         (lambda: b"<html>", "not an RFC 3161 response"),
-        (lambda: b"0" * (MAX_TOKEN_BYTES + 1), "expected at most 65536 bytes"),
+        (lambda: b"0" * (MAX_TIMESTAMP_TOKEN_BYTES + 1), "expected at most 65536 bytes"),
     ],
 )
 def test_invalid_token_is_rejected(token: object, message: str) -> None:

@@ -6,8 +6,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from hardpan.core.errors import TrustError
+from hardpan.core.limits import MAX_TIMESTAMP_TOKEN_BYTES
 from hardpan.signing import read_timestamp_token
-from hardpan.signing.timestamp_token import MAX_TOKEN_BYTES
 from tests.tools.tsa import POLICY, FakeTsa, encode_der, encode_oid
 from tests.unit.signing.cms_builder import (
     SHA1,
@@ -83,7 +83,7 @@ def test_token_of_unknown_tsa_verifies_with_embedded_certificate() -> None:
 REFUSED: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "not DER: cut short"),
     "a page": (b"<html>", "not DER"),
-    "too long": (bytes(MAX_TOKEN_BYTES + 1), "expected at most 65536 bytes"),
+    "too long": (bytes(MAX_TIMESTAMP_TOKEN_BYTES + 1), "expected at most 65536 bytes"),
     "a byte after its end": (_token() + b"\0", "1 bytes after its end"),
     "a third part": (_token(more=(encode_der(4, b"hidden"),)), "expected a status and a token"),
     "not granted": (_token(status=encode_der(0x30, INTEGER_1)), "was not granted: status 1"),
