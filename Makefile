@@ -183,8 +183,8 @@ docs: setup-venv ## write the generated pages: docs/cli.md, and the tables of co
 screenshots: setup-venv ## render the pictures of docs/report.md in headless Chromium
 	$(BIN)/python -m tests.tools.screenshots
 
-# Sent to targets; install_packages.py has no annotations yet.
-ROLE_PROGRAMS := $(filter-out %/install_packages.py,$(wildcard builder/ansible/roles/*/files/*.py))
+# Sent to targets, and excluded from mypy's packages because they are scripts.
+ROLE_PROGRAMS := $(wildcard builder/ansible/roles/*/files/*.py)
 
 .PHONY: lint
 lint: setup-venv ## ruff, mypy, import contracts, ansible-lint, yamllint, shellcheck, commit subjects

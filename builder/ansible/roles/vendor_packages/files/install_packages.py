@@ -15,7 +15,12 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NoReturn, Optional, Union
+
+Installed = dict[str, list[tuple[str, str]]]
+"""Package name -> installed versions, as (version, complete EVR)."""
 
 TRANSACTION_TIMEOUT_S = 3000
 COMMAND_TIMEOUT_S = 300
@@ -25,21 +30,23 @@ REPOS = Path("/etc/yum.repos.d")
 LOCKS = Path("/etc/dnf/plugins/versionlock.list")
 MODULES = Path("/etc/dnf/modules.d")
 ENV = {"HOME": "/root", "LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-PROXY = {}
+PROXY: dict[str, str] = {}
 # Only repositories of the profile are used, and every signature is checked.
 DNF = ["dnf", "-y", "-q", "--disablerepo=*", "--enablerepo=hardpan-*", "--setopt=gpgcheck=1"]
 DNF += ["--setopt=localpkg_gpgcheck=1", "--setopt=install_weak_deps=0", "--setopt=strict=1"]
 DIST = re.compile(r"\.[a-z]+[0-9]+(_[0-9]+)?$")
 
-changes = []
+NO_KERNEL = "the request has a kernel module: expected single_kernel: true, got false"
+
+changes: list[str] = []
 
 
-def fail(text):
+def fail(text: str) -> NoReturn:
     """Print an error and exit with 1."""
     sys.exit(text)
 
 
-def run(argv, timeout_s=COMMAND_TIMEOUT_S, ok=(0,)):
+def run(argv: Sequence[str], timeout_s: int = COMMAND_TIMEOUT_S, ok: Collection[int] = (0,)) -> str:
     """Run a program and return its stdout; on failure exit with the end of its output."""
     env = {**ENV, **PROXY} if argv[0] == "dnf" else ENV
     process = subprocess.run(
@@ -48,18 +55,18 @@ def run(argv, timeout_s=COMMAND_TIMEOUT_S, ok=(0,)):
     stdout = process.stdout.decode("utf-8", "replace")
     if process.returncode not in ok:
         output = (stdout + process.stderr.decode("utf-8", "replace")).strip()
-        command = " ".join(argv[:1] + argv[-3:])
+        command = " ".join([argv[0], *argv[-3:]])
         fail(f"{command} exited with {process.returncode}: {output[-MAX_OUTPUT_CHARS:]}")
     return stdout
 
 
-def record_change(text):
+def record_change(text: str) -> None:
     """Report a change."""
     changes.append(text)
     sys.stdout.write(f"{text}\n")
 
 
-def write(path, text, mode=0o644):
+def write(path: Union[str, Path], text: Union[str, bytes], mode: int = 0o644) -> bool:
     """Write a file if its content or mode differs."""
     path = Path(path)
     data = text if isinstance(text, bytes) else text.encode()
@@ -74,10 +81,10 @@ def write(path, text, mode=0o644):
     return True
 
 
-def installed():
+def installed() -> Installed:
     """Return package name -> installed versions, as (version, complete EVR)."""
     form = "%{NAME} %{VERSION} %{EPOCHNUM}:%{VERSION}-%{RELEASE}\\n"
-    versions = {}
+    versions: Installed = {}
     for line in run(["rpm", "-qa", "--qf", form]).splitlines():
         name, version, evr = line.split()
         versions.setdefault(name, []).append((version, evr))
@@ -87,7 +94,7 @@ def installed():
 class Kernel:
     """The installed kernel: version and release of its package, and its module folder."""
 
-    def __init__(self, installed):
+    def __init__(self, installed: Installed) -> None:
         """Find the only installed kernel; exit if there are two: a module fits one of them."""
         kernel_builds = [evr.partition(":")[2] for _, evr in installed.get("kernel-core", [])]
         if len(kernel_builds) != 1:
@@ -100,7 +107,7 @@ class Kernel:
             fail(f"expected modules of one kernel, got {', '.join(folders) or 'none'}")
         self.release = (matching or folders)[0]
 
-    def resolve(self, package):
+    def resolve(self, package: Mapping[str, str]) -> tuple[str, str]:
         """Return name and version of a package, with the kernel's version filled in."""
         name, version = package["name"], package["version"]
         if package["of_kernel"] == "name":
@@ -111,12 +118,12 @@ class Kernel:
         return name, version
 
 
-def name_and_version(package):
+def name_and_version(package: Mapping[str, str]) -> tuple[str, str]:
     """Return name and version of a package that does not depend on the kernel."""
     return package["name"], package["version"]
 
 
-def forbidden(rules):
+def forbidden(rules: Iterable[Mapping[str, Any]]) -> None:
     """Exit if the host has something that would undo the layer."""
     for rule in rules:
         pattern = re.compile(rule["pattern"], re.MULTILINE)
@@ -126,7 +133,7 @@ def forbidden(rules):
                 fail(f"{path}: {match[0].strip()}: {rule['reason']}")
 
 
-def repositories(requested):
+def repositories(requested: Iterable[Mapping[str, Any]]) -> None:
     """Write keys and repository files; dnf treats several addresses in one section as mirrors."""
     for repository in requested:
         key = KEYS / f"RPM-GPG-KEY-{repository['id']}"
@@ -140,7 +147,7 @@ def repositories(requested):
         write(REPOS / f"{repository['id']}.repo", "\n".join(sections))
 
 
-def streams(requested):
+def streams(requested: Iterable[str]) -> None:
     """Enable module streams; exit if another stream of the module is enabled."""
     for stream in requested:
         name, _, stream_name = stream.partition(":")
@@ -152,13 +159,13 @@ def streams(requested):
         record_change(f"enabled module {stream}")
 
 
-def use_proxy(proxy):
+def use_proxy(proxy: str) -> None:
     """Make dnf use a proxy; as an argument it would be stored in dnf's history."""
     if proxy:
         PROXY.update(http_proxy=proxy, https_proxy=proxy)
 
 
-def packages(requested, same_version):
+def packages(requested: Sequence[tuple[str, str]], same_version: Mapping[str, Any]) -> Installed:
     """Install missing packages at their versions; exit if another version is installed."""
     installed_versions = installed()
     check_same_version(installed_versions, same_version)
@@ -185,14 +192,14 @@ def packages(requested, same_version):
     return installed_versions
 
 
-def provided(name, installed_versions):
+def provided(name: str, installed_versions: Installed) -> bool:
     """Return whether an installed package has or provides the name."""
     if name in installed_versions:
         return True
     return not run(["rpm", "-q", "--whatprovides", name], ok=(0, 1)).startswith("no ")
 
 
-def check_same_version(installed_versions, same_version):
+def check_same_version(installed_versions: Installed, same_version: Mapping[str, Any]) -> None:
     """Exit unless every package of these patterns has the same version."""
     for name in matching(installed_versions, same_version):
         mismatches = [v for v, _ in installed_versions[name] if v != same_version["version"]]
@@ -203,13 +210,13 @@ def check_same_version(installed_versions, same_version):
             )
 
 
-def matching(installed_versions, same_version):
+def matching(installed_versions: Installed, same_version: Mapping[str, Any]) -> list[str]:
     """Return the installed packages that must have the same version."""
     patterns = same_version["patterns"] if same_version["version"] else []
     return sorted(n for n in installed_versions if any(fnmatch.fnmatch(n, p) for p in patterns))
 
 
-def lock(names, installed_versions):
+def lock(names: Iterable[str], installed_versions: Installed) -> None:
     """Lock packages at their installed versions; other lines of the list are preserved."""
     old_text = LOCKS.read_text() if LOCKS.is_file() else ""
     lines = old_text.splitlines()
@@ -222,12 +229,14 @@ def lock(names, installed_versions):
         write(LOCKS, new_text)
 
 
-def dkms(module, kernel):
+def dkms(module: str, kernel: Optional[Kernel]) -> None:
     """Build a module for the installed kernel, regardless of the running one."""
     if not module:
         return
+    if kernel is None:
+        fail(NO_KERNEL)
 
-    def built():
+    def built() -> bool:
         status = run(["dkms", "status", "-k", kernel.release])
         return any(x.startswith(module) and "installed" in x for x in status.splitlines())
 
@@ -238,10 +247,12 @@ def dkms(module, kernel):
             fail(f"dkms built no {module} for {kernel.release}")
 
 
-def module(requested, kernel):
+def module(requested: Mapping[str, str], kernel: Optional[Kernel]) -> None:
     """Check that a precompiled, signed module of this version exists for the installed kernel."""
     if not requested["name"]:
         return
+    if kernel is None:
+        fail(NO_KERNEL)
     files = sorted(Path("/lib/modules", kernel.release).rglob(f"{requested['name']}.ko*"))
     if len(files) != 1:
         fail(f"expected one {requested['name']}.ko for {kernel.release}, got {len(files)}")
@@ -254,10 +265,12 @@ def module(requested, kernel):
         fail(f"{files[0]}: expected the site's signature, got none: Secure Boot would refuse it")
 
 
-def initramfs(requested, kernel):
+def initramfs(requested: Mapping[str, Any], kernel: Optional[Kernel]) -> None:
     """Rebuild the initramfs if its inputs are newer, and check its content."""
     if not requested["sources"]:
         return
+    if kernel is None:
+        fail(NO_KERNEL)
     image = Path(f"/boot/initramfs-{kernel.release}.img")
     newest = max(Path(p).stat().st_mtime_ns for p in requested["sources"])
     if image.is_file() and image.stat().st_mtime_ns >= newest:
@@ -266,7 +279,7 @@ def initramfs(requested, kernel):
         run(["dracut", "--force", str(image), kernel.release], TRANSACTION_TIMEOUT_S)
     else:
         run(["mkinitramfs", "-o", str(image), kernel.release], TRANSACTION_TIMEOUT_S)
-    record_change(f"made {image} anew")
+    record_change(f"rebuilt {image}")
     lister = next((x for x in ("lsinitrd", "lsinitramfs") if shutil.which(x, path=ENV["PATH"])), "")
     listing = run([lister, str(image)]) if lister else ""
     for module in requested["without"]:
@@ -274,7 +287,7 @@ def initramfs(requested, kernel):
             fail(f"{image}: expected no {module}, which takes the GPU before the driver does")
 
 
-def units(requested):
+def units(requested: Iterable[str]) -> None:
     """Enable units for the next boot."""
     for unit in requested:
         if run(["systemctl", "is-enabled", unit], ok=(0, 1, 3, 4)).strip() != "enabled":
@@ -282,7 +295,7 @@ def units(requested):
             record_change(f"enabled {unit}")
 
 
-def create_users(file):
+def create_users(file: str) -> None:
     """Create the users and memberships of a sysusers.d file."""
     if not file:
         return
@@ -290,11 +303,11 @@ def create_users(file):
     for user, group in (line[1:] for line in entries if line[:1] == ["m"]):
         if group not in run(["id", "-Gn", user], ok=(0, 1)).split():
             run(["systemd-sysusers", file])
-            record_change(f"made what {file} names")
+            record_change(f"created the users of {file}")
             return
 
 
-def booleans(requested):
+def booleans(requested: Mapping[str, Any]) -> None:
     """Set SELinux booleans if SELinux is installed."""
     if not Path("/sys/fs/selinux/enforce").exists():
         return
@@ -304,7 +317,7 @@ def booleans(requested):
             record_change(f"set {name} {value}")
 
 
-def main():
+def main() -> None:
     """Apply the request."""
     request = json.load(sys.stdin)
     forbidden(request["forbidden"])
