@@ -225,7 +225,7 @@ def test_missing_python_stack_is_reported(service: ServiceFixture) -> None:
     finally:
         service.host.run("mv /opt/ai/stacks/gone /opt/ai/stacks/serving")
 
-    assert "/opt/ai/stacks/serving/bin/python3 is not there" in caught.value.output_tail
+    assert "/opt/ai/stacks/serving/bin/python3 is missing: an earlier layer" in caught.value.output_tail
 
 
 def test_systemd_analyze_accepts_units(service: ServiceFixture) -> None:
@@ -412,7 +412,7 @@ def test_document_survives_restart_and_deletion(service: ServiceFixture) -> None
     assert "in the safe on the second floor" in best_hit["text"]
     assert best_hit["score"] > 0.6
 
-    # A host without a kernel of its own cannot start anew; its services all do.
+    # A host without a kernel of its own cannot reboot; its services can all restart.
     service.host.run("systemctl stop hardpan-ai.target 'hardpan-*.service' nginx.service")
     assert service.host.run("nft list tables").stdout == ""
     service.host.run("systemctl start hardpan-ai.target")

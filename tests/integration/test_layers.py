@@ -1,4 +1,4 @@
-"""Layers over a real SSH connection, and the program that mends, run for real."""
+"""Layers over a real SSH connection, and the remediation program, run for real."""
 
 import importlib.util
 import json

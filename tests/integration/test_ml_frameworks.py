@@ -204,7 +204,7 @@ def test_modified_wheel_is_not_trusted(stack: StackFixture, tmp_path: Path) -> N
         f.write(b"x")
     profile = write_profile(tmp_path, lock_entries(*NAMES), f"      wheelhouse: {wheelhouse}\n")
 
-    with pytest.raises(TrustError, match=r"markupsafe 3\.0\.4: expected a digest that the lock"):
+    with pytest.raises(TrustError, match=r"markupsafe 3\.0\.4: expected a digest from the lock"):
         python_stacks.build_stacks(profile, tmp_path / "cache", discard)
 
 
