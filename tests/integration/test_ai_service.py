@@ -225,7 +225,10 @@ def test_missing_python_stack_is_reported(service: ServiceFixture) -> None:
     finally:
         service.host.run("mv /opt/ai/stacks/gone /opt/ai/stacks/serving")
 
-    assert "/opt/ai/stacks/serving/bin/python3 is missing: an earlier layer" in caught.value.output_tail
+    assert (
+        "/opt/ai/stacks/serving/bin/python3 is missing: an earlier layer"
+        in caught.value.output_tail
+    )
 
 
 def test_systemd_analyze_accepts_units(service: ServiceFixture) -> None:
