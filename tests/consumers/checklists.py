@@ -16,12 +16,12 @@ def mixed_report() -> Report:
     """Every requirement with a rule, every verdict in turn; waivers, markup and a long text."""
     verdicts = cycle(v for v in Verdict if v is not Verdict.NOT_SELECTED)
     rules = [
-        stig_samples.rule(n, verdict, requirement, found=(f"<item n='{n}'> & more", _HOSTILE))
+        stig_samples.rule(n, verdict, requirement, evidence_lines=(f"<item n='{n}'> & more", _HOSTILE))
         for n, (requirement, verdict) in enumerate(
             zip(stig_samples.stig().requirements, verdicts, strict=False)
         )
     ]
-    rules[1] = replace(rules[1], found=("x" * 100_000,))
+    rules[1] = replace(rules[1], evidence_lines=("x" * 100_000,))
     waivers = {r.rule_id: samples.WAIVER for r in rules[:20]}
     host = replace(samples.HOST, hostname="<script>alert(1)</script>.example")
     return stig_samples.report(

@@ -20,11 +20,11 @@ pytestmark = pytest.mark.interop
 _RENDER_SCRIPT = """
 import sys
 from pathlib import Path
-from hardpan.scanners.report.registry import Report, renderer
+from hardpan.scanners.report.registry import Report, load_renderer
 from hardpan.scanners.report.model.documents import Findings
-found = Findings.model_validate_json(Path(sys.argv[1]).read_bytes())
-report = Report(findings=found, smoke=None, signer_sha256="ab" * 32, predicate_type="x")
-Path(sys.argv[2]).write_bytes(renderer("pdf").render(report))
+findings = Findings.model_validate_json(Path(sys.argv[1]).read_bytes())
+report = Report(findings=findings, smoke=None, signer_sha256="ab" * 32, predicate_type="x")
+Path(sys.argv[2]).write_bytes(load_renderer("pdf").render(report))
 """
 
 
