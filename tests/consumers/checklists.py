@@ -16,7 +16,9 @@ def mixed_report() -> Report:
     """Every requirement with a rule, every verdict in turn; waivers, markup and a long text."""
     verdicts = cycle(v for v in Verdict if v is not Verdict.NOT_SELECTED)
     rules = [
-        stig_samples.rule(n, verdict, requirement, evidence_lines=(f"<item n='{n}'> & more", _HOSTILE))
+        stig_samples.rule(
+            n, verdict, requirement, evidence_lines=(f"<item n='{n}'> & more", _HOSTILE)
+        )
         for n, (requirement, verdict) in enumerate(
             zip(stig_samples.stig().requirements, verdicts, strict=False)
         )

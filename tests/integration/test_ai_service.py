@@ -543,7 +543,7 @@ for kind, port in {attempts}:
 
 
 @pytest.mark.parametrize(
-    ("user", "own"), [("ai-llm", 8081), ("ai-kb", 8082), ("ai-auth", 8083), ("ai", 0)]
+    ("user", "allowed_port"), [("ai-llm", 8081), ("ai-kb", 8082), ("ai-auth", 8083), ("ai", 0)]
 )
 def test_service_reaches_only_its_port(
     service: ServiceFixture, user: str, allowed_port: int

@@ -129,7 +129,7 @@ def test_rpm_without_site_signature_is_not_installed(
         )
         with pytest.raises(Exception, match="Install the RPMs with their signatures") as caught:
             apply_layers(stack, host)
-        messages.append(caught.value.tail)  # type: ignore[attr-defined]
+        messages.append(caught.value.output_tail)  # type: ignore[attr-defined]
 
     assert all("not signed by the site, or not whole" in text for text in messages)
     assert host.run("rpm -q hardpan-ai-tiny", ok=(1,)).stdout.endswith("is not installed\n")
