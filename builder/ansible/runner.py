@@ -105,7 +105,7 @@ def check_syntax(roles: Sequence[str], workdir: Path) -> None:
 def argument_errors(
     variables_by_role: Mapping[str, Mapping[str, object]], workdir: Path
 ) -> tuple[str, ...]:
-    """What the roles' ``argument_specs`` have against what each would be given; no host is asked.
+    """Validate each role's variables against its ``argument_specs``, without contacting a host.
 
     Raises:
         ToolError: the validation playbook failed.

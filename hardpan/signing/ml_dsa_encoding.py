@@ -30,7 +30,7 @@ _LAYOUTS: Final = {
 
 
 def check_ml_dsa_encoding(signature: bytes, alg: str, *, label: str) -> None:
-    """Pass if ``signature`` has the form of one by ``alg``. Who made it is not seen from it.
+    """Pass if ``signature`` has the form of one by ``alg``. This does not identify the signer.
 
     Raises:
         MalformedError: another length, or a hint that cannot be unpacked.

@@ -28,7 +28,7 @@ class KeyFiles:
     """``trust.yaml`` that trusts all of them, each for its own role."""
 
     pq: Path | None = None
-    """Private key that signs the second envelope; None where none was asked for."""
+    """Private key that signs the second envelope; None if it was not requested."""
 
 
 def create_keys(

@@ -25,7 +25,7 @@ def timestamper(url: str | None) -> Callable[[bytes], bytes] | None:
     """How to get a token from the authority at ``url``; None without one.
 
     Raises:
-        InputError: nothing can be asked for there.
+        InputError: it is not the address of a timestamp authority.
     """
     if not url:
         return None

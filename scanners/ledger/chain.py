@@ -50,7 +50,7 @@ class LedgerRow(Document):
     record_sha256: HexDigest
     """Digest of the compact findings, smoke figures and packages."""
     evidence_sha256: OptionalDigest
-    """Digest of the whole evidence file, where it was kept."""
+    """Digest of the whole evidence file, if the file is stored."""
     key_id: ColumnText
     """The policy's name of the key that signed."""
     signer_sha256: HexDigest

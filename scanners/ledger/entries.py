@@ -38,7 +38,7 @@ class VerifiedScan:
     """What others signed; see ``record.Record``."""
 
     evidence_sha256: str = ""
-    """Digest of the whole file, where it is kept."""
+    """Digest of the whole file, if the file is stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,13 +79,13 @@ def import_chain(
 ) -> ImportResult:
     """Import the chain in ``path`` into ``store``.
 
-    A chain that is held already is continued; any other becomes a chain of its
-    own called ``name``, or this ledger's own one (``own``) where it has none yet.
+    A chain that the ledger already has is continued. Any other becomes a new chain
+    called ``name``, or the local chain if ``as_local`` and the ledger has none yet.
 
     Raises:
-        InputError: the file cannot be read, or the name or the own chain is taken.
-        TrustError: the chain is not whole, does not continue the one that is
-            held, or ``vouch`` refuses one of its statements.
+        InputError: the file cannot be read, or the name or the local chain already exists.
+        TrustError: the chain is incomplete, does not continue the stored one, or
+            ``check_signature`` rejects one of its statements.
     """
     try:
         with open_regular(path) as file:

@@ -80,7 +80,7 @@ def snapshot_of(path: Path, evidence: UnverifiedEvidence | VerifiedEvidence) -> 
 def read_subject(
     archive: EvidenceArchive, statement: Statement, name: str, *, max_bytes: int
 ) -> bytes:
-    """One attached file, held against its digest: the archive was closed since it was verified.
+    """One attached file, checked against its digest: the archive was closed since it was verified.
 
     Raises:
         TrustError: it is another file than the statement names.
@@ -96,7 +96,7 @@ def read_subject(
 def load_verified_scan(
     path: Path, trust: ResolvedPolicy, *, evidence_sha256: str = ""
 ) -> VerifiedScan:
-    """The evidence in ``path`` for the ledger, every check held.
+    """The evidence in ``path`` for the ledger, after every check passed.
 
     Raises:
         InputError: the file cannot be read.
@@ -165,7 +165,7 @@ def verify_row(
 def verify_retained_file(
     row: LedgerRow, file: Path, trust: ResolvedPolicy, *, label: str
 ) -> VerifiedEvidence:
-    """The kept evidence ``file`` of ``row``, checked whole as a scan of the past.
+    """The stored evidence ``file`` of ``row``, verified completely, without checks of its age.
 
     Raises:
         VerificationError: a check failed.
@@ -173,7 +173,7 @@ def verify_retained_file(
     """
     verified = verify(file, trust, now=clock.now(), check_freshness=False)
     if verified.statement_sha256 != row.statement_sha256:
-        raise TrustError(f"{label}: the kept file is the evidence of another scan")
+        raise TrustError(f"{label}: the stored file is the evidence of another scan")
     return verified
 
 

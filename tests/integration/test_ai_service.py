@@ -152,7 +152,7 @@ class ServiceFixture:
 
 
 class _ServiceConnection(http.client.HTTPSConnection):  # noqa: TID251
-    """A connection to an address that is asked for the stack's own name."""
+    """A connection to an address, requesting the service's own host name."""
 
     def __init__(self, address: str, tls: ssl.SSLContext) -> None:
         super().__init__(HOST, context=tls, timeout=60)

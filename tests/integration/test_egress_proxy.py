@@ -31,7 +31,7 @@ SPEC = VmSpec(disk=Path("disk.qcow2"), vcpus=1, memory_mib=64, firmware="bios")
 
 
 class EchoRequestHandler(http.server.BaseHTTPRequestHandler):
-    """Tells what it was asked."""
+    """Record each request."""
 
     def do_GET(self) -> None:
         body = f"{self.path} {sorted(self.headers.items())}".encode()

@@ -197,7 +197,7 @@ def test_colours_follow_system_until_toggled(page: Browser) -> None:
     for scheme, is_dark in (("light", "false"), ("dark", "true")):
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         page.call("Emulation.setEmulatedMedia", media="", features=features)
-        # The page is told with the next frame, which a busy machine draws late.
+        # The browser reports the change with the next frame, which is late on a busy machine.
         page.wait_until(f"{pressed} === '{is_dark}'")
         backgrounds.append(page.evaluate(background))
     page.evaluate("document.getElementById('colours').click()")

@@ -111,7 +111,7 @@ def check_smoke(claim: Predicate, smoke: SmokeDocument | None) -> None:
 def check_changes(claim: Predicate, changes: ScanChanges, findings: Findings) -> None:
     """Pass if ``changes`` is about the statement before this one, and ends in these findings.
 
-    What the older scan said is the signer's word: only that scan itself can show it.
+    The signer asserts what the older scan found; only that scan's own evidence proves it.
 
     Raises:
         TrustError: it is about another statement, or disagrees with the findings.

@@ -1,4 +1,4 @@
-"""What every role would be given has the names that the role takes."""
+"""Every role's planned variables match its ``argument_specs``."""
 
 from pathlib import Path
 from types import SimpleNamespace

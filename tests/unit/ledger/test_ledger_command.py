@@ -343,7 +343,7 @@ def test_retained_file_of_other_scan_is_refused(
     shutil.copy(other, folder / f"{sha256_file(other)}.evidence.zip")
 
     assert ledger_fixture.run("verify", "--policy", ledger_fixture.policy) == Exit.TRUST
-    assert "row 1: the kept file is the evidence of another scan" in capsys.readouterr().err
+    assert "row 1: the stored file is the evidence of another scan" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["packages.txt", "statement.json"])
