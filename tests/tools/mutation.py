@@ -43,6 +43,7 @@ _NOTES_VARIABLE = "HARDPAN_MUTATION_NOTES"
 _TESTS = (
     "tests/unit/signing",
     "tests/unit/evidence",
+    "tests/unit/core/test_http.py",
     "tests/unit/core/test_sanitize.py",
     "tests/integration/test_countersignatures.py",
 )
@@ -71,6 +72,7 @@ _EVIDENCE = sorted(
 MODULES = (
     *(f"hardpan/signing/{name}.py" for name in _SIGNING),
     *_EVIDENCE,
+    "hardpan/core/http.py",
     "hardpan/core/sanitize.py",
 )
 _LOGGING_CALLS, _COLLECTING_CALLS = {"record", "note"}, {"append", "add"}
