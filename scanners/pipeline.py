@@ -49,7 +49,8 @@ from hardpan.scanners.openscap.arf.results import UnreadableArf
 from hardpan.scanners.openscap.evaluate import merge_results
 from hardpan.scanners.report.model.build import build_findings
 from hardpan.signing import check_sshsig
-from hardpan.ssh.client import SshConnection, connect
+from hardpan.ssh.client import connect
+from hardpan.ssh.connection import Connection
 from hardpan.ssh.target import Target
 
 _CONNECT_TIMEOUT_S = 180.0
@@ -185,7 +186,7 @@ def scan(request: ScanRequest, emit: Emit) -> Scan:
 class _Collection:
     """The collectors of one scan, run over one connection."""
 
-    connection: SshConnection
+    connection: Connection
     task: CollectTask
     emit: Emit
     failed: dict[str, HostCheck] = field(default_factory=dict)
@@ -271,7 +272,7 @@ def _refuse_common_password(password: str, content: PreparedContent) -> None:
 
 
 def _add_host_signature(
-    result: Scan, connection: SshConnection, nonce: str, note: Callable[[str], None]
+    result: Scan, connection: Connection, nonce: str, note: Callable[[str], None]
 ) -> Scan:
     """Return ``result`` with the host's signature over its findings, if the host can sign."""
     message = build_host_challenge(
@@ -296,7 +297,7 @@ def _add_host_signature(
     return replace(result, raw={**result.raw, HOST_SIGNATURE: signature})
 
 
-def run_workload_tests(connection: SshConnection, profile: Profile) -> SmokeReport:
+def run_workload_tests(connection: Connection, profile: Profile) -> SmokeReport:
     """Run the AI workload test, and the chat test if the profile has an inference server.
 
     Raises:

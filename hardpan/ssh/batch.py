@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from hardpan.ssh.client import SshConnection
+from hardpan.ssh.connection import Connection
 
 _MAX_STATUS = 255
 _MiB = 1 << 20
@@ -37,7 +37,7 @@ class BatchAnswers:
 
 
 def run_batch(
-    connection: SshConnection,
+    connection: Connection,
     questions: Mapping[str, str],
     *,
     limit_s: Callable[[str], int],

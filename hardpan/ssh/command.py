@@ -66,6 +66,7 @@ class Channel(Protocol):
     def send(self, s: bytes, /) -> int: ...  # noqa: D102
     def shutdown_write(self) -> None: ...  # noqa: D102
     def fileno(self) -> int: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
 
 
 class RemoteCommand:

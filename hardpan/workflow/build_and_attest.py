@@ -30,7 +30,8 @@ from hardpan.scanners.evidence.verify.verifier import VerifiedEvidence
 from hardpan.scanners.evidence.verify.verifier import verify as verify_evidence
 from hardpan.scanners.model.scan import ImageRef
 from hardpan.signing import SignedStatement, read_bundle, sign
-from hardpan.ssh.client import SshConnection, connect
+from hardpan.ssh.client import connect
+from hardpan.ssh.connection import Connection
 from hardpan.ssh.target import from_guest
 from hardpan.workflow import keyring, stages
 from hardpan.workflow.keyring import KeyRing
@@ -190,7 +191,7 @@ def _assess(guest: BootedGuest, profile: Profile, source: ContentSource, emit: E
 
 
 @contextmanager
-def _open_shell(guest: BootedGuest) -> Iterator[SshConnection]:
+def _open_shell(guest: BootedGuest) -> Iterator[Connection]:
     with connect(from_guest(guest), timeout_s=_CONNECT_S) as connection:
         yield connection
 

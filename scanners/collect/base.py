@@ -19,7 +19,7 @@ from hardpan.scanners.model.results import (
 )
 from hardpan.scanners.model.scan import ScannedHost
 from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf
-from hardpan.ssh.client import SshConnection
+from hardpan.ssh.connection import Connection
 
 MAX_REASON_CHARS = 400
 """Characters of the reason why something failed on a target."""
@@ -167,7 +167,7 @@ class Collector(ABC):
 
     @abstractmethod
     def collect(
-        self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
+        self, connection: Connection, task: CollectTask, *, timeout_s: float, emit: Emit
     ) -> CollectedEvidence:
         """Collect this collector's evidence, or raise ``ToolError``.
 

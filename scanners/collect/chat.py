@@ -28,7 +28,7 @@ from hardpan.scanners.collect.untrusted import (
     require_text,
 )
 from hardpan.scanners.model.results import SmokeReport
-from hardpan.ssh.client import SshConnection
+from hardpan.ssh.connection import Connection
 
 _WORKLOAD = resource_path("hardpan.scanners.collect.workload", "chat.py")
 _MAX_BYTES = 1 << 20
@@ -52,7 +52,7 @@ class ChatTest(Collector):
     """Chats with the target's inference server."""
 
     def collect(
-        self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
+        self, connection: Connection, task: CollectTask, *, timeout_s: float, emit: Emit
     ) -> CollectedEvidence:
         """Return the test's result, as ``run_chat_test`` does."""
         return CollectedEvidence(
@@ -71,7 +71,7 @@ def _require_server(task: CollectTask) -> InferenceServer:
 
 
 def run_chat_test(
-    connection: SshConnection, server: InferenceServer, *, timeout_s: float
+    connection: Connection, server: InferenceServer, *, timeout_s: float
 ) -> SmokeReport:
     """Chat with the target's inference server.
 

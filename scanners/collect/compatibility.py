@@ -24,7 +24,7 @@ from hardpan.scanners.model.results import (
     CompatibilityResult,
     CompatibilityVerdict,
 )
-from hardpan.ssh.client import SshConnection
+from hardpan.ssh.connection import Connection
 
 AI_LAYERS = frozenset({"ml_frameworks", "ai_service"})
 """Layers that the compatibility checks are about."""
@@ -67,7 +67,7 @@ class CompatibilityChecks(Collector):
     """Runs both checks of every known conflict."""
 
     def collect(
-        self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
+        self, connection: Connection, task: CollectTask, *, timeout_s: float, emit: Emit
     ) -> CollectedEvidence:
         """Return the report, as ``run_compatibility_checks`` does."""
         return CollectedEvidence(
@@ -79,7 +79,7 @@ class CompatibilityChecks(Collector):
         return CollectedEvidence(compatibility=failed_report(reason))
 
 
-def run_compatibility_checks(connection: SshConnection, *, timeout_s: float) -> CompatibilityReport:
+def run_compatibility_checks(connection: Connection, *, timeout_s: float) -> CompatibilityReport:
     """Run both checks of every known conflict on the target.
 
     Raises:

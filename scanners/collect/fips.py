@@ -14,7 +14,7 @@ from hardpan.scanners.fips.cmvp import load_table
 from hardpan.scanners.fips.model import CommandAnswer, FipsAnswers
 from hardpan.scanners.fips.non_system_crypto import LIBRARY_PATTERNS, SEARCH_ROOTS
 from hardpan.ssh.batch import BatchAnswers, run_batch
-from hardpan.ssh.client import SshConnection
+from hardpan.ssh.connection import Connection
 
 _QUESTION_TIMEOUT_S = 15
 _LONG_TIMEOUT_S = {"initramfs": 20, "foreign": 20, "verify": 120}
@@ -78,7 +78,7 @@ class FipsFacts(Collector):
     """Collects facts about FIPS mode, its policy, its provider and the SSH key exchange."""
 
     def collect(
-        self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
+        self, connection: Connection, task: CollectTask, *, timeout_s: float, emit: Emit
     ) -> CollectedEvidence:
         """Collect every answer in one round trip; unanswered questions are missing.
 

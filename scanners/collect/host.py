@@ -12,7 +12,7 @@ from hardpan.scanners.collect.base import CollectedEvidence, Collector, CollectT
 from hardpan.scanners.collect.packages import MAX_BYTES, QUERY, parse_nevras
 from hardpan.scanners.model.scan import ScannedHost
 from hardpan.ssh.batch import BatchAnswers, run_batch
-from hardpan.ssh.client import HostKey, SshConnection
+from hardpan.ssh.connection import Connection, HostKey
 
 APPLICATION_ID = "9a1d6f0c5b7e4c0d8f3a2e61b84d7c95"
 """HMAC message for the machine id; equals ``systemd-id128 machine-id --app-specific``."""
@@ -38,7 +38,7 @@ class HostIdentity(Collector):
     """Collects the host's identity and system, packages included."""
 
     def collect(
-        self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
+        self, connection: Connection, task: CollectTask, *, timeout_s: float, emit: Emit
     ) -> CollectedEvidence:
         """Collect the host, and its packages, in one round trip.
 

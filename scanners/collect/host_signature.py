@@ -7,7 +7,7 @@ from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit
 from hardpan.core.limits import MAX_SSHSIG_BYTES
 from hardpan.scanners.collect.base import CollectedEvidence, Collector, CollectTask
-from hardpan.ssh.client import SshConnection
+from hardpan.ssh.connection import Connection
 
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 _BEGIN = b"-----BEGIN SSH SIGNATURE-----"
@@ -17,7 +17,7 @@ class HostSignature(Collector):
     """Has the host sign a challenge with its host key."""
 
     def collect(
-        self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
+        self, connection: Connection, task: CollectTask, *, timeout_s: float, emit: Emit
     ) -> CollectedEvidence:
         """Return the signature, as ``sign_with_host_key`` does; not yet verified."""
         if task.challenge is None:
@@ -32,7 +32,7 @@ class HostSignature(Collector):
 
 
 def sign_with_host_key(
-    connection: SshConnection, message: bytes, *, namespace: str, timeout_s: float
+    connection: Connection, message: bytes, *, namespace: str, timeout_s: float
 ) -> bytes:
     """Return the host's SSHSIG over ``message`` by its presented key; empty if it cannot sign.
 

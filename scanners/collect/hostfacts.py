@@ -1,6 +1,6 @@
 """The testinfra checks, run over the scanner's SSH connection.
 
-testinfra's own SSH back ends accept any host key, so this back end uses ``SshConnection``. Under
+testinfra's own SSH back ends accept any host key, so this back end uses ``Connection``. Under
 emulation a round trip takes up to a second: the commands of the checks run in one batch first.
 
 One time limit applies to all of it. A check whose command could not run, or whose answer
@@ -35,7 +35,7 @@ from hardpan.scanners.collect.base import (
 from hardpan.scanners.collect.checks.queries import list_commands
 from hardpan.scanners.model.results import HostCheck
 from hardpan.ssh.batch import run_batch
-from hardpan.ssh.client import SshConnection
+from hardpan.ssh.connection import Connection
 
 CHECKS = resource_path("hardpan.scanners.collect", "checks")
 STAGE = "checks"
@@ -56,7 +56,7 @@ class HostFacts(Collector):
     """Runs the checks in ``checks/``."""
 
     def collect(
-        self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
+        self, connection: Connection, task: CollectTask, *, timeout_s: float, emit: Emit
     ) -> CollectedEvidence:
         """Return one ``HostCheck`` for each test.
 
@@ -88,14 +88,14 @@ class HostFacts(Collector):
 
 
 class SshBackend(BaseBackend):  # type: ignore[misc]
-    """A testinfra back end over an ``SshConnection``, always as root.
+    """A testinfra back end over an ``Connection``, always as root.
 
     ``timeout_s`` is the limit for all commands.
     """
 
     NAME = "hardpan"
 
-    def __init__(self, connection: SshConnection, *, timeout_s: float) -> None:
+    def __init__(self, connection: Connection, *, timeout_s: float) -> None:
         super().__init__(str(connection.target))
         self._connection = connection
         self._deadline = Deadline(timeout_s)

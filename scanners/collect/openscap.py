@@ -28,7 +28,7 @@ from hardpan.scanners.collect.base import (
 from hardpan.scanners.content.prepare import PreparedContent, StreamPart
 from hardpan.scanners.openscap.arf.process import LIMITS, ArfLimits, read_arf
 from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf
-from hardpan.ssh.client import SshConnection
+from hardpan.ssh.connection import Connection
 
 STAGE = "openscap"
 _PROGRESS_LINE = re.compile(r"(?P<rule>xccdf_[A-Za-z0-9_.-]{1,240}):(?P<verdict>[a-z]{4,20})")
@@ -117,7 +117,7 @@ class OpenScap(Collector):
     """Evaluates the content's parts on the target."""
 
     def collect(
-        self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
+        self, connection: Connection, task: CollectTask, *, timeout_s: float, emit: Emit
     ) -> CollectedEvidence:
         """Collect the ARFs, compressed and parsed; an unreadable one does not affect the others.
 
@@ -300,7 +300,7 @@ def _require_plain_id(profile_id: str) -> str:
 
 
 def _raise_on_failure(
-    exit_status: int, stderr: str, connection: SshConnection, timeout_s: float
+    exit_status: int, stderr: str, connection: Connection, timeout_s: float
 ) -> None:
     if exit_status == 0:
         return

@@ -5,7 +5,7 @@ import re
 from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit
 from hardpan.scanners.collect.base import CollectedEvidence, Collector, CollectTask
-from hardpan.ssh.client import SshConnection
+from hardpan.ssh.connection import Connection
 
 QUERY = r"rpm -qa --qf '%{NAME}-%{EPOCHNUM}:%{VERSION}-%{RELEASE}.%{ARCH}\n'"
 """Always with epoch, 0 if there is none, so that two hosts can be compared."""
@@ -22,7 +22,7 @@ class PackageCollector(Collector):
     """Collects the NEVRAs of all installed packages."""
 
     def collect(
-        self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
+        self, connection: Connection, task: CollectTask, *, timeout_s: float, emit: Emit
     ) -> CollectedEvidence:
         """Return the sorted NEVRAs.
 

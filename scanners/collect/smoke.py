@@ -30,7 +30,7 @@ from hardpan.scanners.collect.untrusted import (
     require_text,
 )
 from hardpan.scanners.model.results import SmokeReport
-from hardpan.ssh.client import SshConnection
+from hardpan.ssh.connection import Connection
 
 MODEL_SHA256 = embedding_model.FILE_SHA256[embedding_model.WEIGHTS]
 """Digest of the weights; another file is another model."""
@@ -79,7 +79,7 @@ class SmokeTest(Collector):
     """Runs the AI workload test."""
 
     def collect(
-        self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
+        self, connection: Connection, task: CollectTask, *, timeout_s: float, emit: Emit
     ) -> CollectedEvidence:
         """Return the test's result, as ``run_smoke_test`` does."""
         if task.workload is None:
@@ -94,7 +94,7 @@ class SmokeTest(Collector):
 
 
 def run_smoke_test(
-    connection: SshConnection, settings: WorkloadSettings, *, timeout_s: float
+    connection: Connection, settings: WorkloadSettings, *, timeout_s: float
 ) -> SmokeReport:
     """Run the workload on the target as its AI service's user.
 

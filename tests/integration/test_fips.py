@@ -13,14 +13,15 @@ from hardpan.scanners.collect.base import CollectTask, create_collector
 from hardpan.scanners.fips import non_system_crypto
 from hardpan.scanners.fips.assess import assess_fips
 from hardpan.scanners.fips.cmvp import load_table
-from hardpan.ssh.client import SshConnection, connect
+from hardpan.ssh.client import connect
+from hardpan.ssh.connection import Connection
 from tests.integration.local_sshd import local_sshd
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshConnection]:
+def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
     with (
         local_sshd(tmp_path_factory.mktemp("sshd")) as target,
         connect(target, timeout_s=20) as result,
@@ -28,7 +29,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshConnecti
         yield result
 
 
-def test_every_question_has_an_exit_status(connection: SshConnection) -> None:
+def test_every_question_has_an_exit_status(connection: Connection) -> None:
     facts = (
         create_collector("fips")
         .collect(connection, CollectTask(), timeout_s=120, emit=discard)
@@ -51,7 +52,7 @@ def test_every_question_has_an_exit_status(connection: SshConnection) -> None:
 
 
 def test_huge_binary_answer_is_truncated_with_exit_status(
-    connection: SshConnection, monkeypatch: pytest.MonkeyPatch
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     questions = {"flag": "head -c 9000000 /dev/zero", "policy": "exit 3", "kex": "no-such-program"}
     monkeypatch.setattr(fips, "_QUESTIONS", questions)
@@ -64,7 +65,7 @@ def test_huge_binary_answer_is_truncated_with_exit_status(
 
 
 def test_hanging_question_does_not_affect_other_answers(
-    connection: SshConnection, monkeypatch: pytest.MonkeyPatch
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         fips, "_QUESTIONS", {"flag": "trap '' TERM; sleep 60", "policy": "echo FIPS"}
@@ -79,7 +80,7 @@ def test_hanging_question_does_not_affect_other_answers(
 
 
 def test_non_system_crypto_is_detected_by_name_and_content(
-    connection: SshConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder_with_space = tmp_path / "a b"
     folder_with_space.mkdir()

@@ -10,7 +10,7 @@ import paramiko
 import pytest
 
 from hardpan.core.errors import UnreachableError
-from hardpan.ssh import client
+from hardpan.ssh import connection as connection_module
 from hardpan.ssh.client import connect
 from hardpan.ssh.target import Target
 
@@ -66,7 +66,7 @@ def target(tmp_path: Path) -> Iterator[Target]:
 
 
 def test_unanswered_command_times_out(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_GRACE_S", 0.5)
+    monkeypatch.setattr(connection_module, "_GRACE_S", 0.5)
 
     with connect(target, timeout_s=20) as connection:
         start = time.monotonic()

@@ -11,7 +11,8 @@ import pytest
 from hardpan.core.errors import InputError, ToolError, TrustError, UnreachableError
 from hardpan.core.events import Record, RemoteCommandEnded, observe
 from hardpan.core.process import run
-from hardpan.ssh.client import SshConnection, connect
+from hardpan.ssh.client import connect
+from hardpan.ssh.connection import Connection
 from hardpan.ssh.host_key_trust import HostKeyTrust
 from hardpan.ssh.target import Target, parse_target
 from tests.integration.local_sshd import free_port, local_sshd
@@ -26,7 +27,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 
 @pytest.fixture
-def connection(target: Target) -> Iterator[SshConnection]:
+def connection(target: Target) -> Iterator[Connection]:
     with connect(target, timeout_s=20) as result:
         yield result
 
@@ -37,12 +38,12 @@ def other_key(tmp_path: Path) -> str:
     return " ".join((tmp_path / "other.pub").read_text().split()[:2])
 
 
-def connect_once(target: Target) -> SshConnection:
+def connect_once(target: Target) -> Connection:
     with connect(target, timeout_s=20) as result:
         return result
 
 
-def test_host_key_fingerprint_matches_ssh_keygen(connection: SshConnection, target: Target) -> None:
+def test_host_key_fingerprint_matches_ssh_keygen(connection: Connection, target: Target) -> None:
     assert target.identity is not None
     output = run(["ssh-keygen", "-lf", target.identity.parent / "host.pub"], timeout_s=30).stdout
 
@@ -185,7 +186,7 @@ def test_unauthorized_key_is_unreachable(target: Target, tmp_path: Path) -> None
         connect_once(dataclasses.replace(target, identity=tmp_path / "k"))
 
 
-def test_argv_is_passed_unchanged(connection: SshConnection) -> None:
+def test_argv_is_passed_unchanged(connection: Connection) -> None:
     arguments = ["a b", "it's", "$HOME", "`id`", "", "*", "ü"]
 
     output = connection.run(["printf", "%s\\n", *arguments], timeout_s=20).stdout
@@ -193,33 +194,33 @@ def test_argv_is_passed_unchanged(connection: SshConnection) -> None:
     assert output == "".join(w + "\n" for w in arguments)
 
 
-def test_ten_megabytes_of_stderr_do_not_block(connection: SshConnection) -> None:
+def test_ten_megabytes_of_stderr_do_not_block(connection: Connection) -> None:
     result = connection.run("head -c 10000000 /dev/zero >&2; echo done", timeout_s=60)
 
     assert (len(result.stderr), result.stdout) == (10_000_000, "done\n")
 
 
 @pytest.mark.parametrize("stream", ["", " >&2"])
-def test_endless_output_is_ended(connection: SshConnection, stream: str) -> None:
+def test_endless_output_is_ended(connection: Connection, stream: str) -> None:
     with pytest.raises(ToolError, match="sent more than 1 MiB"):
         connection.run(f"yes{stream}", timeout_s=60, max_bytes=1 << 20)
 
 
-def test_timeout_ends_the_command_on_the_target(connection: SshConnection) -> None:
+def test_timeout_ends_the_command_on_the_target(connection: Connection) -> None:
     with pytest.raises(ToolError, match=r"did not end within 1 s"):
         connection.run("sleep 7654321", timeout_s=1)
 
     assert connection.run("ps ax | grep '[s]leep 7654321' || true", timeout_s=20).stdout == ""
 
 
-def test_background_child_does_not_block_the_command(connection: SshConnection) -> None:
+def test_background_child_does_not_block_the_command(connection: Connection) -> None:
     start = time.monotonic()
 
     assert connection.run("sleep 30 & echo done", timeout_s=25).stdout == "done\n"
     assert time.monotonic() - start < 15
 
 
-def test_commands_are_published_by_name(connection: SshConnection, target: Target) -> None:
+def test_commands_are_published_by_name(connection: Connection, target: Target) -> None:
     records: list[Record] = []
 
     with observe(records.append):
@@ -232,7 +233,7 @@ def test_commands_are_published_by_name(connection: SshConnection, target: Targe
     ]
 
 
-def test_exit_status_and_signals_are_reported(connection: SshConnection) -> None:
+def test_exit_status_and_signals_are_reported(connection: Connection) -> None:
     assert connection.run("exit 2", timeout_s=20, ok=(0, 2)).exit_status == 2
     with pytest.raises(ToolError, match="exited with 3"):
         connection.run("echo why >&2; exit 3", timeout_s=20)
@@ -240,7 +241,7 @@ def test_exit_status_and_signals_are_reported(connection: SshConnection) -> None
         connection.run("kill -SEGV $$", timeout_s=20)
 
 
-def test_file_round_trips(connection: SshConnection, tmp_path: Path) -> None:
+def test_file_round_trips(connection: Connection, tmp_path: Path) -> None:
     data, path = bytes(range(256)) * 9000, tmp_path / "a 'file'"
 
     connection.write_file(data, str(path), timeout_s=60, mode=0o640)
@@ -251,7 +252,7 @@ def test_file_round_trips(connection: SshConnection, tmp_path: Path) -> None:
         connection.read_file(str(path), timeout_s=60, max_bytes=len(data) - 1)
 
 
-def test_stderr_lines_are_delivered_immediately(connection: SshConnection, tmp_path: Path) -> None:
+def test_stderr_lines_are_delivered_immediately(connection: Connection, tmp_path: Path) -> None:
     lines: list[str] = []
 
     def record_line(line: str) -> None:
@@ -265,7 +266,7 @@ def test_stderr_lines_are_delivered_immediately(connection: SshConnection, tmp_p
     assert lines == ["one", "two"]
 
 
-def test_many_commands_share_a_connection(connection: SshConnection) -> None:
+def test_many_commands_share_a_connection(connection: Connection) -> None:
     outputs: list[str] = []
     threads = [
         threading.Thread(

@@ -12,7 +12,8 @@ import pytest
 
 from hardpan.builder import sysprep
 from hardpan.core.errors import ToolError
-from hardpan.ssh.client import SshConnection, connect
+from hardpan.ssh.client import connect
+from hardpan.ssh.connection import Connection
 from tests.integration.lab_host import LabHost
 
 pytestmark = pytest.mark.integration
@@ -46,7 +47,7 @@ INSTALL_TRACES = {
 class SysprepShell:
     """The host's shell, without the discard: it would reach this machine's file systems."""
 
-    connection: SshConnection
+    connection: Connection
 
     def run(self, argv: str, *, timeout_s: float, sudo: bool) -> sysprep.CommandResult:
         if argv == sysprep.DISCARD_SCRIPT:

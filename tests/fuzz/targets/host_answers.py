@@ -24,8 +24,8 @@ from hardpan.scanners.compatibility.conflicts import load_conflicts
 from hardpan.scanners.compatibility.outcomes import combine_outcomes
 from hardpan.scanners.fips.assess import assess_fips as assess_fips
 from hardpan.scanners.fips.cmvp import load_table
-from hardpan.ssh.client import HostKey, SshConnection
 from hardpan.ssh.command import CommandOutput
+from hardpan.ssh.connection import Connection, HostKey
 from tests.fuzz.target import FuzzTarget, mutate_samples
 from tests.unit.collect import test_chat, test_collect, test_smoke
 from tests.unit.fips.samples import ANSWERS
@@ -98,7 +98,7 @@ def _check(value: tuple[str, bytes]) -> str:
     return "read"
 
 
-def _connection(data: bytes) -> SshConnection:
+def _connection(data: bytes) -> Connection:
     def run(command: Sequence[str] | str, **_: object) -> CommandOutput:
         match = re.search(r"echo '([^']+)' begin", str(command))
         mark = match[1] if match else _MARK
@@ -107,7 +107,7 @@ def _connection(data: bytes) -> SshConnection:
         )
 
     key = HostKey(kind="ssh-ed25519", fingerprint="SHA256:" + "A" * 43, trust="pinned")
-    return cast(SshConnection, SimpleNamespace(run=run, host_key=key, target="target"))
+    return cast(Connection, SimpleNamespace(run=run, host_key=key, target="target"))
 
 
 def _collector_reader(name: str) -> Callable[[bytes], Any]:

@@ -27,8 +27,8 @@ from hardpan.scanners.collect.checks import queries
 from hardpan.scanners.content.prepare import StreamPart
 from hardpan.scanners.model.results import HostCheck
 from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf, parse_and_compress
-from hardpan.ssh.client import HostKey, SshConnection
 from hardpan.ssh.command import CommandOutput
+from hardpan.ssh.connection import Connection, HostKey
 from hardpan.ssh.host_key_trust import HostKeyTrust
 from tests.unit.openscap.samples import ARF, NONE, make_prepared, make_rule
 
@@ -66,8 +66,8 @@ class FakeTarget:
         return self.answer
 
 
-def as_connection(target: FakeTarget) -> SshConnection:
-    return cast(SshConnection, target)
+def as_connection(target: FakeTarget) -> Connection:
+    return cast(Connection, target)
 
 
 @pytest.mark.parametrize("name", COLLECTORS)

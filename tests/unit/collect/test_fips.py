@@ -10,8 +10,8 @@ from hardpan.scanners.collect import fips
 from hardpan.scanners.collect.base import CollectedEvidence, CollectTask
 from hardpan.scanners.fips.model import CommandAnswer
 from hardpan.ssh import batch
-from hardpan.ssh.client import SshConnection
 from hardpan.ssh.command import CommandOutput
+from hardpan.ssh.connection import Connection
 
 TOKEN = "0123456789abcdef"
 MARK = f"@@hardpan-{TOKEN}"
@@ -34,7 +34,7 @@ def test_fips_answers_are_collected_in_a_single_round_trip(monkeypatch: pytest.M
 
     answers = (
         fips.FipsFacts()
-        .collect(cast(SshConnection, fake), CollectTask(), timeout_s=9, emit=discard)
+        .collect(cast(Connection, fake), CollectTask(), timeout_s=9, emit=discard)
         .fips
     )
 
@@ -82,7 +82,7 @@ def collect(monkeypatch: pytest.MonkeyPatch, text: str) -> CollectedEvidence:
         )
     )
     return fips.FipsFacts().collect(
-        cast(SshConnection, fake), CollectTask(), timeout_s=9, emit=discard
+        cast(Connection, fake), CollectTask(), timeout_s=9, emit=discard
     )
 
 

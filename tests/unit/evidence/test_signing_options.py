@@ -26,7 +26,7 @@ from hardpan.scanners.evidence.verify.verifier import verify
 from hardpan.scanners.model.scan import Verdict
 from hardpan.scanners.report.model.build import build_findings, build_smoke_document
 from hardpan.signing import create_signer, read_bundle, sign_cms_detached
-from hardpan.ssh.client import SshConnection
+from hardpan.ssh.connection import Connection
 from tests.tools.tsa import FakeTsa
 from tests.unit.evidence import samples
 from tests.unit.evidence.evidence_fixture import NOW, EvidenceFixture
@@ -226,7 +226,7 @@ def test_timestamper_is_none_without_url() -> None:
 
 def _fake_connection(
     answer: bytes | Exception, fingerprint: str = FINGERPRINT
-) -> tuple[SshConnection, list[Any]]:
+) -> tuple[Connection, list[Any]]:
     seen: list[Any] = []
 
     def run(command: str, **more: Any) -> Any:
@@ -236,7 +236,7 @@ def _fake_connection(
         return SimpleNamespace(data=answer)
 
     connection = SimpleNamespace(run=run, host_key=SimpleNamespace(fingerprint=fingerprint))
-    return cast(SshConnection, connection), seen
+    return cast(Connection, connection), seen
 
 
 def test_host_signs_with_sudo_on_the_host() -> None:
