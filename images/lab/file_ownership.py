@@ -74,7 +74,7 @@ class OwnershipMap:
         self._folders = set(definition.folders)
 
     def find_owners(self, path: str, root: Path) -> frozenset[str]:
-        """The owners of one path; none for what only this build made."""
+        """Return the owners of one path; empty for a path that only this build created."""
         owners = self._owners_by_path.get(path)
         if owners:
             return frozenset(owners)
@@ -95,7 +95,7 @@ class OwnershipMap:
         return path in self._excluded and path not in self._owners_by_path
 
     def _find_alternative_owners(self, path: str, root: Path) -> frozenset[str]:
-        """A link that update-alternatives made belongs to what it leads to."""
+        """Return the owners of the target if update-alternatives created the link."""
         link = root / path[1:]
         for _ in range(3):
             if not link.is_symlink():
@@ -116,7 +116,7 @@ def assign_owners(
     packages: Mapping[str, ElPackage],
     capabilities: Mapping[str, str],
 ) -> tuple[OwnedPaths, tuple[str, ...], tuple[str, ...]]:
-    """Who owns what; which paths belong to left-out packages; which to nobody."""
+    """Return the paths of each package, of omitted packages, and of no package."""
     users, group_names = _read_names(root / "etc/passwd"), _read_names(root / "etc/group")
     config, ghosts = Globs(definition.config), Globs(definition.ghosts)
     conffiles = {definition.moves.get(c, c) for p in packages.values() for c in p.conffiles}

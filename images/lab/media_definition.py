@@ -16,7 +16,7 @@ LAB_FOLDER = Path(__file__).parent
 
 
 class MediaDefinition(BaseModel):
-    """What the lab media is made of."""
+    """Contents of the lab media."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 

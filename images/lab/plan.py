@@ -31,7 +31,7 @@ class ElPackage:
     noarch: bool
     summary: str
     members: tuple[str, ...]
-    """The Debian packages it is made of."""
+    """The Debian packages that it contains."""
 
     requires: tuple[str, ...]
     provides: tuple[str, ...]

@@ -28,7 +28,7 @@ sed -i -e 's,/etc/default/cronie,/etc/sysconfig/crond,' -e 's/\$DAEMON_ARGS/$CRO
 sed -i -e '/^Requires=audit-rules\.service$/d' -e 's/^\(After=.*\) audit-rules\.service$/\1/' \
     -e '/^ExecStart=/a ExecStartPost=-/sbin/augenrules --load' $units/auditd.service
 
-# Host keys are made where they are missing, not only on a "first boot".
+# Generate missing host keys at every boot, not only at the first.
 sed -i -e '/^ConditionFirstBoot/d' -e '/^ConditionPathIsSymbolicLink/d' \
     -e 's/^WantedBy=.*/WantedBy=sshd.service/' $units/sshd-keygen.service
 sed -i 's/^SELINUX=.*/SELINUX=disabled/' /etc/selinux/config
@@ -45,7 +45,7 @@ systemctl preset-all >/dev/null 2>&1
 systemctl mask --quiet e2scrub_reap.service grub-common.service systemd-networkd-wait-online.service
 systemctl set-default --quiet multi-user.target
 
-# One generic initramfs, made here because making it in an emulated guest is slow.
+# Build one generic initramfs here: an emulated guest is too slow.
 cat >/etc/initramfs-tools/modules <<'MODULES'
 virtio_pci
 virtio_blk

@@ -30,7 +30,7 @@ class PackageSet:
     base: frozenset[str]
     owned: file_ownership.OwnedPaths
     unowned: tuple[str, ...]
-    """Paths that no package owns: state that Debian's scripts made."""
+    """Paths that no package owns: state that Debian's scripts create."""
 
 
 def prepare_packages(definition: MediaDefinition, root: Path, key: Path) -> PackageSet:
@@ -104,7 +104,7 @@ def build_rpms(root: Path, build: Path, package_set: PackageSet) -> Path:
     )
     count = len(list((build / "rpms").glob("*.rpm")))
     if count != len(package_set.packages):
-        raise ToolError(["rpmbuild"], f"made {count} packages of {len(package_set.packages)}")
+        raise ToolError(["rpmbuild"], f"built {count} of {len(package_set.packages)} packages")
     return build / "rpms"
 
 

@@ -65,7 +65,7 @@ def vllm_arguments(settings: Settings, _processors: int) -> list[str]:
         # Never load pickles or run code shipped with a model.
         *("--load-format", "safetensors"),
         "--no-trust-remote-code",
-        # Images are passed as URLs: the server could be made to fetch from the host itself.
+        # Images are passed as URLs: a client could make the server fetch from the host itself.
         "--language-model-only",
         # Prompts stay out of the journal; the proxy writes the access log.
         "--no-enable-log-requests",

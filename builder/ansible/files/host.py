@@ -18,7 +18,7 @@ RUN_S = 300
 
 
 class Host:
-    """The host, and the changes made to it so far."""
+    """The host, and the list of its changes so far."""
 
     def __init__(self, root: str = "/") -> None:
         self.root = Path(root)

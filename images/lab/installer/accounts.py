@@ -34,7 +34,7 @@ def create_accounts(system: SystemSettings) -> None:
     """Make all accounts.
 
     Raises:
-        InstallError: an account cannot be made.
+        InstallError: an account cannot be created.
     """
     for group in system.groups:
         number = ["--gid", str(group.gid)] if group.gid is not None else []

@@ -193,7 +193,7 @@ def luks_format_argv(device: str, luks: Luks, uuid: str) -> list[str]:
 
 
 def luks_open_argv(device: str, name: str) -> list[str]:
-    """Open what ``luks_format`` made."""
+    """Open a LUKS volume that ``luks_format`` created."""
     return ["cryptsetup", "open", "--type", "luks2", "--key-file", "-", device, name]
 
 

@@ -92,7 +92,7 @@ _SINGLE_COMMANDS = frozenset({"bootloader", "clearpart", "lang", "keyboard", "ro
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedCommand:
-    """One command line and what pykickstart made of it."""
+    """One command line and pykickstart's result of parsing it."""
 
     name: str
     line: int

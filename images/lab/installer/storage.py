@@ -44,7 +44,7 @@ class InstallTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _FileSystemRequest:
-    """A file system to be made."""
+    """A file system to create."""
 
     device: str
     mount: str

@@ -50,7 +50,7 @@ def build_storage(
 
 
 def _expand_reqpart(commands: tuple[ParsedCommand, ...]) -> list[PartitionSpec]:
-    """What ``reqpart`` stands for: the lab's disks start by BIOS and by UEFI."""
+    """Return the partitions of ``reqpart``: the lab's disks boot with BIOS and UEFI."""
     reqparts = [c for c in commands if c.name == "reqpart"]
     if not reqparts:
         return []

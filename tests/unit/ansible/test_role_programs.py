@@ -213,7 +213,7 @@ def test_required_build_tool_is_retained_and_reported(rpm_host: RpmHost) -> None
     rpm_host.installed = {"make": "python3-sepolgen", "cpp": "", "gcc": "", "python3-sepolgen": ""}
 
     assert HARDEN.remove_packages(rpm_host, *LISTS) == ["gcc", "cpp"]
-    assert "kept, as other packages need it: make" in rpm_host.notes
+    assert "not removed, other packages need it: make" in rpm_host.notes
 
 
 def test_no_removal_without_matching_packages(rpm_host: RpmHost) -> None:

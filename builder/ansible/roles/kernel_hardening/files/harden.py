@@ -191,7 +191,7 @@ def remove_packages(
             removed.append(name)
             remaining.remove(name)
     if remaining:
-        host.add_note(f"kept, as other packages need it: {', '.join(remaining)}")
+        host.add_note(f"not removed, other packages need it: {', '.join(remaining)}")
     if removed:
         host.run("rpm", "-e", *removed)
         host.changed += removed

@@ -13,7 +13,7 @@ rpm --import "/$key"
 # a package of the distribution is missing.
 repositories='--disablerepo=*'
 for package in rpms/*.rpm; do
-    # Beside the digests the site's signature has to be there, by a key in the rpm database.
+    # Require the digests and the site's signature by a key in the rpm database.
     rpmkeys --define '_pkgverify_level all' -K "$package" > said 2>&1 || {
         echo "$package: not signed by the site, or not whole: $(tail -n 1 said)" >&2
         exit 1
