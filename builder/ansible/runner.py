@@ -204,7 +204,7 @@ def _event_handler(
             failures.append(ToolError(["ansible"], reason, output_tail=_task_output(task_data)))
         elif kind == "runner_on_unreachable":
             failures.append(_unreachable_error(role_run, task, _task_output(task_data)))
-        # Kept by the runner when true; of all events its answer needs this one.
+        # ansible-runner stores an event if this returns true; its result needs only this one.
         return kind == "playbook_on_stats"
 
     return handle_event

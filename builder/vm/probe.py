@@ -42,7 +42,7 @@ class Acceleration:
             return ("-accel", "kvm", "-cpu", "host")
         # 'max' offers x86-64-v3, which EL10 needs; qemu64 lacks even v2.
         # Without ERMS and FSRM the guest clears and copies memory by words: the emulator does
-        # 'rep stosb' byte by byte, which made a start with init_on_free=1 a third longer.
+        # 'rep stosb' byte by byte, so that a boot with init_on_free=1 took a third longer.
         # Without LA57 page tables have four levels, not five: every TLB miss is cheaper.
         cpu = "max,-erms,-fsrm,-la57"
         return ("-accel", "tcg,thread=multi,tb-size=512", "-cpu", cpu)

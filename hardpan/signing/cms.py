@@ -2,7 +2,7 @@
 
 Whether the certificate is to be trusted is not decided here: ``openssl cms`` does that under
 the roots of a policy, and ``rfc3161_client`` for timestamps. This reader is for a policy that names
-none. Without it such a file could hold anything and lie in verified evidence. ``openssl cms
+none. Without it such a file in verified evidence could contain anything. ``openssl cms
 -noverify`` was tried in its place: it takes bytes after the end, further certificates and
 attributes that nobody signed.
 

@@ -20,7 +20,7 @@ _MAX_SIGNATURE_BYTES = 1024  # RSA with 8192 bits; DER of ECDSA P-256 is at most
 _MAX_PQ_BYTES = 4627  # ML-DSA-87
 _MAX_KEYID_LENGTH = 256
 _KEY_NAME_PATTERN = re.compile(r"[A-Za-z0-9+/=:._-]*")
-"""A hint or keyid: digest or fingerprint. Nobody signs it, so it has no room for more."""
+"""A hint or keyid: digest or fingerprint. It is not signed, so no other text is allowed."""
 
 _MAX_OVERHEAD_BYTES = 2048
 """Most bytes of an envelope that carry nothing: names, space between them, hint and keyid."""

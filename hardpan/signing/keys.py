@@ -81,7 +81,7 @@ def load_signer(
         raise InputError(
             f"{ref}: {signer.public.alg} signs the second envelope only; "
             "expected an ECDSA P-256 or RSA key",
-            hint="give it as --pq-key, beside a classical --key",
+            hint="pass it as --pq-key, together with a classical --key",
         )
     return signer
 

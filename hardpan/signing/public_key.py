@@ -74,7 +74,7 @@ class PublicKey:
             raise TrustError(f"the signature is not by key sha256:{self.sha256}") from e
 
     def confirm_signature(self, signature: bytes, message: bytes, *, label: str) -> bytes:
-        """``signature``, just made over ``message``, once this key confirms it.
+        """Return a new ``signature`` over ``message`` if this key verifies it.
 
         Raises:
             TrustError: it does not: the halves are no pair, or the device errs.
@@ -94,7 +94,7 @@ def load_public_key(path: Path) -> PublicKey:
     """The public key of a ``*.pub`` file (SPKI PEM).
 
     Raises:
-        InputError: the file cannot be read or holds no key of ours.
+        InputError: the file cannot be read or contains no supported key.
     """
     return parse_public_key(read_small_file(path), label=str(path))
 
@@ -133,7 +133,7 @@ def wrap_public_key(key: PublicKeyTypes, *, label: str) -> PublicKey:
     """``key`` with the algorithm that it is for.
 
     Raises:
-        InputError: it is for none of ours.
+        InputError: it is for no supported algorithm.
     """
     algorithm = algorithm_for(key)
     if algorithm is None:

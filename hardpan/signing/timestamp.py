@@ -104,7 +104,7 @@ def check_tsa_url(url: str) -> None:
 def request_timestamp(url: str, signature: bytes, *, timeout_s: float = 30) -> bytes:
     """Request a token over ``signature`` from the TSA at ``url`` and check the response.
 
-    Its chain is not judged here: whom to trust is the verifier's policy.
+    The verifier checks the TSA's certificate chain against its policy; this function does not.
 
     Raises:
         InputError: no http(s) URL, or the extra is missing.

@@ -16,7 +16,7 @@ _VALIDITY_YEARS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFiles:
-    """Where a new set of keys lies."""
+    """Paths of a new set of keys."""
 
     scan: Path
     """Private key that signs evidence."""
@@ -89,7 +89,7 @@ def refuse_existing(*paths: Path) -> None:
 
 def _format_policy(algs: dict[str, str], now: datetime, host_keys: tuple[str, ...]) -> str:
     lines = [
-        "# Whom and what 'hardpan verify' trusts. Keep it apart from the evidence.",
+        "# What 'hardpan verify' trusts and requires. Keep it apart from the evidence.",
         "version: 1",
         "keys:",
     ]

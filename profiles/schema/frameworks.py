@@ -1,6 +1,6 @@
 """Profile section ``frameworks``: the Python stacks of an AI host and how they are built.
 
-A stack is a virtual environment on the distribution's own Python, made of locked wheels and
+A stack is a virtual environment on the distribution's own Python, built from locked wheels and
 packaged as one RPM. There is no bundled interpreter, whose OpenSSL would bypass FIPS mode, and
 every file is in the rpm database, which fapolicyd trusts.
 """

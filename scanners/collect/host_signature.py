@@ -1,4 +1,4 @@
-"""A signature by the host's own SSH host key, made over the scan's sudo connection."""
+"""Sign with the host's own SSH host key, over the scan's sudo connection."""
 
 import re
 import shlex

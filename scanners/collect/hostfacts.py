@@ -44,7 +44,7 @@ _QUESTION_TIMEOUT_S = 90
 _MAX_TEXT = 1 << 18
 """Bytes of one answer; the names of all packages are the longest, half of it."""
 
-_PYTEST_LOCK = threading.Lock()  # pytest is not made to run twice in one process at once
+_PYTEST_LOCK = threading.Lock()  # pytest does not support two concurrent runs in one process
 _OPTIONS = ("-s", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:terminal")
 _VERDICTS = (AssertionError, pytest.fail.Exception, pytest.skip.Exception)
 """Exceptions that a check raises intentionally."""

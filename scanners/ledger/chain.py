@@ -35,7 +35,7 @@ OptionalDigest = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 class LedgerRow(Document):
     """One piece of evidence in the ledger. The blobs are bound by their digests."""
 
-    # One name for each column: an alias beside it would be a second way to say it.
+    # One name for each column: an alias would be a second name for it.
     model_config = ConfigDict(extra="forbid", alias_generator=None)
 
     chain: HexDigest

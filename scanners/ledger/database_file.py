@@ -39,12 +39,12 @@ _FLOCK = struct.Struct("hhqqi4x")
 
 
 def resolve_path(path: Path, *, write: bool) -> Path:
-    """The file that ``path`` is or links to; ``write`` makes it where there is none.
+    """The file that ``path`` is or links to; ``write`` creates a missing file.
 
     The files next to the link's target count: SQLite follows links, too.
 
     Raises:
-        InputError: it cannot be made.
+        InputError: it cannot be created.
     """
     if write and not os.path.lexists(path):
         try:
@@ -53,7 +53,7 @@ def resolve_path(path: Path, *, write: bool) -> Path:
         except FileExistsError:
             pass  # another process was faster; whoever locks it first fills it
         except OSError as e:
-            raise InputError(f"{path}: cannot be made: {e.strerror}") from e
+            raise InputError(f"{path}: cannot be created: {e.strerror}") from e
     return Path(os.path.realpath(path))
 
 
@@ -110,11 +110,11 @@ def acquire_reserved_lock(path: Path, file: int, deadline_s: float) -> bool:
     Raises:
         InputError: it is no ledger of this version.
         TrustError: it is in WAL mode or too large; or a file next to it is refused.
-        ResourceError: another process held a lock until ``deadline_s`` on the monotonic clock.
+        ResourceError: it is locked by another process until ``deadline_s`` on the monotonic clock.
     """
     while not _try_reserve(file, path):
         _wait_for_lock(path, deadline_s)
-    # PENDING keeps new readers out: a reader that came now would take a journal for ours.
+    # PENDING keeps new readers out: a new reader would mistake a journal for the one written here.
     is_ledger = _is_ledger(file, path)
     with _open_journal(path) as journal:
         if journal is not None:
@@ -267,5 +267,5 @@ def _unlock(file: int, span: tuple[int, int]) -> None:
 
 def _wait_for_lock(path: Path, deadline_s: float) -> None:
     if time.monotonic() > deadline_s:
-        raise ResourceError(f"{path}: another process kept it locked")
+        raise ResourceError(f"{path}: is locked by another process")
     time.sleep(_POLL_S)

@@ -1,4 +1,4 @@
-"""What changed since older evidence, which is verified first: nothing else is drawn."""
+"""Changes since older evidence. Only evidence that passes verification is compared."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -179,7 +179,7 @@ def _check_first_page(
     page changes the first one, so that is in the journal.
     """
     label = journal.label
-    if journal.database_pages == 0:  # the transaction that made the ledger
+    if journal.database_pages == 0:  # the transaction that created the ledger
         count = int.from_bytes(current_header[24:28], "big")
         if count > 1:
             raise _journal_error(label, f"expected the ledger's first transaction, it had {count}")

@@ -144,7 +144,7 @@ def open_ledger(path: Path, *, write: bool = False) -> Iterator[LedgerStore]:
     Raises:
         InputError: there is no ledger, or it is not one of this version.
         TrustError: it is damaged, was changed, or is not in the one form that is written.
-        ResourceError: another process kept it locked, or the disk is full.
+        ResourceError: it is locked by another process, or the disk is full.
     """
     if sqlite3.sqlite_version_info < _MIN_SQLITE_VERSION:
         raise ToolError(
@@ -179,10 +179,10 @@ def _open_for_reading(file: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def _open_for_writing(file: Path) -> Iterator[sqlite3.Connection]:
-    """The ledger in a transaction that may write, made where the file is empty.
+    """Open the ledger in a write transaction; create its tables if the file is empty.
 
-    SQLite gets its SHARED lock while RESERVED is held here, so that it rolls back no journal. Then
-    it takes RESERVED itself. Where another writer is faster in between, all begins again.
+    SQLite takes its SHARED lock while this process has RESERVED, so that it rolls back no journal.
+    Then SQLite takes RESERVED itself. If another writer takes it first, all steps are repeated.
     """
     deadline_s = time.monotonic() + _LOCK_TIMEOUT_S
     with database_file.open_file(file, os.O_RDWR) as descriptor:
@@ -205,7 +205,7 @@ def _open_for_writing(file: Path) -> Iterator[sqlite3.Connection]:
                     yield db
                     return
             if time.monotonic() > deadline_s:
-                raise ResourceError(f"{file}: another process kept it locked")
+                raise ResourceError(f"{file}: is locked by another process")
 
 
 def _begin_write(db: sqlite3.Connection, *, is_empty: bool) -> bool:
@@ -331,7 +331,7 @@ def _translate_errors(path: Path) -> Iterator[None]:
             ) from e
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise ResourceError(
-                f"{path}: another process kept it locked for {_LOCK_TIMEOUT_S:.0f} s"
+                f"{path}: has been locked by another process for over {_LOCK_TIMEOUT_S:.0f} s"
             ) from e
         if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
             raise ResourceError(f"{path}: {e}") from e

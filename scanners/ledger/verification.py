@@ -61,7 +61,7 @@ def load_evidence(
 
 
 def snapshot_of(path: Path, evidence: UnverifiedEvidence | VerifiedEvidence) -> ScanSnapshot:
-    """What is compared of ``found``, whose archive lies at ``path``.
+    """Return the facts of ``evidence`` to compare; its archive is the file ``path``.
 
     Raises:
         TrustError: the package list is not the one that the statement names.

@@ -32,7 +32,7 @@ _LIMIT_S = 3600
 def ensure_arf(cache: Path) -> Path:
     """The ARF of a scan of this machine by the RHEL 9 STIG; scanned once for each content.
 
-    The content is made applicable to any system by taking its platforms out. The rules that
+    Its platforms are removed, so that the content applies to any system. The rules that
     walk the whole file system are skipped: they take minutes and write a few lines each.
     """
     source = find("rhel9")
@@ -56,7 +56,7 @@ def remove_platforms(root: Element) -> int:
     """Take every platform out of a data stream's benchmark; how many there were.
 
     The list that conditions are defined in goes too: openscap-report fails on one whose
-    conditions nobody evaluated.
+    conditions were not evaluated.
     """
     platforms = [*root.iter(XCCDF + "platform"), *root.iter(_PLATFORM_LANGUAGE)]
     for element in platforms:

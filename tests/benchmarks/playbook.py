@@ -1,4 +1,4 @@
-"""The playbook of ``oscap xccdf generate fix``: made, run on a host, and timed."""
+"""Generate the playbook of ``oscap xccdf generate fix``, run it on a host, and time both."""
 
 import re
 import sys
@@ -74,7 +74,7 @@ def generate_playbook(stream: Path, profile_id: str, to: Path) -> int:
     text = to.read_text("utf-8")
     head = "- hosts: all\n"
     if text.count(head) != 1:
-        raise ToolError(["oscap"], "made a playbook of another shape than is known")
+        raise ToolError(["oscap"], "generated a playbook with an unknown structure")
     to.write_text(text.replace(head, f"{head}  ignore_errors: true\n"), "utf-8")
     plays = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     return sum(_count_tasks(x["tasks"]) for x in plays)

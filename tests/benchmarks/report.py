@@ -75,7 +75,7 @@ def main(cache: Path, arf: Path | None, oscap_report: Path, rounds: int, as_json
 
 
 def _command_lines(file: Path, oscap_report: Path, folder: Path) -> dict[str, list[str | Path]]:
-    """What runs; the key and the policy are made here."""
+    """Return the commands to measure; create the key and the policy that they need."""
     hardpan: list[str | Path] = [sys.executable, "-m", "hardpan"]
     keys, evidence = folder / "keys", folder / "bench.evidence.zip"
     run([*hardpan, "keys", "new", keys], timeout_s=60, cwd=_REPO)

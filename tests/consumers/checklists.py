@@ -1,4 +1,4 @@
-"""What readers of checklists and HDF are given: every requirement and verdict, hostile text."""
+"""Test input for readers of checklists and HDF: all requirements and verdicts, hostile text."""
 
 from dataclasses import replace
 from itertools import cycle

@@ -1,6 +1,6 @@
-"""Programs of others, and the documents they are given.
+"""Third-party programs, and the documents that they read.
 
-A test here was asked for, so a missing program fails it. With ``EVIDENCE=file``
+These tests run on request only, so a missing program fails them. With ``EVIDENCE=file``
 (``HARDPAN_EVIDENCE``) the tests read that file's documents as well.
 """
 

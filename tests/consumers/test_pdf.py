@@ -1,4 +1,4 @@
-"""The PDF, drawn by the real WeasyPrint."""
+"""The PDF, rendered by the real WeasyPrint."""
 
 import re
 import sys
@@ -39,7 +39,7 @@ def _render_in_subprocess(folder: Path, seed: str) -> bytes:
 
 
 def _decompress_streams(pdf_bytes: bytes) -> bytes:
-    """The file with its compressed streams opened: most objects lie in them."""
+    """The file with its compressed streams opened: they contain most objects."""
     stream = re.compile(rb"stream\r?\n(.*?)\r?\nendstream", re.DOTALL)
     streams = stream.findall(pdf_bytes)
     decompressed = [zlib.decompressobj().decompress(x) for x in streams if x.startswith(b"x")]

@@ -54,7 +54,7 @@ def test_saf_counts_match_hardpan(programs: Consumers, report: Report, tmp_path:
     total = {k: counts[k]["total"] for k in ("passed", "failed", "no_impact")}
     assert total == {
         "passed": sum(t.not_a_finding for t in counts_by_category.values()),
-        # One rule that stands for no requirement fails, too.
+        # One rule without a requirement fails, too.
         "failed": sum(t.open for t in counts_by_category.values()) + 1,
         "no_impact": sum(t.not_applicable for t in counts_by_category.values()),
     }

@@ -1,4 +1,4 @@
-"""The formats held to schemas, and Markdown rendered by the reference implementation."""
+"""Validate the formats with their schemas, and render Markdown with the reference program."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""A small ARF, made by the real oscap from content of two rules."""
+"""A small ARF: the real oscap evaluates content of two rules."""
 
 from pathlib import Path
 

@@ -113,7 +113,7 @@ class Browser:
         path.write_bytes(base64.b64decode(result["data"]))
 
     def requested_origins(self) -> set[str]:
-        """Every address that was asked for, as scheme and host."""
+        """Return scheme and host of every request."""
         urls = [
             e["params"]["request"]["url"]
             for e in self.events

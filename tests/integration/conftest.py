@@ -1,6 +1,6 @@
 """What the integration tests share: the lab media and one whole run of ``prove``.
 
-Both are made once and cached under ``images/cache``, as ``make demo`` does.
+Both are built once and cached under ``images/cache``, as ``make demo`` does.
 """
 
 import fcntl

@@ -1,4 +1,4 @@
-"""hardpan's sdist and wheel, made of a copy of the checkout, and the locked packages they need."""
+"""hardpan's sdist and wheel, built from a copy of the checkout, and their locked packages."""
 
 import re
 import sys
@@ -29,7 +29,7 @@ _EPOCH = "1767225600"  # 2026-01-01
 
 
 def list_tracked_files(*folders: str) -> list[str]:
-    """What git tracks below ``folders``; everything where none is given."""
+    """Return the files that git tracks below ``folders``; without any, all files."""
     listing = run(["git", "ls-files", "-z", "--", *folders], timeout_s=60, cwd=REPO).stdout
     return [name for name in listing.split("\0") if name]
 

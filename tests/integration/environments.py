@@ -1,4 +1,4 @@
-"""Virtual environments outside the checkout, with a built hardpan and nothing else of ours."""
+"""Virtual environments that contain a built hardpan and no other file of the checkout."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ class InstalledEnvironment:
 
     folder: Path
     home: Path
-    """HOME and the current folder; XDG folders lie beside it."""
+    """HOME and the current folder; the XDG folders are next to it."""
 
     def run_hardpan(self, *arguments: str | Path, ok: tuple[int, ...] = (0,)) -> CompletedProcess:
         """Run the installed program."""

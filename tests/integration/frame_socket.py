@@ -29,7 +29,7 @@ class FrameSocket:
         self._port = 40000
 
     def resolve_mac(self, address: str) -> bytes:
-        """The MAC of an address, or nothing when nobody has it. QEMU may yet be starting."""
+        """The MAC of an address, or b"" if no host has it. QEMU may still be starting."""
         arp_request = struct.pack("!HHBBH", 1, _IPV4, 6, 4, 1)
         arp_request += _MAC + socket.inet_aton(GUEST) + bytes(6) + socket.inet_aton(address)
         for _ in range(10):

@@ -201,7 +201,7 @@ def test_hostile_arf_stays_within_a_quarter_of_the_limits(kind: str) -> None:
 def test_hostile_arf_of_256_mib_ends_within_a_minute_and_a_gibibyte(
     kind: str, tmp_path: Path
 ) -> None:
-    """In a process of its own, so that its memory and its reader's can be told."""
+    """Run the reader in a separate process, so that its memory can be measured."""
     file = tmp_path / "arf.xml.gz"
     with gzip.open(file, "wb", compresslevel=1) as sink:
         for chunk in generate_hostile_arf(kind, 252 * _MiB):

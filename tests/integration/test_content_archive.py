@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 
 @dataclass(frozen=True)
 class ArchiveSigners:
-    """Two keys; apt is told to trust the first one."""
+    """Two keys; apt is configured to trust the first one."""
 
     home: Path
     keyring: Path

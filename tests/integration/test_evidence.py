@@ -1,6 +1,6 @@
 """Evidence checked by tools that hardpan's authors did not write: cosign and OpenSSL.
 
-The commands are taken from VERIFY.md as it lies in the evidence, and run.
+The commands are read from the evidence's VERIFY.md, and run.
 """
 
 import re

@@ -338,7 +338,7 @@ def create_ssh_key(folder: Path) -> Path:
 
 
 def unreachable_command(folder: Path, port: int) -> list[str | Path]:
-    """A command that runs ``ssh -G`` and then finds nobody."""
+    """Return a command that runs ``ssh -G`` and then cannot connect."""
     config = folder / "config"
     config.write_text(f"Host web\n HostName 127.0.0.1\n Port {port}\n User me\n")
     return ["smoke", "web", "--ssh-config", config, "--known-hosts", create_known_hosts(folder)]

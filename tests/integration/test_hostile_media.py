@@ -1,7 +1,7 @@
-"""Install media made to change or read files of the build machine, or to exhaust it.
+"""Install media that try to change or read files of the build machine, or to exhaust it.
 
-Each is made with the real xorriso and mtools. What is to be protected is in a folder of its own,
-and has to be the same afterwards: content, modes, times, links.
+The real xorriso and mtools write them. The files to protect are in a separate folder, and must
+be unchanged afterwards: content, modes, times, links.
 """
 
 import os
@@ -35,7 +35,7 @@ _ROOT_RECORD, _VOLUME_ID, _VOLUME_BLOCKS = 32768 + 156, 32768 + 40, 32768 + 80
 
 @pytest.fixture
 def victim(tmp_path: Path) -> Path:
-    """Files that are nobody's business: a private key, and a boot menu of this machine."""
+    """Files that media must not reach: a private key, and a boot menu of this machine."""
     folder = tmp_path / "victim"
     folder.mkdir(mode=0o700)
     (folder / "key").write_text("PRIVATE KEY\n")

@@ -80,7 +80,7 @@ SERVERS = {
 
 @contextlib.contextmanager
 def serve_bytes(data: bytes) -> Iterator[int]:
-    """The port of a server that says ``said`` to each that comes, and then nothing."""
+    """Yield the port of a server that sends ``data`` on each connection, and then nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.2)
         ended = threading.Event()

@@ -1,4 +1,4 @@
-"""The installed wheel, in environments that hold nothing else of ours, far from the checkout."""
+"""The installed wheel, in environments that contain no other file of the checkout."""
 
 import json
 import re
@@ -311,7 +311,7 @@ sys.exit(pytest.main([*hostfacts._CONFIG, "--collect-only", "-q", str(hostfacts.
 
 
 def test_editable_install_exposes_hardpan_only(built: Distribution, tmp_path: Path) -> None:
-    # PEP 660's hook, as 'pip install -e' calls it, on the copy: it writes beside the source.
+    # PEP 660's hook, as 'pip install -e' calls it, on the copy: it writes next to the source.
     hook = "import sys; from setuptools.build_meta import build_editable as b; b(sys.argv[1])"
     run([sys.executable, "-c", hook, tmp_path], timeout_s=120, cwd=built.checkout_copy)
     (wheel,) = tmp_path.glob("*.whl")

@@ -30,7 +30,7 @@ def role_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[runner.RoleRu
 
 
 def test_privileged_python_starts_in_root_directory(role_run: runner.RoleRun) -> None:
-    """From where nobody but root can have it import anything."""
+    """Only root can place modules there that Python would import."""
     inventory = yaml.safe_load(runner._write_inventory(role_run).read_text("utf-8"))
     guest = inventory["all"]["hosts"]["guest"]
     sudo = role_run.workdir / "sudo"

@@ -1,4 +1,4 @@
-"""The real ksvalidator and the real shell, beside our own linter."""
+"""The real ksvalidator and the real shell, in addition to hardpan's own linter."""
 
 from pathlib import Path
 

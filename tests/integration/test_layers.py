@@ -32,7 +32,7 @@ NO_FIXES = Assessment(content_sha256=Sha256("0" * 64), counts={}, fixes=())
 
 @dataclass(frozen=True)
 class PlaybookFixture:
-    """A playbook folder in the place of ours, and a guest that is this machine."""
+    """A playbook folder that replaces hardpan's, and this machine as the guest."""
 
     guest: BootedGuest
     folder: Path

@@ -95,7 +95,7 @@ def mirrored_profile(
     repositories = tuple(
         SiteRepository(
             id=repository_id,
-            # The distribution's packages lie at its second address, as AppStream's do.
+            # The distribution's packages are at its second URL, as AppStream's are.
             url=f"file://{MIRROR}/{'epel' if repository_id == 'rocky' else folder}/",
             more_urls=(f"file://{MIRROR}/rocky/",) if repository_id == "rocky" else (),
             key=public,
@@ -160,7 +160,7 @@ def test_nvidia_layers_are_idempotent(
     )
     stream = host.run("cat /etc/dnf/modules.d/nvidia-driver.module || :").stdout
     assert ("stream=580-open" in stream) is (release == 9)
-    # A newer branch lies in the mirror; neither dnf's update nor a person's wish takes it.
+    # The mirror has a newer branch; neither 'dnf update' nor an explicit install selects it.
     host.run("dnf -y -q update --disablerepo='*' --enablerepo='hardpan-*'")
     host.run(
         f"dnf -y -q install nvidia-driver-cuda-{NEWER} --disablerepo='*' --enablerepo='hardpan-*'",
@@ -175,7 +175,7 @@ def test_nvidia_layers_are_idempotent(
 
 
 def _assert_configured(host: LabHost, kernel: LabKernel) -> None:
-    """What a converged machine shows, beside its packages."""
+    """Check the configuration of a converged machine, except its packages."""
     units = "nvidia-persistenced nvidia-fabricmanager nvidia-cdi-refresh.path nvidia-cdi-refresh"
     assert host.run(f"systemctl is-enabled {units}").stdout.split() == ["enabled"] * 4
     repos = host.run("cat /etc/yum.repos.d/*.repo").stdout
@@ -275,7 +275,7 @@ def test_impossible_requests_fail_with_reason(
     )
     host.run("rpm -e kernel-core-6.99.1-1.lab9")
 
-    # Another stream than ours is not switched away from.
+    # A different enabled stream is not replaced.
     host.run("dnf -y -q module reset nvidia-driver; dnf -y -q module enable nvidia-driver:595-open")
     assert "dnf module reset" in error_output(profile_with_driver)
 

@@ -1,4 +1,4 @@
-"""QEMU supervised: guests made of one boot sector that hang, panic or do nothing."""
+"""Supervision of QEMU: guests with one boot sector that hang, panic or do nothing."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Install media of a few megabytes in the two layouts that EL has, made with xorriso and mtools.
+"""Install media of a few megabytes in the two layouts of EL, written with xorriso and mtools.
 
 What boots is a sector that does nothing; menus, boot records, partitions and the
 FAT image are laid out as lorax lays them out.
@@ -85,7 +85,7 @@ def make_el10_iso(
     prepare: Callable[[Path], object] | None = None,
     fat_menu: bytes | None = MENU.encode(),
 ) -> Path:
-    """The same as a file that nobody looked at yet.
+    """Write an ISO in the layout of EL 10 and return its path; it is not validated.
 
     ``prepare`` changes the tree before it is written. Without ``fat_menu`` the EFI image has a
     folder in its place.

@@ -1,4 +1,4 @@
-"""A mirror of the vendors' repositories, made here: their names and versions, our payload and key.
+"""A generated mirror of the vendors' repositories: their names and versions, our payload and key.
 
 The payloads are what the layers act on: unit files, udev rules, a dkms that keeps book,
 module metadata. No driver is in it and nothing of it touches a GPU.
@@ -119,7 +119,7 @@ def kmod(
 
 TOOLKIT = (
     RpmFixture("cuda-toolkit-13-3", "13.3.0"),
-    # A newer one beside it, and the name that would bring the newest driver along.
+    # A newer version, and the package name that would also install the newest driver.
     RpmFixture("cuda-toolkit-13-4", "13.4.0"),
     RpmFixture(
         "cuda", "13.4.0", requires=("cuda-toolkit-13-4", f"nvidia-driver-cuda >= 3:{NEWER}")
@@ -289,7 +289,7 @@ def _build_packages(rpms: Sequence[RpmFixture], workdir: Path, destination: Path
 
 
 def _build_kernel_module(rpm: RpmFixture, workdir: Path) -> bytes:
-    """An object with a module's description and, if asked for, a signature as the kernel's own."""
+    """Build an object with a module's description and, on request, a kernel-style signature."""
     source, object_file = workdir / "module.c", workdir / "module.o"
     module_info = f"version={rpm.version}\\0license=Dual MIT/GPL"
     source.write_text(

@@ -46,7 +46,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def run_make(checkout: Path, index: LocalIndex, *arguments: str) -> CompletedProcess:
-    """Run the Makefile with an index that has newer releases; bytecode is nobody's matter here."""
+    """Run the Makefile with an index that has newer releases; bytecode is not compiled."""
     python = f"PYTHON={getattr(sys, '_base_executable', sys.executable)}"
     environment = {**index.environment, "PIP_NO_COMPILE": "1"}
     return run(["make", "-j2", python, *arguments], timeout_s=600, cwd=checkout, env=environment)

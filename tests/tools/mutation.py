@@ -76,7 +76,7 @@ MODULES = (
     "hardpan/core/sanitize.py",
 )
 _LOGGING_CALLS, _COLLECTING_CALLS = {"record", "note"}, {"append", "add"}
-_OUTCOMES = {"Passed", "Skipped", "NotChecked", "Exceeded"}  # made of text: they check nothing
+_OUTCOMES = {"Passed", "Skipped", "NotChecked", "Exceeded"}  # text only: no check
 _PROBLEM_LISTS = {"problems", "duplicates", "exceeded", "thresholds"}
 """Lists of the verifier's modules that make it reject; a unit test notices a renamed one."""
 

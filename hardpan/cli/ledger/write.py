@@ -288,7 +288,7 @@ def _create_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as e:
-        raise InputError(f"{folder}: cannot be made: {e.strerror}") from e
+        raise InputError(f"{folder}: cannot be created: {e.strerror}") from e
     if folder.is_symlink():
         raise TrustError(f"{folder}: expected a folder, got a symbolic link")
 

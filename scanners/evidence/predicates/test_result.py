@@ -5,7 +5,7 @@ checks and compatibility checks alike:
 
 - passed: ``pass`` and ``fixed``;
 - failed: ``fail``, ``error`` and ``unknown``, waived or not: a waiver is no pass;
-- warned: ``notchecked``, ``informational`` and skipped checks: nobody looked;
+- warned: ``notchecked``, ``informational`` and skipped checks: not evaluated;
 - in no list: ``notapplicable``: there was nothing to look at.
 
 ``result`` is FAILED when one failed, else WARNED when one is warned, else PASSED.

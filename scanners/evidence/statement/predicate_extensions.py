@@ -54,7 +54,7 @@ class PredicateExtensions(Document):
     waivers: WaiverSummary | None = None
     runner: ScannerIdentity | None = None
     host_signature: str | None = None
-    """The file with the host's signature over ``build_host_challenge``; None if it made none."""
+    """The file with the host's signature over ``build_host_challenge``; None if unsigned."""
 
 
 def summarize_waivers(findings: Findings) -> WaiverSummary:

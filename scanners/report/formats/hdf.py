@@ -2,8 +2,8 @@
 
 A control is a requirement of DISA's STIG with one result, its rules' worst verdict:
 Heimdall calls a control passed when any of several results passed, which would hide
-what was not checked beside it. Rules that stand for no requirement are controls of
-their own. A waiver stands in ``waiver_data`` with ``skipped_due_to_waiver`` false, as
+a check that did not run. Rules without a requirement are controls of
+their own. A waiver is stored in ``waiver_data`` with ``skipped_due_to_waiver`` false, as
 readers take a true one for not applicable. There is no ``attestation_data``: it is a
 person's word that a control passed, and hardpan has none.
 """
@@ -181,7 +181,7 @@ def _build_result(
 
 
 def _build_waiver(rules: tuple[RulePart, ...]) -> dict[str, object]:
-    """The waivers of what does not pass, beside a result that they leave as it is."""
+    """Return the waivers of rules that do not pass; the result stays unchanged."""
     waived_rules = list_waivers(rules)
     if not waived_rules:
         return {}

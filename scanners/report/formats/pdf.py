@@ -1,8 +1,8 @@
 """The summary as a PDF, rendered on request, not attached to evidence.
 
-WeasyPrint and the system libraries under it are loaded only here and only when a
-PDF is asked for. Its input is our own template with every value escaped, and it may
-fetch nothing: an address in it would be a mistake of ours, and ends the drawing.
+WeasyPrint and the system libraries under it are loaded only here and only to render
+a PDF. Its input is hardpan's own template with every value escaped. It fetches
+nothing: a URL in the input is a bug in the template and ends the rendering.
 Dates and the document's identifier come from the findings, so that the same
 findings, WeasyPrint and fonts give the same bytes.
 """

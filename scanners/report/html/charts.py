@@ -123,7 +123,7 @@ def _build_bar(measure: MeasurePart, top: float) -> MeasureBar:
 
 
 def _percent_of_axis(value: Number | None, top: float) -> float | None:
-    """``value`` in per cent of the axis; what lies off it is put at its end."""
+    """``value`` in per cent of the axis; values outside the axis are clamped."""
     return None if value is None else round(min(100.0, max(0.0, 100 * value / top)), 2)
 
 

@@ -120,7 +120,7 @@ def _sort_compatibility_results(findings: Findings) -> list[CompatibilityResultP
 
 
 def _count_validated_modules(findings: Findings) -> int | None:
-    """How many modules run a build that a certificate names; None where nobody looked."""
+    """How many modules run a build that a certificate names; None if FIPS was not checked."""
     if findings.fips is None:
         return None
     return sum(m.state == "validated" for m in findings.fips.modules)

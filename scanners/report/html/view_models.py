@@ -42,7 +42,7 @@ class EvidenceLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaiverView:
-    """A waiver beside the day of the scan."""
+    """A waiver and its state on the day of the scan."""
 
     part: WaiverPart
     state: WaiverState
@@ -93,7 +93,7 @@ class RuleGroup:
     title: str
     rows: tuple[RuleRow, ...]
     is_folded: bool
-    """Shown on demand: nobody has to act on these."""
+    """Collapsed by default: these rules require no action."""
 
 
 def build_rows(rules: Sequence[RulePart], finished: str) -> tuple[RuleRow, ...]:

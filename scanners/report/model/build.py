@@ -1,4 +1,4 @@
-"""From a scan to its documents. What came from a target is made harmless to read here."""
+"""Build the documents of a scan. Text from the target is sanitized for display here."""
 
 import math
 import re
@@ -45,7 +45,7 @@ _HIDDEN_CHARACTERS = re.compile(
 
 
 def build_findings(scan: Scan) -> Findings:
-    """The findings document of ``scan``; a target's words are made harmless to read."""
+    """Return the findings document of ``scan``, with the target's text sanitized."""
     evaluation = scan.evaluation
     content = evaluation.content
     return Findings(
@@ -122,7 +122,7 @@ def replace_control_characters(text: str) -> str:
     """``text`` with every character that hides or moves other text shown as U+FFFD.
 
     Control characters, lone surrogates and bidirectional overrides come from
-    targets and would lie on a screen or break XML. Line ends and tabs stay.
+    targets and would falsify a terminal's output or break XML. Line ends and tabs stay.
     """
     return _HIDDEN_CHARACTERS.sub("\ufffd", text)
 

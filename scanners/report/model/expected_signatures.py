@@ -1,11 +1,11 @@
-"""What the statement says beside its findings, as it is known before anything is signed."""
+"""Signatures that the report announces before the evidence is signed."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedSignatures:
-    """How the evidence is to be signed. Nothing of it is judged here: the page is drawn first."""
+    """How the evidence will be signed. Not verified: the page is rendered before signing."""
 
     algorithm: str
     """What the signing key signs with, as a policy's ``alg`` has it."""
@@ -14,7 +14,7 @@ class ExpectedSignatures:
     """The same of the second signature; empty where there is to be none."""
 
     has_timestamp: bool = False
-    """An RFC 3161 timestamp over the signature is to lie beside it."""
+    """The evidence will contain an RFC 3161 timestamp over the signature."""
 
     has_host_signature: bool = False
     """A signature by the host's own key is among the files."""

@@ -19,7 +19,7 @@ def to_line(text: str, *, empty: str = "(none)") -> str:
     return " ".join(text.split()) or empty
 
 
-@lru_cache(_CACHE_ENTRIES)  # a title stands in an observation, its findings and its risk
+@lru_cache(_CACHE_ENTRIES)  # a title occurs in an observation, its findings and its risk
 def escape_inline(text: str, *, empty: str = "(none)") -> str:
     """``text`` for the middle of a Markdown line; plain where it is harmless."""
     line = to_line(text, empty=empty)

@@ -1,4 +1,4 @@
-"""What the documents are made of: the base of every part and the kinds of values in them.
+"""Building blocks of the documents: the base class of every part and the value types.
 
 Keys are camelCase; numbers with a fraction are rounded to four places so that the
 canonical JSON form exists.

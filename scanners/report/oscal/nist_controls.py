@@ -59,7 +59,7 @@ def parse_reference(reference: str) -> tuple[NistControl, ...]:
 def collect_controls(references: Iterable[str]) -> tuple[NistControl, ...]:
     """One entry per control that ``references`` name, in order of the ids.
 
-    The part is kept where every reference to a control means the same one.
+    The part is retained if all references to a control name the same part.
     """
     parts: dict[str, set[str]] = {}
     for reference in references:

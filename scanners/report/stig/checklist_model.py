@@ -175,7 +175,7 @@ def shorten_id(name: str) -> str:
 
 
 def truncate(text: str) -> str:
-    """``text``, made harmless to XML and cut to what importers take."""
+    """Return ``text`` without characters that XML forbids, cut to the importers' limit."""
     cleaned = replace_control_characters(text)
     if count_utf16_units(cleaned) <= MAX_CHARACTERS:
         return cleaned

@@ -2,7 +2,7 @@
 
 Field by field the published schema (DISA, 2024-01-09), and ``version`` on the STIG,
 which the schema lacks but STIG Viewer writes and STIG Manager needs: a text, since
-an integer broke other readers. Ids are made from what the checklist is about, so
+an integer broke other readers. Ids are derived from the checklist's subject, so
 the same findings give the same bytes.
 """
 

@@ -1,6 +1,6 @@
-"""CMS signatures, timestamp tokens and ML-DSA signatures, which no statement lists, damaged.
+"""Damaged CMS signatures, timestamp tokens and ML-DSA signatures, which no statement lists.
 
-None of those that are accepted signs other content, or larger than what it was made of.
+An accepted one signs the same content and is not larger than the original.
 """
 
 from pathlib import Path

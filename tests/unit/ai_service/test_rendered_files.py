@@ -393,7 +393,7 @@ def test_site_model_is_required_and_not_generated(profile: Profile, section: AiS
 def test_random_llama_model_is_reproducible() -> None:
     files = random_llama.build_model_files()
 
-    # Made anew on purpose? Then write its digest here.
+    # After an intended change of the model, write its new digest here.
     assert sha256_bytes(files["model.gguf"]) == DIGEST
     assert files["SHA256SUMS"].decode() == f"{DIGEST}  model.gguf\n"
     lock = json.loads(files["models.lock"])

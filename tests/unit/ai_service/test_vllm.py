@@ -1,7 +1,7 @@
 """The model server by vLLM: its command line as vLLM reads it, its unit, what it needs.
 
-``tests/data/vllm_options.json`` is what vLLM's own parser said (tests/tools/vllm_options.py).
-No GPU was there, neither for that nor for anything here.
+``tests/data/vllm_options.json`` is the output of vLLM's own parser (tests/tools/vllm_options.py).
+Neither that tool nor these tests use a GPU.
 """
 
 import json

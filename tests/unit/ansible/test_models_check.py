@@ -62,7 +62,7 @@ def test_model_matching_lock_passes(model: Path, capsys: pytest.CaptureFixture[s
     files = {"model.safetensors": VALID_SAFETENSORS, "config.json": b"{}", "LICENSE": b"x"}
 
     assert write_model(model, files) == []
-    (model / "SHA256SUMS").write_text("beside it, for people\n")
+    (model / "SHA256SUMS").write_text("not part of the model\n")
     assert CHECK.main(["models-check", str(model.parent)]) == 0
     assert capsys.readouterr().out == "1 models are as their locks say\n"
 

@@ -11,7 +11,7 @@ from hardpan.builder.layers import registry as layers
 ROLES = layers.PLAYBOOKS / "roles"
 _RELEASE = r"(?:distribution_major_version|distribution_version|VERSION_ID)"
 _TEXT_COMPARISONS = (
-    # Jinja: a release that is not made a number first. As text '10' is less than '9'.
+    # Jinja: a release that is not converted to a number. As text '10' is less than '9'.
     re.compile(rf"{_RELEASE}['\"\])}} ]*(?!\s*\|\s*int)\s*(?:\|\s*(?!int)\w+|[<>=!]=?|\bin\b)"),
     # The shell's own comparison of texts.
     re.compile(rf"\$\{{?{_RELEASE}[^\n]*?(?:\\?[<>]|==?|!=)"),

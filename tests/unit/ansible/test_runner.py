@@ -27,7 +27,7 @@ Handler = Callable[[dict[str, Any]], bool]
 
 
 class FakeRunner:
-    """In ansible-runner's place: plays events and remembers what it was asked for."""
+    """Replace ansible-runner: emit events and record the arguments."""
 
     def __init__(
         self,

@@ -20,7 +20,7 @@ NVIDIA = (Endpoint("https", "developer.download.nvidia.com", 443),)
 
 
 class CapturedSpecError(Exception):
-    """Carries what ``booted`` was given."""
+    """Contains the arguments of ``booted``."""
 
 
 @pytest.mark.parametrize(("layers", "endpoints"), [(("cuda",), NVIDIA), (("stig",), ())])

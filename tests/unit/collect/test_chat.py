@@ -1,4 +1,4 @@
-"""What a chat test is believed, and what is an answer that nobody gets in with."""
+"""Which chat test results are accepted, and which responses do not prove a login."""
 
 import json
 from dataclasses import replace

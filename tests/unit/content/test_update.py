@@ -1,4 +1,4 @@
-"""``hardpan content`` as a person types it; what apt brings is given."""
+"""``hardpan content`` on the command line; apt's downloads are stubs."""
 
 import json
 from dataclasses import replace

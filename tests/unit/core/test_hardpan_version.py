@@ -21,7 +21,7 @@ _TOP_LEVEL_FILES = (
 
 
 def find_version_lines(text: str, number: str = VERSION) -> list[int]:
-    """Lines that write hardpan's version: beside its name, as a whole string, or as a variable."""
+    """Lines that write hardpan's version: next to its name, as a whole string, or as a variable."""
     exact = rf"(?<![\w.]){re.escape(number)}(?![\w.])"
     pattern = re.compile(
         rf"hardpan[^\n]{{0,40}}?{exact}|[\"']{re.escape(number)}[\"']|__version__\s*[:=]"

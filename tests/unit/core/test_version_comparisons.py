@@ -1,4 +1,4 @@
-"""Nobody compares versions as text: '10' < '9' sent EL10 down EL7's road in a vendor's role."""
+"""No code compares versions as text: '10' < '9' applied EL7's tasks to EL10 in a vendor's role."""
 
 import ast
 import re
@@ -47,7 +47,7 @@ def _find_in_tree(tree: ast.AST) -> Iterator[int]:
 
 
 def find_template_comparisons(text: str) -> Iterator[int]:
-    """Lines of a template or playbook that order a version before ``| int`` made it a number."""
+    """Yield lines of a template or playbook that compare a version without ``| int``."""
     for m in _TEMPLATE_COMPARISON.finditer(text):
         if not re.search(r"\|\s*int\b", m["filters"]):
             yield text.count("\n", 0, m.start()) + 1

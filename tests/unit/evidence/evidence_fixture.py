@@ -114,7 +114,7 @@ def load_policy_text(path: Path, text: str) -> ResolvedPolicy:
 
 
 def pack_files(path: Path, files: dict[str, bytes]) -> None:
-    """Write an archive of ``files``; what an earlier one held is not deflated again."""
+    """Write an archive of ``files``; data of an earlier archive is not deflated again."""
     write_archive(path, ((name, _compress(data)) for name, data in files.items()))
 
 
@@ -135,7 +135,7 @@ def _read_archive(path: Path, _inode: int, _mtime_ns: int) -> dict[str, bytes]:
 
 
 def with_companion_files(files: dict[str, bytes], signer: Signer) -> dict[str, bytes]:
-    """``files`` with the other statements made anew, where there is something to make them of."""
+    """Return ``files`` with new companion statements for the documents that it contains."""
     if RESULTS_FILE in files:
         oscal_statement = build_statement_for(RESULTS_FILE, sha256_bytes(files[RESULTS_FILE]))
         files = {**files, OSCAL: extract_dsse(sign(oscal_statement, signer))}

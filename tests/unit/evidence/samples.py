@@ -1,4 +1,4 @@
-"""A small and a realistic scan, keys, and evidence made of them."""
+"""A small and a realistic scan, keys, and evidence of the scans."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -300,7 +300,7 @@ def write_evidence(
     nonce: str = "",
     options: writer.SigningOptions | None = None,
 ) -> Path:
-    """Evidence of ``made`` in ``folder``."""
+    """Write evidence of ``source_scan`` to ``folder``."""
     path = folder / "lab.evidence.zip"
     return writer.write_evidence(
         source_scan,

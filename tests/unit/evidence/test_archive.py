@@ -211,7 +211,7 @@ def _deflated(data: bytes) -> bytes:
 
 
 def _announcing(packed: bytes, size: int, crc: int) -> bytes:
-    """An archive of one file ``a`` whose headers agree on whatever they are told."""
+    """Return an archive of one file ``a`` whose headers all contain ``size`` and ``crc``."""
     entry = ArchiveEntry(name="a", size=size, compressed_size=len(packed), crc=crc, offset=0)
     at = len(entry.build_local_header()) + len(packed)
     end = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, 1, 1, len(entry.build_central_header()), at, 0)

@@ -1,4 +1,4 @@
-"""Paired checks in evidence: bound to the statement, weighed anew, limited by the policy."""
+"""Paired checks in evidence: bound to the statement, evaluated again, limited by the policy."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Files that are no evidence, that change while they are read, or hold what nobody writes."""
+"""Files that are no evidence, change while they are read, or have content no writer produces."""
 
 import errno
 import io

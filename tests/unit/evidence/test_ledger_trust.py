@@ -31,7 +31,7 @@ Capture = pytest.CaptureFixture[str]
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """The create_kit, and a post-quantum key beside its keys."""
+    """A tamper kit, and a post-quantum key in addition to its keys."""
 
     kit: TamperKit
     pq: Signer
@@ -144,7 +144,7 @@ CASES = {
         check="target",
         message="is not listed in the policy",
     ),
-    "a required post-quantum signature that was never made": Case(
+    "a missing post-quantum signature that the policy requires": Case(
         policy=_pq(), check="post-quantum", message="the policy requires evidence.mldsa.dsse.json"
     ),
     "a post-quantum signature by a key that is not trusted": Case(
@@ -193,7 +193,7 @@ CASES = {
         check="key-window",
         message="key 'scan' is not trusted for 2026-11-21T04:06:00Z",
     ),
-    "a required timestamp that was never asked for": Case(
+    "a missing timestamp that the policy requires": Case(
         evidence=_with_scan(stamp=None),
         check="timestamp",
         message="the policy requires a timestamp, the evidence has none",
@@ -219,7 +219,7 @@ CASES = {
         check="timestamp",
         message="is more than 59 s after the scan",
     ),
-    "a required CMS signature that was never made": Case(
+    "a missing CMS signature that the policy requires": Case(
         policy=lambda b: {"require_cms": {"roots": b.kit.tsa.pem}},
         evidence=_with_scan(certificate=False),
         check="cms",
@@ -233,12 +233,12 @@ CASES = {
     "a product UUID that the policy does not name": Case(
         policy=_target(product_uuids=["0" * 64]), check="target", message="possible clone"
     ),
-    "a host key of which nobody says how it was known": Case(
+    "a host key without a record of how it was known": Case(
         policy=_target(require_verified_host_key=True),
         check="host-key",
         message="how the host key was known is not recorded",
     ),
-    "a required host signature that was never made": Case(
+    "a missing host signature that the policy requires": Case(
         evidence=_with_scan(proof=lambda _: b""),
         check="host-signature",
         message="the policy requires a host signature, the evidence has none",
@@ -284,7 +284,7 @@ CASES = {
         check="time",
         message="the scan ends in the future",
     ),
-    # What is about the newest scan of a host is not asked of a ledger's rows.
+    # Requirements on the newest scan of a host do not apply to a ledger's rows.
     "a scan of yesterday": Case(
         policy=_set(max_age_hours=1, clock_skew_s=0),
         evidence=_yesterday,
@@ -292,7 +292,7 @@ CASES = {
         message="the policy allows 1 hours",
         refused_by=NEWEST,
     ),
-    "a nonce that was not asked for": Case(
+    "a nonce that differs from the policy's": Case(
         evidence=_with_scan(nonce="m" * 16),
         check="nonce",
         message="does not contain the policy's nonce",
@@ -420,7 +420,7 @@ def test_exceeded_thresholds_are_reported_by_every_command(
         "a compromised key, without trusted time",
         "an expired policy",
         "a host that the policy does not name",
-        "a required post-quantum signature that was never made",
+        "a missing post-quantum signature that the policy requires",
     ],
 )
 def test_policy_commands_reject_the_same_evidence_as_verify(

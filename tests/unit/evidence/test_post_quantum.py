@@ -1,4 +1,4 @@
-"""Keys and algorithms held against each other: cases 8, 9, 10, 13 and 25 of the specification."""
+"""Keys and algorithms that must match: cases 8, 9, 10, 13 and 25 of the specification."""
 
 import base64
 import json
@@ -60,7 +60,7 @@ class Hybrid:
         scan: Signer | None = None,
         pq: Signer | bytes | None = None,
     ) -> Path:
-        """Everything signed anew, by the right keys where no others are given."""
+        """Sign all statements again, with the trusted keys by default."""
         files = self.lab.read_files()
         payload = files["statement.json"]
         if statement is not None:

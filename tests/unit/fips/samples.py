@@ -1,4 +1,4 @@
-"""A target that said everything, and a list of certificates for it."""
+"""A target that reports all FIPS facts, and a list of certificates for it."""
 
 from datetime import date
 from typing import Any

@@ -18,7 +18,7 @@ def _key() -> str:
 
 @pytest.fixture(scope="session")
 def key() -> str:
-    """A well-formed public key of which nobody has the other half."""
+    """Return a well-formed public key; its private key does not exist."""
     return _key()
 
 

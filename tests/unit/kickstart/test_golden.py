@@ -1,7 +1,7 @@
 """The kickstart of every shipped profile, byte for byte.
 
 ``HARDPAN_UPDATE_GOLDEN=1 pytest tests/unit/kickstart/test_golden.py`` writes the
-files anew; read the difference before committing it.
+files again; review the difference before committing it.
 """
 
 import os

@@ -10,7 +10,7 @@ from hardpan.builder.layers import registry
 
 @pytest.fixture
 def playbooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the roles that the digest is made of."""
+    """A copy of the roles that the digest covers."""
     copy = tmp_path / ".ansible" / "ansible"
     shutil.copytree(registry.PLAYBOOKS, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(registry, "PLAYBOOKS", copy)

@@ -1,4 +1,4 @@
-"""From a profile to what the vendors' roles are given, and the keys that are let through."""
+"""Variables of the vendors' roles from a profile, and the signing keys that are accepted."""
 
 import base64
 import json
@@ -85,7 +85,7 @@ def test_incomplete_repository_is_reported_with_hint(name: str, layer: str, prob
 
 
 def repository_errors(profile: Profile) -> list[str]:
-    """What stands in the way of building the profile's layers, each without its reason."""
+    """Return the errors that prevent a build of the profile's layers, without the reasons."""
     errors = ErrorCollector()
     with errors.collecting("layers"):
         layers.check_layers(profile)

@@ -1,4 +1,4 @@
-"""Rollback journals for tests: such as SQLite leaves, and such as nobody but an attacker writes."""
+"""Rollback journals for tests: those that SQLite leaves, and those that only an attacker writes."""
 
 import sqlite3
 from collections.abc import Sequence

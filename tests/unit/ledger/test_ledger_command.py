@@ -238,7 +238,7 @@ def test_irregular_retained_file_is_refused(
     ("make", "code", "problem"),
     [
         (lambda p, other: p.symlink_to(other), Exit.TRUST, "expected a folder, got a symbolic"),
-        (lambda p, _: p.touch(), Exit.INPUT, "cannot be made: File exists"),
+        (lambda p, _: p.touch(), Exit.INPUT, "cannot be created: File exists"),
     ],
     ids=["link", "file"],
 )
@@ -299,9 +299,8 @@ def test_unverified_retained_file_is_refused(
     folder.mkdir()
     shutil.copy(forged, folder / f"{sha256_file(forged)}.evidence.zip")
 
-    assert (
-        ledger_fixture.run("verify") == Exit.OK
-    )  # it is the kept file, and nobody is asked for trust
+    # The file is the recorded one, and without --policy no key is checked for trust.
+    assert ledger_fixture.run("verify") == Exit.OK
     assert ledger_fixture.run("verify", "--policy", ledger_fixture.policy) == Exit.TRUST
     assert "test-result: the test-result statement is not the one" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""What lies next to a ledger: which journal is rolled back, and that no other file is touched."""
+"""Files next to a ledger: which journal is rolled back, and that no other file changes."""
 
 import errno
 import os

@@ -74,7 +74,7 @@ def test_changed_column_is_detected(tmp_path: Path, column: str) -> None:
     assert "row 2" in _open_error(path)
 
 
-# Rows are read in the order of their chains: the stranger comes before ours, or after.
+# Rows are read in the order of their chains: the foreign chain sorts first, or last.
 @pytest.mark.parametrize(
     ("digit", "problem"),
     [("0", "rows of a chain that is not in the ledger"), ("f", "row 2: is miss")],
@@ -340,7 +340,10 @@ def test_second_writer_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     path = create_ledger(tmp_path)
     monkeypatch.setattr(store_module, "_LOCK_TIMEOUT_S", 0.01)
 
-    with open_ledger(path, write=True), pytest.raises(HardpanError, match="kept it locked"):
+    with (
+        open_ledger(path, write=True),
+        pytest.raises(HardpanError, match="locked by another process"),
+    ):
         add_scans(path, scan_on_day(4))
 
 

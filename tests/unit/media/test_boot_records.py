@@ -1,4 +1,4 @@
-"""What of an ISO's boot records must be the same after it was written anew."""
+"""Which parts of an ISO's boot records must be unchanged after remastering."""
 
 from dataclasses import replace
 

@@ -68,7 +68,7 @@ HOSTILE_TREES: list[tuple[str, bytes, str]] = [
     ("a folder that was moved into itself",
      image({30: [record(b"A", 50, folder=False, system_use=RELOCATED)]}, {PRIMARY: 30}),
      "b'A' is a relocated folder"),
-    ("the same, told elsewhere", _with_block_40(
+    ("the same, in a continuation area", _with_block_40(
         image({30: [record(b"A", 50, folder=False, system_use=CONTINUED)]}, {PRIMARY: 30}),
         RELOCATED), "b'A' is a relocated folder"),
     ("a description that goes on for ever", _with_block_40(

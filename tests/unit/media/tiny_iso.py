@@ -1,4 +1,4 @@
-"""ISO 9660 images of a few blocks, made byte by byte: volume descriptors and folders, no data."""
+"""Tiny ISO 9660 images with volume descriptors and folders but no data, written byte by byte."""
 
 import struct
 

@@ -1,4 +1,4 @@
-"""What stands in the way of a build is told before it starts, all of it at once."""
+"""All problems that prevent a build are reported together, before it starts."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -31,7 +31,7 @@ GOLDEN = Path(__file__).parents[2] / "golden" / "dry-run"
 def _forbid_stages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fake_host.install(monkeypatch)
     monkeypatch.chdir(tmp_path)
-    # A waiver that has ended is told.
+    # An expired waiver is reported.
     monkeypatch.setattr(clock, "now", lambda: datetime(2026, 11, 21, tzinfo=UTC))
     for name in ("prepare_build", "build_image", "build_and_scan"):
         monkeypatch.setattr(build_and_attest, name, lambda *_: pytest.fail("a stage ran"))

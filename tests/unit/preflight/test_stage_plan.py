@@ -1,4 +1,4 @@
-"""Which stages a run would take from an earlier one, told from records alone."""
+"""Which stages a run would reuse, determined from records alone."""
 
 import json
 from dataclasses import replace

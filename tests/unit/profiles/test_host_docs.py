@@ -1,4 +1,4 @@
-"""docs/host-hardening.md says what the code does: its tables are made from the code's own data."""
+"""docs/host-hardening.md matches the code: its tables are generated from the code's data."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The repositories section: what may be said, and what ``render`` shows of it."""
+"""The repositories section: valid values, and the output of ``render`` for it."""
 
 from collections.abc import Callable
 from pathlib import Path

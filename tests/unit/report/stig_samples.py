@@ -1,4 +1,4 @@
-"""Scans whose rules stand for real requirements of DISA's STIG for RHEL 9."""
+"""Scans whose rules implement real requirements of DISA's STIG for RHEL 9."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ LOW = next(r for r in stig().requirements if r.severity == "low")
 def rule(
     n: int, verdict: Verdict, *requirements: StigRequirement | str, **overrides: object
 ) -> RuleResult:
-    """A rule that stands for requirements, or for the ids that are given."""
+    """Return a rule that implements requirements, which are objects or ids."""
     sv_ids = tuple(r if isinstance(r, str) else r.rule_id for r in requirements)
     stig_ids = {"ccis": stig().ccis_of(sv_ids), "group_ids": stig().groups_of(sv_ids)}
     return samples.rule(n, verdict, sv_ids=sv_ids, engine="OVAL", **{**stig_ids, **overrides})

@@ -158,7 +158,7 @@ def test_long_details_are_truncated_to_import_limit(text: str) -> None:
 
 
 def test_requirements_are_counted_by_category() -> None:
-    # The content's own severity is beside the point.
+    # The content's own severity is ignored.
     fail = rule(1, Verdict.FAIL, HIGH, severity="low")
     sample = findings(
         fail,

@@ -1,4 +1,4 @@
-"""Every form of a scan says which SCAP content it was made with."""
+"""Every report format names the SCAP content of the scan."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""report.html: what it says, what it lets in, and that it stands without its script."""
+"""report.html: its content, its content security policy, and that it works without its script."""
 
 import base64
 import hashlib

@@ -210,7 +210,7 @@ def test_rule_waiver_applies_to_failed_control_check_only() -> None:
     waivers = [
         (p.verdict, p.waiver and p.waiver.reason) for p in report.findings.compatibility.results
     ]
-    # What excuses a control excuses no AI action that fails beside it.
+    # A waiver of a control does not waive an AI action that fails in the same conflict.
     assert waivers == [("fail", "needed by the build, see T-1"), ("fail", None), ("fail", None)]
     tags = [[child.tag for child in case] for case in suite]
     assert tags == [["skipped"], ["failure"], ["failure"]]

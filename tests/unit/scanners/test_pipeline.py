@@ -111,7 +111,7 @@ def request(**changes: Any) -> pipeline.ScanRequest:
 
 @pytest.fixture
 def run_scan(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scan]:
-    """Scans a target whose collectors give ``ANSWERS``, or what is given by their names."""
+    """Scan a target whose collectors return ``ANSWERS``, or overrides by collector name."""
 
     @contextlib.contextmanager
     def connect(*_: object, **__: object) -> Iterator[SimpleNamespace]:

@@ -49,7 +49,7 @@ def build_attribute(dotted: str, *values: bytes) -> bytes:
 
 @dataclass(kw_only=True)
 class SignedDataParts:
-    """What a SignedData is made of; each part as DER."""
+    """The parts of a SignedData, each as DER."""
 
     secret: Secret
     payload: bytes

@@ -133,7 +133,7 @@ REFUSED: dict[str, tuple[Callable[[PemSigner], bytes], str]] = {
         _changed(content_info=encode_der(0x30)),
         "expected a content type and at most",
     ),
-    "another certificate beside it": (
+    "a second certificate": (
         _certificates(lambda signer_certificate: (signer_certificate, build_certificate(OTHER))),
         "expected one certificate, got 2",
     ),

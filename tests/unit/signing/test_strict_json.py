@@ -106,7 +106,7 @@ def _repeated(text: bytes, begin: bytes = b"", end: bytes = b"") -> Callable[[in
 
 
 def _distinct(form: str, begin: str, end: str) -> Callable[[int], bytes]:
-    """Values that are all different, so that none is kept once only."""
+    """Return values that are all different, so that the parser cannot share any."""
 
     def build(size: int) -> bytes:
         count = min(size // len(form.format(0)), MAX_VALUES + 10)

@@ -1,7 +1,7 @@
 """What ``hardpan render`` says of the layers of every profile with an accelerator, byte for byte.
 
 ``HARDPAN_UPDATE_GOLDEN=1 pytest tests/unit/software_catalog/test_golden_layers.py`` writes the
-files anew; read the difference before committing it.
+files again; review the difference before committing it.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Wheels and ELF files made by hand, byte by byte; nothing here is ever loaded."""
+"""Wheels and ELF files, written byte by byte; none of them is ever loaded."""
 
 import base64
 import hashlib

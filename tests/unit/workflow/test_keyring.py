@@ -1,4 +1,4 @@
-"""The keys of a run are held against their policy before anything is built."""
+"""The keys of a run are checked against their policy before anything is built."""
 
 import re
 from pathlib import Path

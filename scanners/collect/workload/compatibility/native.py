@@ -1,4 +1,4 @@
-"""A shared object made at run time: the smallest that the loader accepts, with one function.
+"""A shared object built at run time: the smallest that the loader accepts, with one function.
 
 It represents what a JIT compiler writes: native code that belongs to no package. Its function
 returns 42, so both loading and running it are tested.
