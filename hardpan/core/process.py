@@ -127,7 +127,7 @@ def pipe_through(
             _PipeReader(p, p.stdout, max_output_bytes),
             _PipeReader(p, p.stderr, None),
         )
-        watchdog = threading.Timer(timeout_s, _kill_group, (p,))
+        watchdog = threading.Timer(timeout_s, kill_group, (p,))
         start_s = time.monotonic()
         watchdog.start()
         try:
@@ -135,7 +135,7 @@ def pipe_through(
             p.wait()
         finally:
             watchdog.cancel()
-            _kill_group(p)
+            kill_group(p)
         duration_s = time.monotonic() - start_s
         stdout_reader.join(_GRACE_S)
         stderr_reader.join(_GRACE_S)
@@ -175,7 +175,7 @@ class _PipeReader(threading.Thread):
                 elif len(self.data) > self._max_bytes:
                     self.has_exceeded_limit = True
                     self.data.clear()
-                    _kill_group(self._process)
+                    kill_group(self._process)
                     return
 
 
@@ -190,11 +190,6 @@ def _write_stdin(p: subprocess.Popen[bytes], chunks: Iterable[bytes]) -> None:
     finally:
         with contextlib.suppress(BrokenPipeError):  # it flushes
             p.stdin.close()
-
-
-def _kill_group(p: subprocess.Popen[bytes]) -> None:
-    if p.returncode is None:
-        _signal_group(p, signal.SIGKILL)
 
 
 @contextlib.contextmanager
@@ -238,6 +233,42 @@ def spawn(
 
 
 @contextlib.contextmanager
+def open_with_pipes(
+    argv: Argv, *, label: Sequence[str], cwd: Path | None, env: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Keep a program running for the length of a block, which reads and writes its three pipes.
+
+    ``label`` replaces the argv in events and errors: the argv may contain a long script. When the
+    block ends, the pipes are closed and the process group gets SIGKILL. A program that runs as
+    another user cannot be killed; it is not awaited for more than five seconds.
+
+    Raises:
+        ToolError: the program is missing, or ``cwd`` is not a folder.
+        OSError: the system cannot start a process.
+    """
+    p = _start_with_pipes(argv, tuple(label), cwd=cwd, env=env, has_stdin=True)
+    start_s = time.monotonic()
+    try:
+        publish(ProcessStarted(process_id=p.pid, argv=tuple(label)))
+        yield p
+    finally:
+        for pipe in (p.stdin, p.stdout, p.stderr):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+        _signal_group(p, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            p.wait(timeout=_GRACE_S)
+        _publish_end(p, tuple(label), start_s)
+
+
+def kill_group(p: subprocess.Popen[bytes]) -> None:
+    """Send SIGKILL to the process group of a running program; may be called from any thread."""
+    if p.returncode is None:
+        _signal_group(p, signal.SIGKILL)
+
+
+@contextlib.contextmanager
 def _start(
     argv: Argv,
     redacted_argv: tuple[str, ...],
@@ -247,20 +278,7 @@ def _start(
     has_stdin: bool,
     hint: str,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    try:
-        p = subprocess.Popen(
-            [str(a) for a in argv],
-            stdin=subprocess.PIPE if has_stdin else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=cwd,
-            env=_build_environment(env),
-            process_group=0,
-        )
-    except (FileNotFoundError, NotADirectoryError, PermissionError) as e:
-        if cwd is not None and not cwd.is_dir():
-            raise ToolError(redacted_argv, f"cannot run in {cwd}, which is not a folder") from e
-        raise _start_error(redacted_argv, e, hint) from e
+    p = _start_with_pipes(argv, redacted_argv, cwd=cwd, env=env, has_stdin=has_stdin, hint=hint)
     start_s = time.monotonic()
     try:
         publish(ProcessStarted(process_id=p.pid, argv=redacted_argv))
@@ -273,6 +291,31 @@ def _start(
             if pipe is not None:
                 pipe.close()
         _publish_end(p, redacted_argv, start_s)
+
+
+def _start_with_pipes(
+    argv: Argv,
+    redacted_argv: tuple[str, ...],
+    *,
+    cwd: Path | None,
+    env: Mapping[str, str] | None,
+    has_stdin: bool,
+    hint: str = "",
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            [str(a) for a in argv],
+            stdin=subprocess.PIPE if has_stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            env=_build_environment(env),
+            process_group=0,
+        )
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as e:
+        if cwd is not None and not cwd.is_dir():
+            raise ToolError(redacted_argv, f"cannot run in {cwd}, which is not a folder") from e
+        raise _start_error(redacted_argv, e, hint) from e
 
 
 def _communicate(

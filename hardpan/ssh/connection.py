@@ -17,8 +17,8 @@ from hardpan.core.events import RemoteCommandEnded, publish
 from hardpan.core.redaction import SecretFilter
 from hardpan.ssh.command import Channel, CommandOutput, OnLine, RemoteCommand
 from hardpan.ssh.host_key_trust import HostKeyTrust
+from hardpan.ssh.local_target import AnyTarget
 from hardpan.ssh.sudo import TIMED_OUT, SudoSession, build_command_line, to_shell_command
-from hardpan.ssh.target import Target
 
 _GRACE_S = 20.0
 _MiB = 1 << 20
@@ -26,7 +26,10 @@ _MiB = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostKey:
-    """The host key that the target proved to own, and why it was accepted."""
+    """The host key that the target proved to own, and why it was accepted.
+
+    Type and fingerprint are empty for this machine (``local:``) if it has no host key.
+    """
 
     kind: str
     """E.g. ``ssh-ed25519``."""
@@ -57,7 +60,7 @@ class Connection:
     """Runs commands on one target over one connection; safe to use from several threads."""
 
     def __init__(
-        self, target: Target, transport: Transport, host_key: HostKey, sudo_password: str
+        self, target: AnyTarget, transport: Transport, host_key: HostKey, sudo_password: str
     ) -> None:
         self.target = target
         self.host_key = host_key

@@ -15,6 +15,9 @@ class HostKeyTrust(StrEnum):
     BUILT_IMAGE = "built_image"
     """hardpan built and booted the guest, which printed its key on its serial console."""
 
+    LOCAL = "local"
+    """The target is the scanning machine itself; its key, if it has one, was read from its disk."""
+
     FIRST_USE = "first_use"
     """Trust on first use: the user gave ``--trust-new-host-key``."""
 
