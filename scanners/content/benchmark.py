@@ -95,9 +95,13 @@ def read_version_and_date(root: Element, name: str) -> tuple[str, str]:
         InputError: it has no benchmark, or more than one.
     """
     bench = find_benchmark(root, name)
+    return element_text(bench.find(XCCDF + "version")), read_status_date(bench)
+
+
+def read_status_date(bench: Element) -> str:
+    """Return the latest day of a benchmark's status, ``YYYY-MM-DD``; empty if it has none."""
     days = [s.get("date", "")[:10] for s in bench.findall(XCCDF + "status")]
-    dated = [day for day in days if _DAY.fullmatch(day)]
-    return element_text(bench.find(XCCDF + "version")), max(dated, default="")
+    return max((day for day in days if _DAY.fullmatch(day)), default="")
 
 
 def find_profile(bench: Element, profile_id: str, name: str) -> Element:

@@ -6,13 +6,14 @@ unless the user ran ``hardpan content update`` or chose another one.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hardpan.core.errors import HardpanError, InputError
 from hardpan.core.files import Sha256, sha256_bytes
 from hardpan.scanners.content import benchmark, store
-from hardpan.scanners.content.scap_xml import parse_data_stream, read_stream_file
+from hardpan.scanners.content.catalog import select_benchmark
+from hardpan.scanners.content.scap_xml import Element, parse_data_stream, read_stream_file
 from hardpan.scanners.content.store import PRODUCTS, Manifest, Product, StreamRecord
 from hardpan.scanners.model.scan import ContentOrigin
 
@@ -51,6 +52,9 @@ class ContentSource:
     data: bytes
     """The file's bytes: the digest is over the bytes that are used."""
 
+    benchmark_id: str = ""
+    """The benchmark to use of a collection that has several; empty for the only one."""
+
     def __str__(self) -> str:
         date_suffix = f" of {self.date}" if self.date else ""
         return f"{self.name} {self.version}{date_suffix}, {self.origin}"
@@ -66,32 +70,68 @@ class AvailableContent:
     """The error if it is damaged."""
 
 
-def find(product: Product, choice: ContentSelection | None = None) -> ContentSource:
+def find(
+    product: Product, choice: ContentSelection | None = None, *, benchmark_id: str = ""
+) -> ContentSource:
     """Find the data stream to scan a product with.
 
     Without a choice this is the updated content if it is newer than the shipped content, else
-    the shipped content.
+    the shipped content. ``benchmark_id`` chooses among several benchmarks of a file.
 
     Raises:
-        InputError: the choice has nothing for the product, or is no data stream.
+        InputError: the choice has nothing for the product, is no data stream, or has another
+            benchmark or several.
         TrustError: the shipped or updated content is damaged.
     """
     if isinstance(choice, Path):
-        return from_file(choice)
+        return from_file(choice, benchmark_id)
     origin = choice or default_origin(product)
     with _add_hint(origin):
         if origin is ContentOrigin.INSTALLED:
-            return _find_installed(product)
-        return load_stored(origin, _folder(origin), product)
+            source = _find_installed(product)
+        else:
+            source = load_stored(origin, _folder(origin), product)
+    if benchmark_id:
+        select_benchmark(parse_data_stream(source.data, source.name), benchmark_id, source.name)
+    return replace(source, benchmark_id=benchmark_id)
 
 
-def from_file(path: Path) -> ContentSource:
+def from_file(path: Path, benchmark_id: str = "") -> ContentSource:
     """Load the data stream in a file that the user named.
 
     Raises:
-        InputError: it cannot be read, or is not a data stream.
+        InputError: it cannot be read, is not a data stream, or has another benchmark or several.
     """
-    return _load_file(path, ContentOrigin.FILE, f"--content {path.name}")
+    return _load_file(path, ContentOrigin.FILE, f"--content {path.name}", benchmark_id)
+
+
+def load_collection(path: Path) -> ContentSource:
+    """Load a file that the user named, with any number of benchmarks; version and date are empty.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    data = read_stream_file(path)
+    return ContentSource(
+        name=path.name,
+        version="",
+        date="",
+        origin=f"--content {path.name}",
+        origin_kind=ContentOrigin.FILE,
+        sha256=sha256_bytes(data),
+        data=data,
+    )
+
+
+def parse_source(source: ContentSource) -> Element:
+    """Parse a data stream, and reduce it to the benchmark of the source.
+
+    Raises:
+        InputError: it is invalid, or has no such benchmark.
+    """
+    root = parse_data_stream(source.data, source.name)
+    select_benchmark(root, source.benchmark_id, source.name)
+    return root
 
 
 def load_stored(origin: ContentOrigin, folder: Path, product: Product) -> ContentSource:
@@ -128,6 +168,17 @@ def default_origin(product: Product) -> ContentOrigin:
     if updated is not None and (shipped is None or _is_newer(updated, shipped)):
         return ContentOrigin.UPDATED
     return ContentOrigin.SHIPPED
+
+
+def has_content(product: Product, origin: ContentOrigin) -> bool:
+    """Return True if an origin has a data stream for a product.
+
+    Raises:
+        InputError: a manifest is damaged.
+    """
+    if origin is ContentOrigin.INSTALLED:
+        return _exists(product, origin)
+    return _find_record(origin, product) is not None
 
 
 def list_available() -> tuple[AvailableContent, ...]:
@@ -172,9 +223,13 @@ def _find_installed(product: Product) -> ContentSource:
     return _load_file(path, ContentOrigin.INSTALLED, f"installed on the scanning machine, {path}")
 
 
-def _load_file(path: Path, origin: ContentOrigin, text: str) -> ContentSource:
+def _load_file(
+    path: Path, origin: ContentOrigin, text: str, benchmark_id: str = ""
+) -> ContentSource:
     data = read_stream_file(path)
-    version, date = benchmark.read_version_and_date(parse_data_stream(data, path.name), path.name)
+    root = parse_data_stream(data, path.name)
+    select_benchmark(root, benchmark_id, path.name)
+    version, date = benchmark.read_version_and_date(root, path.name)
     return ContentSource(
         name=path.name,
         version=version,
@@ -183,6 +238,7 @@ def _load_file(path: Path, origin: ContentOrigin, text: str) -> ContentSource:
         origin_kind=origin,
         sha256=sha256_bytes(data),
         data=data,
+        benchmark_id=benchmark_id,
     )
 
 

@@ -7,7 +7,7 @@ from hardpan.core.files import Sha256, sha256_bytes
 from hardpan.profiles.schema.ssg import Fix
 from hardpan.scanners.content import fixes as fixes
 from hardpan.scanners.content.benchmark import Benchmark, expand_profile_id, read_benchmark
-from hardpan.scanners.content.datastream import ContentSource
+from hardpan.scanners.content.datastream import ContentSource, parse_source
 from hardpan.scanners.content.derive import derive
 from hardpan.scanners.content.oval_dedup import merge_duplicates
 from hardpan.scanners.content.oval_optimize import filter_root_owned_first
@@ -46,7 +46,7 @@ def prepare(source: ContentSource, profile: str, *, part_count: int = 2) -> Prep
     """
     name = source.name
     profile_id = expand_profile_id(profile)
-    root = parse_data_stream(source.data, name)
+    root = parse_source(source)
     added = derive(root, name)
     derived_data = serialize(root) if added else source.data
     bench = read_benchmark(root, profile_id, name)
@@ -83,7 +83,7 @@ def load_fixes(source: ContentSource, profile: str, rule_ids: Collection[str]) -
         InputError: the profile does not select one of the rules.
     """
     name = source.name
-    root = parse_data_stream(source.data, name)
+    root = parse_source(source)
     return fixes.collect_fixes(root, expand_profile_id(profile), rule_ids, name)
 
 

@@ -1,5 +1,6 @@
 """Read and write SCAP data streams: no entities, no network, white space retained."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from lxml import etree
@@ -69,15 +70,19 @@ def serialize(root: Element) -> bytes:
     return etree.tostring(root, encoding="utf-8", xml_declaration=True)
 
 
+def iter_benchmarks(root: Element) -> Iterator[Element]:
+    """Yield the XCCDF benchmarks of a data stream collection, in document order."""
+    for component in root.iterchildren(DS + "component"):
+        yield from component.iterchildren(XCCDF + "Benchmark")
+
+
 def find_benchmark(root: Element, name: str) -> Element:
     """Return the only XCCDF benchmark of a data stream.
 
     Raises:
         InputError: there is none, or more than one.
     """
-    benchmarks = [
-        b for c in root.iterchildren(DS + "component") for b in c.iterchildren(XCCDF + "Benchmark")
-    ]
+    benchmarks = list(iter_benchmarks(root))
     if len(benchmarks) != 1:
         raise InputError(f"{name}: expected one XCCDF 1.2 benchmark, got {len(benchmarks)}")
     return benchmarks[0]

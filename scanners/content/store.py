@@ -27,7 +27,9 @@ from hardpan.core.validation_errors import format_validation_error
 from hardpan.core.xdg import data_home
 from hardpan.profiles.schema.versions import parse_version
 
-Product = Literal["rhel9", "rhel10"]
+Product = str
+"""Name of a product as in upstream's file names, e.g. ``rhel9``."""
+
 PRODUCTS: tuple[Product, ...] = ("rhel9", "rhel10")
 MANIFEST = "manifest.json"
 NOTICE = "copyright"
