@@ -41,9 +41,27 @@ def _pieces(anchor: str, piece: Callable[[int], str]) -> Callable[[int], Iterato
     return lambda n: iter([(anchor, piece(n))])
 
 
+def _results_of_one_rule(_n: int) -> Iterator[tuple[str, str]]:
+    check = f'<check system="{_OVAL}"><check-content-ref href="#oval0" name="d1"/></check>'
+    yield _RULES, f'<rule-result idref="r"><result>pass</result>{check}</rule-result>'
+
+
+def _checks(n: int) -> Iterator[tuple[str, str]]:
+    """Rules with many checks that name every definition of a report."""
+    check = f'<check system="{_OVAL}"><check-content-ref href="#oval0"/></check>' * 15
+    if n < _MAX_RULES:
+        content = f'<result>fail</result><complex-check operator="OR">{check}</complex-check>'
+        yield _RULES, f'<rule-result idref="r{n}">{content}</rule-result>'
+
+
 REPEATED: dict[str, Callable[[int], Iterator[tuple[str, str]]]] = {
     "rules that share a definition": _shared_definitions,
     "definitions in a chain": _chained_definitions,
+    "results of one rule": _results_of_one_rule,
+    "checks of complex checks": _checks,
+    "values": _pieces(_RULES, lambda n: f'<set-value idref="v{n}">{n}</set-value>'),
+    "overrides": _pieces("<result>fail<", lambda n: f"<override><remark>{n}</remark></override>"),
+    "nested complex checks": _pieces("<result>fail<", lambda _: "<complex-check/>"),
     "tests": _pieces(_TESTS, lambda n: f'<test test_id="u{n}" result="true"/>'),
     "items that one test looked at": _pieces(
         "<tested_item", lambda n: f'<tested_item item_id="{n}"/>'

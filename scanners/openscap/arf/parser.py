@@ -1,4 +1,4 @@
-"""Streaming parser of an ARF: retains rule results and collected items, nothing else.
+"""Streaming parser of an ARF: retains rule results, values and collected items, nothing else.
 
 Three quarters of an ARF are the content that was scanned with, which is not needed here.
 A tree of it takes hundreds of megabytes; this parser takes a few, in one pass over chunks. Expat
@@ -8,18 +8,18 @@ still reads every byte, so malformed XML is refused anywhere in the file.
 from collections.abc import Callable, Iterable
 from xml.parsers import expat
 
+from hardpan.scanners.openscap.arf.rule_reader import MAX_CHECK_LINES, XCCDF, RuleReader
 from hardpan.scanners.openscap.arf.state import (
     MAX_LINE,
     CollectedItem,
     ParserState,
-    RawRuleResult,
+    RawDefinition,
     invalid_arf,
-    sanitize_line,
 )
 
 MAX_BYTES = 256 << 20
-MAX_EVIDENCE_LINES = 12
-"""Lines of evidence per rule."""
+MAX_EVIDENCE_LINES = 3 * MAX_CHECK_LINES
+"""Lines of evidence per rule, over all its results and checks."""
 
 _MAX_DEPTH = 200
 _MAX_TAG = 4 << 20
@@ -33,6 +33,12 @@ MAX_RULES = 5_000
 _MAX_RECORDS = 2_000_000
 """Rules, definitions, tests, and their references to one another."""
 
+MAX_RULE_RESULTS = 20_000
+"""A rule may have several, one for each definition of its check."""
+
+MAX_VALUES = 5_000
+"""Upstream's content for one release has 400."""
+
 MAX_PLATFORMS = 1000
 MAX_ID = 1000
 """Characters of an id, a time or a version."""
@@ -40,15 +46,15 @@ MAX_ID = 1000
 _NO_MEMORY = 1
 """Expat's error code XML_ERROR_NO_MEMORY."""
 
-_MAX_TEXT = 2 * MAX_LINE * MAX_EVIDENCE_LINES
+MAX_TEXT = 2 * MAX_LINE * MAX_CHECK_LINES
+"""Characters that are retained of one text, such as a value."""
+
 _CHUNK = 1 << 18
 
-_XCCDF = "http://checklists.nist.gov/xccdf/1.2 "
 _ARF = "http://scap.nist.gov/schema/asset-reporting-format/1.1 "
 _RESULTS = "http://oval.mitre.org/XMLSchema/oval-results-5 "
 _DEFINITIONS = "http://oval.mitre.org/XMLSchema/oval-definitions-5 "
 _CHARACTERISTICS = "http://oval.mitre.org/XMLSchema/oval-system-characteristics-5 "
-_SCE = "http://open-scap.org/page/SCE"
 _EVIDENCE_FIELDS = frozenset(
     (
         *("path", "filename", "filepath", "name", "username", "mount_point", "local_address"),
@@ -99,9 +105,11 @@ class _ArfReader:
         self._size = 0
         self._path: list[str] = []
         self._report = ""
-        self._rule = RawRuleResult(rule_id="")
-        self._ids: list[str] = []
-        self._extended: list[str] = []
+        self._rules = RuleReader(
+            name, self._path, self._read_id, self._capture_text, self._count_record
+        )
+        self._result_count = 0
+        self._definition = RawDefinition(result="")
         self._item_ids: list[str] = []
         self._is_object_complete = True
         self._field_name = ""
@@ -115,8 +123,8 @@ class _ArfReader:
         self._sink_includes_children = False
         self._start_handlers = {
             _ARF + "report": self._start_report,
-            _XCCDF + "TestResult": self._start_test_result,
-            _XCCDF + "rule-result": self._start_rule,
+            XCCDF + "TestResult": self._start_test_result,
+            XCCDF + "rule-result": self._start_rule,
             _RESULTS + "definition": self._start_definition,
             _RESULTS + "criterion": self._start_criterion,
             _RESULTS + "extend_definition": self._start_extension,
@@ -125,9 +133,11 @@ class _ArfReader:
             _CHARACTERISTICS + "object": self._start_object,
         }
         self._child_handlers = {
-            _XCCDF + "TestResult": self._in_test_result,
-            _XCCDF + "rule-result": self._in_rule,
-            _XCCDF + "check": self._in_check,
+            XCCDF + "TestResult": self._in_test_result,
+            XCCDF + "rule-result": self._rules.in_result,
+            XCCDF + "complex-check": self._rules.in_complex_check,
+            XCCDF + "check": self._rules.in_check,
+            XCCDF + "override": self._rules.in_override,
             _DEFINITIONS + "tests": self._in_tests,
             _CHARACTERISTICS + "system_data": self._start_item,
             _CHARACTERISTICS + "object": self._in_object,
@@ -207,10 +217,11 @@ class _ArfReader:
             if depth == self._item.depth:
                 self.state.items[self._report][self._item.id] = self._item.format_line()
                 self._item = None
-        elif tag == _XCCDF + "rule-result":
-            existing = self.state.rules.setdefault(self._rule.rule_id, self._rule)
-            if existing is not self._rule:
-                existing.is_repeated = True
+        elif tag == XCCDF + "rule-result":
+            result = self._rules.end_result()
+            self.state.rules.setdefault(result.rule_id, []).append(result)
+        elif tag == XCCDF + "complex-check":
+            self._rules.end_complex_check()
 
     def _read_id(self, attributes: dict[str, str], name: str) -> str:
         """Return an attribute that identifies something."""
@@ -231,7 +242,7 @@ class _ArfReader:
         """Pass the text of the current element, and optionally of its children, to ``sink``."""
         self._sink, self._sink_includes_children = sink, include_children
         self._sink_depth = len(self._path)
-        self._text, self._remaining_chars = [], _MAX_TEXT
+        self._text, self._remaining_chars = [], MAX_TEXT
         self.parser.CharacterDataHandler = self._characters
 
     def _characters(self, text: str) -> None:
@@ -253,50 +264,36 @@ class _ArfReader:
 
     def _in_test_result(self, tag: str, attributes: dict[str, str]) -> None:
         metadata = self.state.metadata
-        if tag == _XCCDF + "profile":
+        if tag == XCCDF + "profile":
             metadata.setdefault("profile", self._read_id(attributes, "idref"))
-        elif tag == _XCCDF + "platform":
+        elif tag == XCCDF + "platform":
             if len(self.state.platforms) < MAX_PLATFORMS:
                 self.state.platforms.append(self._read_id(attributes, "idref"))
-        elif tag == _XCCDF + "score" and "score" not in metadata:
+        elif tag == XCCDF + "set-value":
+            self._start_value(self._read_id(attributes, "idref"))
+        elif tag == XCCDF + "score" and "score" not in metadata:
             self._capture_text(lambda text: metadata.__setitem__("score", text))
+
+    def _start_value(self, value_id: str) -> None:
+        if len(self.state.values) >= MAX_VALUES:
+            raise invalid_arf(self._name, f"has more than {MAX_VALUES} values")
+
+        def add_value(text: str) -> None:
+            if self.state.values.setdefault(value_id, text) != text:
+                raise invalid_arf(self._name, f"gives {value_id[:200]!a} two values")
+
+        self._capture_text(add_value)
 
     def _start_rule(self, attributes: dict[str, str]) -> None:
         self._count_record()
+        self._result_count += 1
+        if self._path[-2] != XCCDF + "TestResult":
+            raise invalid_arf(self._name, "has <rule-result> where oscap writes none")
         if len(self.state.rules) > MAX_RULES:
             raise invalid_arf(self._name, f"has more than {MAX_RULES} rules")
-        self._rule = RawRuleResult(rule_id=self._read_id(attributes, "idref"))
-
-    def _in_rule(self, tag: str, attributes: dict[str, str]) -> None:
-        rule = self._rule
-        if tag == _XCCDF + "result" and not rule.result:
-            self._capture_text(lambda text: setattr(rule, "result", text))
-        elif tag == _XCCDF + "message" and len(rule.messages) < MAX_EVIDENCE_LINES:
-            self._capture_text(
-                lambda text: rule.messages.append(sanitize_line(text)), include_children=True
-            )
-        elif tag == _XCCDF + "check":
-            rule.check_count += 1
-            if rule.check_count == 1:
-                system = attributes.get("system", "")
-                if system == _SCE:
-                    rule.engine = "SCE"
-                elif "oval" in system:
-                    rule.engine = "OVAL"
-
-    def _in_check(self, tag: str, attributes: dict[str, str]) -> None:
-        rule = self._rule
-        if self._path[-3] != _XCCDF + "rule-result" or rule.check_count != 1:
-            return
-        if tag == _XCCDF + "check-content-ref" and rule.definition_ref is None:
-            report = self._read_id(attributes, "href").removeprefix("#")
-            rule.definition_ref = (report, self._read_id(attributes, "name"))
-        elif tag == _XCCDF + "check-import":
-            self._capture_text(self._add_output_lines)
-
-    def _add_output_lines(self, text: str) -> None:
-        lines = (sanitize_line(x) for x in text.splitlines() if x.strip())
-        self._rule.output_lines += list(lines)[: MAX_EVIDENCE_LINES - len(self._rule.output_lines)]
+        if self._result_count > MAX_RULE_RESULTS:
+            raise invalid_arf(self._name, f"has more than {MAX_RULE_RESULTS} results of rules")
+        self._rules.start_result(attributes)
 
     def _in_tests(self, _tag: str, attributes: dict[str, str]) -> None:
         self._count_record()
@@ -305,17 +302,17 @@ class _ArfReader:
 
     def _start_definition(self, attributes: dict[str, str]) -> None:
         self._count_record()
-        self._ids, self._extended = [], []
+        self._definition = RawDefinition(result=self._read_id(attributes, "result"))
         definitions = self.state.definitions[self._report]
-        definitions[self._read_id(attributes, "definition_id")] = (self._ids, self._extended)
+        definitions[self._read_id(attributes, "definition_id")] = self._definition
 
     def _start_criterion(self, attributes: dict[str, str]) -> None:
         self._count_record()
-        self._ids.append(self._read_id(attributes, "test_ref"))
+        self._definition.test_ids.append(self._read_id(attributes, "test_ref"))
 
     def _start_extension(self, attributes: dict[str, str]) -> None:
         self._count_record()
-        self._extended.append(self._read_id(attributes, "definition_ref"))
+        self._definition.extended_ids.append(self._read_id(attributes, "definition_ref"))
 
     def _start_test(self, attributes: dict[str, str]) -> None:
         self._count_record()

@@ -19,9 +19,13 @@ from hardpan.scanners.openscap.arf.parser import (
     MAX_EVIDENCE_LINES,
     MAX_ID,
     MAX_PLATFORMS,
+    MAX_RULE_RESULTS,
     MAX_RULES,
+    MAX_TEXT,
+    MAX_VALUES,
 )
 from hardpan.scanners.openscap.arf.results import (
+    MAX_VALUE_IDS,
     XSD_DATETIME_PATTERN,
     Arf,
     ArfRuleResult,
@@ -113,7 +117,12 @@ _Line = Annotated[str, Field(max_length=MAX_LINE), AfterValidator(_require_print
 class _RuleResultMessage(_WireModel):
     rule_id: _Id
     verdict: Verdict
-    engine: Literal["OVAL", "SCE", ""]
+    severity: Literal["high", "medium", "low", "unknown", "info"]
+    role: Literal["full", "unscored", "unchecked"]
+    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    result_count: Annotated[int, Field(ge=1, le=MAX_RULE_RESULTS)]
+    engine: Literal["OVAL", "SCE", "OVAL, SCE", ""]
+    value_ids: Annotated[tuple[_Id, ...], Field(max_length=MAX_VALUE_IDS, strict=False)]
     evidence_lines: Annotated[tuple[_Line, ...], Field(max_length=MAX_EVIDENCE_LINES, strict=False)]
     incomplete: bool
 
@@ -125,6 +134,9 @@ class _ArfMessage(_WireModel):
     finished: _Time
     score: Annotated[float, Field(ge=0, le=100)]
     rules: Annotated[dict[_Id, _RuleResultMessage], Field(max_length=MAX_RULES + 1)]
+    values: Annotated[
+        dict[_Id, Annotated[str, Field(max_length=MAX_TEXT)]], Field(max_length=MAX_VALUES)
+    ]
     platforms: Annotated[tuple[_Id, ...], Field(max_length=MAX_PLATFORMS, strict=False)]
 
 
@@ -155,6 +167,7 @@ def _parse_reply(data: bytes, name: str) -> Arf:
         finished=report.finished,
         score=report.score,
         rules={key: ArfRuleResult(**dict(result)) for key, result in report.rules.items()},
+        values=report.values,
         platforms=report.platforms,
     )
 

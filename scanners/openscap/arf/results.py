@@ -4,31 +4,25 @@ The file comes from the target and is hostile: no entities, and limits on bytes,
 (``parser``).
 """
 
+import math
 import re
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import TypeVar
 
 from hardpan.core.compression import CompressedBlob, Compressor, compression_thread
 from hardpan.scanners.model.scan import Verdict
-from hardpan.scanners.openscap.arf.parser import MAX_EVIDENCE_LINES, parse_elements
-from hardpan.scanners.openscap.arf.state import (
-    ParserState,
-    RawRuleResult,
-    invalid_arf,
-    sanitize_line,
-)
+from hardpan.scanners.openscap.arf.evidence import EvidenceCollector
+from hardpan.scanners.openscap.arf.parser import parse_elements
+from hardpan.scanners.openscap.arf.state import ParserState, RawRuleResult, invalid_arf
+from hardpan.scanners.openscap.arf.verdicts import combine_verdicts
 
 T = TypeVar("T")
 _MAX_QUEUED_CHUNKS = 4
 """Chunks that may wait for compression."""
-
-_MAX_STEPS = 200
-"""Tests and definitions that are visited for the evidence of one definition."""
 
 _MAX_SCORE = 100.0
 XSD_DATETIME_PATTERN = (
@@ -37,17 +31,37 @@ XSD_DATETIME_PATTERN = (
 )
 """XML Schema's form of a date and time."""
 
-_REPEATED_RESULT = "the ARF has more than one result for this rule"
+SEVERITIES = ("high", "medium", "low", "unknown", "info")
+"""Severities of XCCDF, the highest first, except that ``unknown`` may be any."""
+
+MAX_VALUE_IDS = 200
+"""Values of one rule."""
+
+ROLES = ("full", "unscored", "unchecked")
+"""Roles of XCCDF, the one that counts most first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArfRuleResult:
-    """One rule-result of one ARF."""
+    """The result of one rule in one ARF: its rule-results, combined with AND."""
 
     rule_id: str
     verdict: Verdict
+    severity: str = "unknown"
+    """``high``, ``medium``, ``low``, ``unknown`` or ``info``, as the profile refines it."""
+
+    role: str = "full"
+    """``full``, ``unscored`` or ``unchecked``."""
+
+    weight: float = 1.0
+    result_count: int = 1
+    """How many rule-results the ARF has for the rule."""
+
     engine: str
-    """``OVAL``, ``SCE`` or empty when nothing was checked."""
+    """``OVAL``, ``SCE``, ``OVAL, SCE`` or empty when nothing was checked."""
+
+    value_ids: tuple[str, ...] = ()
+    """XCCDF values that its checks used."""
 
     evidence_lines: tuple[str, ...]
     """One line per collected item or message; bounded and printable."""
@@ -69,6 +83,9 @@ class Arf:
 
     rules: dict[str, ArfRuleResult]
     """Rule id -> result; rules that were not selected are omitted."""
+
+    values: dict[str, str]
+    """Value id -> the value that oscap evaluated with; long ones are cut to ``MAX_TEXT``."""
 
     platforms: tuple[str, ...]
     """CPE names that matched the target."""
@@ -100,6 +117,7 @@ def parse_arf(chunks: Iterable[bytes], *, name: str = "arf.xml") -> Arf:
         finished=_parse_time(metadata, "end-time", name),
         score=score,
         rules=dict(_convert_rules(state, name)),
+        values=state.values,
         platforms=tuple(state.platforms),
     )
 
@@ -159,122 +177,61 @@ def _parse_time(metadata: dict[str, str], attribute: str, name: str) -> str:
 
 
 def _convert_rules(state: ParserState, name: str) -> Iterator[tuple[str, ArfRuleResult]]:
-    evidence = _EvidenceCollector(state)
-    for rule_id, raw in state.rules.items():
-        try:
-            verdict = Verdict(raw.result)
-        except ValueError as e:
-            raise invalid_arf(name, f"gives {rule_id[:200]} the result {raw.result[:40]!a}") from e
-        if raw.is_repeated:
-            yield rule_id, _repeated_result(rule_id)
-        elif verdict is not Verdict.NOT_SELECTED:
-            yield rule_id, _convert_rule(evidence, raw, verdict)
-
-
-def _repeated_result(rule_id: str) -> ArfRuleResult:
-    return ArfRuleResult(
-        rule_id=rule_id,
-        verdict=Verdict.ERROR,
-        engine="",
-        evidence_lines=(_REPEATED_RESULT,),
-        incomplete=True,
-    )
+    evidence = EvidenceCollector(state)
+    for rule_id, raw_results in state.rules.items():
+        verdict = combine_verdicts(_parse_verdict(raw, name) for raw in raw_results)
+        if verdict is not Verdict.NOT_SELECTED:
+            yield rule_id, _convert_rule(evidence, raw_results, verdict, name)
 
 
 def _convert_rule(
-    evidence: "_EvidenceCollector", raw: RawRuleResult, verdict: Verdict
+    evidence: EvidenceCollector, raw_results: list[RawRuleResult], verdict: Verdict, name: str
 ) -> ArfRuleResult:
-    report, definition = raw.definition_ref or ("", "")
-    lines = evidence.collect_lines(report, definition)
+    checks = [check for raw in raw_results for check in raw.checks]
     not_evaluated = verdict in (Verdict.NOT_CHECKED, Verdict.NOT_APPLICABLE)
+    engines = sorted({check.engine for check in checks if check.engine})
+    value_ids = dict.fromkeys(value_id for check in checks for value_id in check.value_ids)
     return ArfRuleResult(
-        rule_id=raw.rule_id,
+        rule_id=raw_results[0].rule_id,
         verdict=verdict,
-        engine="" if not_evaluated else raw.engine,
-        evidence_lines=tuple(dict.fromkeys([*raw.messages, *raw.output_lines, *lines]))[
-            :MAX_EVIDENCE_LINES
-        ],
-        incomplete=evidence.is_incomplete(report, definition),
+        severity=_parse_name(raw_results, "severity", SEVERITIES, "unknown", name),
+        role=_parse_name(raw_results, "role", ROLES, "full", name),
+        weight=max(_parse_weight(raw, name) for raw in raw_results),
+        result_count=len(raw_results),
+        engine="" if not_evaluated else ", ".join(engines),
+        value_ids=tuple(value_ids)[:MAX_VALUE_IDS],
+        evidence_lines=evidence.describe_results(raw_results),
+        incomplete=evidence.is_incomplete(checks),
     )
 
 
-class _EvidenceCollector:
-    """Collects the evidence of definitions: their tests and collected items.
+def _parse_verdict(raw: RawRuleResult, name: str) -> Verdict:
+    try:
+        return Verdict(raw.result)
+    except ValueError as e:
+        raise invalid_arf(name, f"gives {raw.rule_id[:200]} the result {raw.result[:40]!a}") from e
 
-    Many rules may refer to one definition, and definitions extend one another. Each definition is
-    searched once and for a bounded number of steps, so the work is linear in the ARF.
-    """
 
-    def __init__(self, state: ParserState) -> None:
-        self._state = state
-        self._lines: dict[tuple[str, str], tuple[str, ...]] = {}
-        self._incomplete: dict[str, frozenset[str]] = {}
+def _parse_name(
+    raw_results: list[RawRuleResult],
+    attribute: str,
+    names: tuple[str, ...],
+    default: str,
+    arf_name: str,
+) -> str:
+    """Return the attribute of a rule's results; of different ones the first in ``names``."""
+    values = {getattr(raw, attribute) or default for raw in raw_results}
+    if invalid := sorted(values.difference(names)):
+        rule_id = raw_results[0].rule_id[:200]
+        raise invalid_arf(arf_name, f"gives {rule_id} the {attribute} {invalid[0][:40]!a}")
+    return min(values, key=names.index)
 
-    def collect_lines(self, report: str, definition: str) -> tuple[str, ...]:
-        """Return each test of a definition with its result and the items that it collected."""
-        key = (report, definition)
-        if key not in self._lines:
-            self._lines[key] = tuple(self._search_definitions(report, definition))
-        return self._lines[key]
 
-    def is_incomplete(self, report: str, definition: str) -> bool:
-        """Return whether a test of the definition used an incompletely collected object."""
-        if report not in self._incomplete:
-            self._incomplete[report] = frozenset(self._find_incomplete(report))
-        return definition in self._incomplete[report]
-
-    def _search_definitions(self, report: str, definition: str) -> list[str]:
-        definitions = self._state.definitions.get(report, {})
-        lines: dict[str, None] = {}
-        visited = {definition}
-        queue = deque([definition])
-        steps = 0
-        while queue:
-            tests, extended = definitions.get(queue.popleft(), ((), ()))
-            for test in islice(tests, _MAX_STEPS):
-                steps += 1
-                lines.update(dict.fromkeys(self._describe_test(report, test)))
-                if steps >= _MAX_STEPS or len(lines) >= MAX_EVIDENCE_LINES:
-                    return list(lines)[:MAX_EVIDENCE_LINES]
-            for extended_id in islice(extended, _MAX_STEPS):
-                steps += 1
-                if extended_id not in visited:
-                    visited.add(extended_id)
-                    queue.append(extended_id)
-            if steps >= _MAX_STEPS:
-                break
-        return list(lines)
-
-    def _describe_test(self, report: str, test: str) -> list[str]:
-        items = self._state.items.get(report, {})
-        comments = self._state.comments.get(report, {})
-        result, item_ids = self._state.tests.get(report, {}).get(test, ("", []))
-        if not result or result == "not evaluated":
-            return []
-        item_lines = (items[i] for i in item_ids[:MAX_EVIDENCE_LINES] if i in items)
-        return [sanitize_line(f"[{result}] {comments.get(test, test)}"), *item_lines]
-
-    def _find_incomplete(self, report: str) -> set[str]:
-        items = self._state.incomplete.get(report)
-        if not items:
-            return set()
-        tests = self._state.tests.get(report, {})
-        definitions = self._state.definitions.get(report, {})
-        incomplete_tests = {
-            test for test, (_, item_ids) in tests.items() if not items.isdisjoint(item_ids)
-        }
-        dependents = defaultdict[str, list[str]](list)
-        for definition, (_, extended) in definitions.items():
-            for extended_id in extended:
-                dependents[extended_id].append(definition)
-        incomplete = {
-            d
-            for d, (test_ids, _) in definitions.items()
-            if not incomplete_tests.isdisjoint(test_ids)
-        }
-        queue = deque(incomplete)
-        while queue:
-            newly_incomplete = set(dependents.pop(queue.popleft(), ())) - incomplete
-            incomplete |= newly_incomplete
-            queue.extend(newly_incomplete)
-        return incomplete
+def _parse_weight(raw: RawRuleResult, name: str) -> float:
+    try:
+        weight = float(raw.weight or "1")
+    except ValueError:
+        weight = -1.0
+    if not 0 <= weight < math.inf:
+        raise invalid_arf(name, f"gives {raw.rule_id[:200]} the weight {raw.weight[:40]!a}")
+    return weight

@@ -13,33 +13,64 @@ _MAX_FIELDS = 100
 
 
 @dataclass(slots=True)
+class RawCheck:
+    """One ``check`` of a rule-result, alone or in a ``complex-check``."""
+
+    engine: str = ""
+    is_negated: bool = False
+    references: list[tuple[str, str]] = field(default_factory=list)
+    """Report and definition; an empty definition stands for every definition of the report."""
+
+    value_ids: list[str] = field(default_factory=list)
+    """XCCDF values that the check exports to its engine."""
+
+    output_lines: list[str] = field(default_factory=list)
+    """Output of a script."""
+
+
+@dataclass(slots=True)
 class RawRuleResult:
     """One rule-result as the ARF has it."""
 
     rule_id: str
+    severity: str = ""
+    role: str = ""
+    weight: str = ""
     result: str = ""
-    engine: str = ""
-    definition_ref: tuple[str, str] | None = None
-    """Report and definition of the verdict."""
-
     messages: list[str] = field(default_factory=list)
-    output_lines: list[str] = field(default_factory=list)
-    check_count: int = 0
-    is_repeated: bool = False
-    """True if the ARF has more than one result for the rule."""
+    overrides: list[str] = field(default_factory=list)
+    """Results that somebody replaced, as text."""
+
+    checks: list[RawCheck] = field(default_factory=list)
+    expression: list[str] = field(default_factory=list)
+    """Pieces of the text that describes a ``complex-check``; empty if there is none."""
+
+
+@dataclass(slots=True)
+class RawDefinition:
+    """Result of one OVAL definition."""
+
+    result: str
+    test_ids: list[str] = field(default_factory=list)
+    extended_ids: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class ParserState:
     """Everything that is retained of an ARF."""
 
-    rules: dict[str, RawRuleResult] = field(default_factory=dict)
+    rules: dict[str, list[RawRuleResult]] = field(default_factory=dict)
+    """Rule id -> its results; a check of several definitions may give several."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    """Value id -> the value that oscap evaluated with."""
+
     comments: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     items: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     tests: dict[str, dict[str, tuple[str, list[str]]]] = field(
         default_factory=lambda: defaultdict(dict)
     )
-    definitions: dict[str, dict[str, tuple[list[str], list[str]]]] = field(
+    definitions: dict[str, dict[str, RawDefinition]] = field(
         default_factory=lambda: defaultdict(dict)
     )
     incomplete: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))

@@ -92,5 +92,6 @@ def make_arf(*, incomplete: bool = False, **verdicts: str) -> Arf:
             )
             for k, v in verdicts.items()
         },
+        values={},
         platforms=(),
     )

@@ -3,7 +3,8 @@ import pytest
 from hardpan.core.compression import compress
 from hardpan.core.errors import ToolError
 from hardpan.scanners.model.scan import Verdict
-from hardpan.scanners.openscap.arf import parser, results
+from hardpan.scanners.openscap.arf import evidence, parser, results
+from hardpan.scanners.openscap.arf.parser import MAX_EVIDENCE_LINES
 from hardpan.scanners.openscap.arf.state import MAX_LINE
 from tests.tools.hostile_arfs import KINDS, REPEATED, generate_hostile_arf
 from tests.tools.step_counter import count_steps
@@ -85,6 +86,22 @@ def test_truncated_arf_is_refused(end: int) -> None:
         ("2026-11-21T05:00:00", "yesterday", "has the start-time 'yesterday"),
         ('version="0.1.82"', f'version="{"1" * 2000}"', "has a version of 2000 characters"),
         ('idref="one"', f'idref="{"1" * 2000}"', "has a idref of 2000 characters"),
+        ('idref="one"', 'idref="one" severity="big"', "gives one the severity 'big'"),
+        ('idref="one"', 'idref="one" role="none"', "gives one the role 'none'"),
+        ('idref="one"', 'idref="one" weight="-1"', "gives one the weight '-1'"),
+        ('idref="one"', 'idref="one" weight="nan"', "gives one the weight 'nan'"),
+        ('idref="one"', 'idref="one" weight="1e999"', "gives one the weight '1e999'"),
+        (
+            "<score",
+            '<set-value idref="v">1</set-value><set-value idref="v">2</set-value><score',
+            "gives 'v' two values",
+        ),
+        (
+            "<result>fail</result>",
+            '<result>fail</result><rule-result idref="x"><result>pass</result></rule-result>',
+            "has <rule-result> where oscap writes none",
+        ),
+        ("<result>fail</result>", "<check/>" * 201, "has more than 200 checks in one result"),
         ("<score", SECOND_RESULT + "<score", "has more than one XCCDF result"),
         ('<profile idref="stig"/>', "<a>" * 300 + "</a>" * 300, "nested deeper than 200"),
     ],
@@ -110,13 +127,130 @@ def test_long_evidence_is_truncated() -> None:
     assert max(map(len, evidence_lines)) <= MAX_LINE
 
 
-def test_rule_with_two_results_is_an_error() -> None:
+def test_several_results_of_a_rule_are_combined_with_and() -> None:
     again = '<rule-result idref="one"><result>pass</result></rule-result><score'
 
-    result = results.parse_arf([COMPLETE_ARF.replace("<score", again, 1).encode()])
+    result = results.parse_arf([COMPLETE_ARF.replace("<score", again, 1).encode()]).rules["one"]
 
-    assert result.rules["one"].verdict is Verdict.ERROR
-    assert result.rules["one"].evidence_lines == ("the ARF has more than one result for this rule",)
+    assert (result.verdict, result.result_count) == (Verdict.FAIL, 2)
+    assert result.evidence_lines == (
+        "2 results, combined with AND: fail, pass",
+        "result 1: fail, OVAL d1",
+        "[false] the mode of /etc/x is 0600",
+        "file: filepath=/etc/x",
+        "result 2: pass",
+    )
+
+
+def test_many_results_of_a_rule_have_bounded_evidence_with_failures_first() -> None:
+    passed = '<rule-result idref="one"><result>pass</result></rule-result>' * 40
+    text = COMPLETE_ARF.replace('<rule-result idref="one">', f'{passed}<rule-result idref="one">')
+
+    result = results.parse_arf([text.encode()]).rules["one"]
+
+    assert (result.verdict, result.result_count) == (Verdict.FAIL, 41)
+    assert result.evidence_lines[0].startswith("41 results, combined with AND: pass, ")
+    assert result.evidence_lines[1] == "result 41: fail, OVAL d1"
+    assert len(result.evidence_lines) <= MAX_EVIDENCE_LINES
+
+
+CHECK_D1 = (
+    '<check system="http://oval.mitre.org/XMLSchema/oval-definitions-5"{}>'
+    '<check-export value-id="mode" export-name="v"/>'
+    '<check-content-ref href="#oval0" name="d1"/></check>'
+)
+
+
+def _with_check(check: str) -> bytes:
+    start = COMPLETE_ARF.index("<check\n")
+    end = COMPLETE_ARF.index("</check>") + len("</check>")
+    value = '<set-value idref="mode">0600</set-value><rule-result idref="one">'
+    text = COMPLETE_ARF[:start] + check + COMPLETE_ARF[end:]
+    text = text.replace('definition_id="d1"', 'definition_id="d1" result="false"')
+    return text.replace('<rule-result idref="one">', value).encode()
+
+
+def test_complex_check_has_evidence_of_all_its_checks() -> None:
+    script = (
+        '<check system="http://open-scap.org/page/SCE"><check-import>out</check-import></check>'
+    )
+    nested = (
+        f'<complex-check operator="OR" negate="1">{script}{CHECK_D1.format("")}</complex-check>'
+    )
+    data = _with_check(
+        f'<complex-check operator="AND">{CHECK_D1.format("")}{nested}</complex-check>'
+    )
+
+    result = results.parse_arf([data]).rules["one"]
+
+    assert result.engine == "OVAL, SCE"
+    assert result.value_ids == ("mode",)
+    assert result.evidence_lines == (
+        "complex check: AND(check 1, NOT OR(check 2, check 3))",
+        "check 1, OVAL d1 is false",
+        "value mode = 0600",
+        "[false] the mode of /etc/x is 0600",
+        "file: filepath=/etc/x",
+        "check 2",
+        "out",
+        "check 3, OVAL d1 is false",
+        "value mode = 0600",
+        "[false] the mode of /etc/x is 0600",
+        "file: filepath=/etc/x",
+    )
+
+
+def test_incomplete_object_of_any_check_marks_the_rule() -> None:
+    script = '<check system="http://open-scap.org/page/SCE"/>'
+    data = _with_check(
+        f'<complex-check operator="OR">{script}{CHECK_D1.format("")}</complex-check>'
+    )
+
+    assert results.parse_arf([data.replace(b"FLAG", b"incomplete")]).rules["one"].incomplete
+
+
+def test_check_without_a_definition_name_has_evidence_of_all_definitions() -> None:
+    data = _with_check(CHECK_D1.format("").replace(' name="d1"', ""))
+
+    result = results.parse_arf([data.replace(b"FLAG", b"incomplete")]).rules["one"]
+
+    assert "[false] the mode of /etc/x is 0600" in result.evidence_lines
+    assert result.incomplete
+
+
+def test_negated_check_says_so() -> None:
+    result = results.parse_arf([_with_check(CHECK_D1.format(' negate="true"'))]).rules["one"]
+
+    assert result.evidence_lines[0] == "the result of the check is negated"
+
+
+def test_severity_role_weight_and_values_are_those_of_the_result() -> None:
+    attributes = 'idref="one" severity="high" role="unscored" weight="2.500000"'
+    data = _with_check(CHECK_D1.format("")).replace(b'idref="one"', attributes.encode())
+
+    arf = results.parse_arf([data])
+
+    one = arf.rules["one"]
+    assert (one.severity, one.role, one.weight) == ("high", "unscored", 2.5)
+    three = arf.rules["three"]
+    assert (three.severity, three.role, three.weight) == ("unknown", "full", 1.0)
+    assert arf.values == {"mode": "0600"}
+
+
+def test_replaced_result_is_shown_with_its_author() -> None:
+    override = (
+        '<result>pass</result><override time="2026-11-21T06:00:00" authority="A. Person">'
+        "<old-result>fail</old-result><new-result>pass</new-result><remark>no</remark></override>"
+    )
+
+    text = COMPLETE_ARF.replace("<result>fail</result>", override)
+    result = results.parse_arf([text.encode()]).rules["one"]
+
+    assert result.verdict is Verdict.PASS
+    assert result.evidence_lines[0] == (
+        "the result was replaced by 'A. Person' at '2026-11-21T06:00:00', "
+        "old-result fail, new-result pass, remark no"
+    )
 
 
 def test_incomplete_object_marks_all_extending_definitions() -> None:
@@ -145,7 +279,7 @@ def test_cyclic_definitions_terminate() -> None:
 
 @pytest.mark.parametrize("kind", REPEATED)
 def test_parsing_is_linear_in_the_size(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "_MAX_STEPS", 20)
+    monkeypatch.setattr(evidence, "_MAX_STEPS", 20)
     texts = [list(generate_hostile_arf(kind, size)) for size in (24_000, 48_000, 96_000)]
 
     first, second, third = (count_steps(lambda t=t: _parse_or_none(t)) for t in texts)
@@ -165,7 +299,7 @@ def test_hostile_arf_gives_bounded_evidence_or_is_refused(kind: str) -> None:
     )
     assert max(map(len, lines), default=0) <= MAX_LINE
     assert (
-        max((len(j.evidence_lines) for j in result.rules.values()), default=0) <= 12
+        max((len(j.evidence_lines) for j in result.rules.values()), default=0) <= MAX_EVIDENCE_LINES
         if result
         else True
     )
