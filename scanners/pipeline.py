@@ -1,33 +1,27 @@
-"""The scanner pipeline: target, collect, evaluate.
+"""The scanner pipeline: connect, identify the host, choose and prepare content, evaluate, collect.
 
 Output of a target is hostile. A part that fails is recorded as an ``error`` with its reason, and
 the others keep their results; only the host's identity and the scan by oscap must succeed.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import reduce
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from hardpan.core import clock, events
-from hardpan.core.errors import InputError, ResourceError, ToolError, TrustError
-from hardpan.core.events import Emit
+from hardpan.core.errors import InputError, ToolError, TrustError
+from hardpan.core.events import Emit, StageMessage
 from hardpan.core.files import canonical_json, sha256_bytes
 from hardpan.core.redaction import SecretFilter
-from hardpan.profiles.schema.profile import Profile
 from hardpan.profiles.schema.ssg import Fix
-from hardpan.scanners.collect import compatibility as compatibility_checks
-from hardpan.scanners.collect.base import (
-    CollectedEvidence,
-    CollectTask,
-    HostChallenge,
-    build_failed_check,
-    create_collector,
-)
-from hardpan.scanners.collect.chat import combine_results
-from hardpan.scanners.collect.task import build_task, build_workload_task
-from hardpan.scanners.content.datastream import ContentSource
+from hardpan.scanners.collect.base import CollectedEvidence, CollectTask, HostChallenge
+from hardpan.scanners.collect.collection import Collection, run_workload_collectors
+from hardpan.scanners.collect.plan import ScanPlan
+from hardpan.scanners.content import datastream
+from hardpan.scanners.content.datastream import ContentSelection, ContentSource
 from hardpan.scanners.content.prepare import PreparedContent, prepare
 from hardpan.scanners.content.prepare import load_fixes as load_content_fixes
+from hardpan.scanners.content.store import PRODUCTS, Product
 from hardpan.scanners.evidence.file_names import HOST_SIGNATURE
 from hardpan.scanners.evidence.statement.predicate_extensions import (
     HOST_SIGNATURE_NAMESPACE,
@@ -36,15 +30,8 @@ from hardpan.scanners.evidence.statement.predicate_extensions import (
 from hardpan.scanners.fips.assess import assess_fips
 from hardpan.scanners.fips.cmvp import load_table
 from hardpan.scanners.fips.model import FipsAnswers
-from hardpan.scanners.model.results import HostCheck, SmokeReport
-from hardpan.scanners.model.scan import (
-    Evaluation,
-    ImageRef,
-    Scan,
-    ScannedHost,
-    Verdict,
-    Waiver,
-)
+from hardpan.scanners.model.results import CompatibilityReport, HostCheck, SmokeReport
+from hardpan.scanners.model.scan import Evaluation, ImageRef, Scan, ScannedHost, Verdict
 from hardpan.scanners.openscap.arf.results import UnreadableArf
 from hardpan.scanners.openscap.evaluate import merge_results
 from hardpan.scanners.report.model.build import build_findings
@@ -54,18 +41,6 @@ from hardpan.ssh.connection import Connection
 from hardpan.ssh.target import Target
 
 _CONNECT_TIMEOUT_S = 180.0
-_TIMEOUTS_S = {
-    "host": 300.0,
-    "openscap": 3600.0,
-    "hostfacts": 1200.0,
-    "packages": 300.0,
-    "fips": 600.0,
-    "compatibility": 900.0,
-    "smoke": 1200.0,
-    "chat": 1200.0,
-    "host_signature": 60.0,
-}
-"""Collector -> time limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +48,13 @@ class ScanRequest:
     """Input of one scan."""
 
     target: Target
-    profile: Profile
-    content: PreparedContent
-    """The content to evaluate, prepared for the profile."""
+    plan: ScanPlan
+    content: ContentSelection | ContentSource | None = None
+    """The data stream, or where it is found; None: chosen for the plan's product or the host."""
 
     run_smoke: bool = True
     run_compatibility: bool = False
-    """Run the compatibility checks even if no layer of the profile asks for them."""
+    """Run the compatibility checks even if the plan does not ask for them."""
 
     sudo_password: str = ""
     baseline_counts: Mapping[str, int] | None = None
@@ -92,26 +67,26 @@ class ScanRequest:
 
 
 def assess(
-    target: Target, profile: Profile, source: ContentSource, emit: Emit
+    target: Target, plan: ScanPlan, source: ContentSource, emit: Emit
 ) -> tuple[Evaluation, tuple[Fix, ...]]:
     """Evaluate a target, and return the content's own fixes for its failing rules.
 
     Raises:
         ToolError, TrustError, UnreachableError, InputError: as the stages do.
     """
-    content = prepare(source, profile.stig.profile_id)
+    content = prepare(source, plan.xccdf_profile)
     with connect(target, timeout_s=_CONNECT_TIMEOUT_S) as connection:
-        collection = _Collection(connection, CollectTask(prepared=content), emit)
-        host, _ = _identify_host(collection)
-        openscap_evidence = _run_openscap(collection)
-    evaluation = _evaluate(content, openscap_evidence, host)
+        collection = Collection(connection, emit)
+        identity = collection.collect("host", CollectTask())
+        openscap_evidence = _run_openscap(collection, content)
+    evaluation = _evaluate(content, openscap_evidence, identity)
     for arf in openscap_evidence.arfs:
         if isinstance(arf, UnreadableArf):
             raise ToolError(["oscap"], f"reported no verdicts: {arf.reason}")
     failed_rule_ids = [
         r.rule_id for r in evaluation.results if r.verdict in (Verdict.FAIL, Verdict.ERROR)
     ]
-    return evaluation, load_content_fixes(source, profile.stig.profile_id, failed_rule_ids)
+    return evaluation, load_content_fixes(source, plan.xccdf_profile, failed_rule_ids)
 
 
 def scan(request: ScanRequest, emit: Emit) -> Scan:
@@ -120,123 +95,162 @@ def scan(request: ScanRequest, emit: Emit) -> Scan:
     Raises:
         ToolError: the host does not report its identity, or oscap does not run there.
         TrustError, UnreachableError: the connection.
-        InputError: the content does not apply to the target, or its text contains the sudo
-            password.
+        InputError: there is no content for the target, or its text contains the sudo password.
     """
-    _refuse_common_password(request.sudo_password, request.content)
-    secrets = SecretFilter([request.sudo_password])
     started = clock.format_rfc3339(clock.now())
-    task = build_task(request.profile, request.content)
+    if isinstance(request.content, Path):  # a wrong file is reported before the target is asked
+        request = replace(request, content=datastream.from_file(request.content))
     with connect(
         request.target, timeout_s=_CONNECT_TIMEOUT_S, sudo_password=request.sudo_password
     ) as connection:
-        collection = _Collection(connection, task, emit)
-        host, host_packages = _identify_host(collection)
-        openscap_evidence = _run_openscap(collection)
-        evaluation = _evaluate(request.content, openscap_evidence, host)
-        with events.run_stage(emit, "checks"):
-            host_facts = collection.attempt("hostfacts")
-            packages = collection.attempt("packages")
-            fips = collection.attempt("fips")
-        compatibility = None
-        if compatibility_checks.should_run(request.profile, is_requested=request.run_compatibility):
-            with events.run_stage(emit, "compatibility"):
-                compatibility = collection.attempt("compatibility").compatibility
-        smoke_result = None
-        if request.run_smoke:
-            with events.run_stage(emit, "smoke"):
-                smoke_result = _test_workload(task, collection.attempt)
-        # The host's identity already includes its packages.
-        installed = packages.packages or host_packages
-        readable_packages = None if "packages" in collection.failed else installed
-        result = Scan(
-            profile=request.profile.name,
-            host=host,
-            evaluation=evaluation,
-            baseline_counts=None
-            if request.baseline_counts is None
-            else dict(request.baseline_counts),
-            checks=(
-                *host_facts.checks,
-                *fips.checks,
-                *openscap_evidence.checks,
-                *collection.failed.values(),
-            ),
-            smoke=smoke_result,
-            compatibility=compatibility,
-            packages=installed,
-            raw={**openscap_evidence.files, **host_facts.files, **packages.files},
-            waivers=select_waivers(request.profile, (r.rule_id for r in evaluation.results)),
-            image=request.image,
-            fips=assess_fips(
-                replace(fips.fips or FipsAnswers(), packages=readable_packages),
-                load_table(),
-                clock.now().date(),
-            ),
-            started=started,
-            finished=clock.format_rfc3339(clock.now()),
-            invocation=request.invocation,
-        )
-        result = redact_secrets(result, secrets)
+        collection = Collection(connection, emit)
+        identity = collection.collect("host", CollectTask())
+        content = _provide_content(request, identity, emit)
+        openscap_evidence = _run_openscap(collection, content)
+        evaluation = _evaluate(content, openscap_evidence, identity)
+        parts = _collect_parts(request, collection)
+        result = _build_scan(request, identity, openscap_evidence, evaluation, parts)
+        result = replace(result, started=started, finished=clock.format_rfc3339(clock.now()))
+        result = redact_secrets(result, SecretFilter([request.sudo_password]))
         with events.run_stage(emit, "host signature") as note:
             return _add_host_signature(result, connection, request.nonce, note)
 
 
-@dataclass(frozen=True, slots=True)
-class _Collection:
-    """The collectors of one scan, run over one connection."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _CollectedParts:
+    """The evidence of the collectors that a scan can do without."""
 
-    connection: Connection
-    task: CollectTask
-    emit: Emit
-    failed: dict[str, HostCheck] = field(default_factory=dict)
-    """Collector -> why it failed, as a check of the evidence."""
-
-    def collect(self, name: str) -> CollectedEvidence:
-        """Return the evidence of the collector ``name``.
-
-        Raises:
-            ToolError, UnreachableError, ResourceError: as the collector does.
-        """
-        return create_collector(name).collect(
-            self.connection, self.task, timeout_s=_TIMEOUTS_S[name], emit=self.emit
-        )
-
-    def attempt(self, name: str) -> CollectedEvidence:
-        """Return the evidence of ``name``; if the target fails, the evidence of the failure."""
-        try:
-            return self.collect(name)
-        except ResourceError:
-            raise  # this machine's fault
-        except ToolError as e:
-            self.failed[name] = build_failed_check(name, str(e))
-            return create_collector(name).build_failed_evidence(
-                self.task, self.failed[name].message
-            )
+    host_facts: CollectedEvidence
+    packages: CollectedEvidence
+    fips: CollectedEvidence
+    compatibility: CompatibilityReport | None
+    smoke: SmokeReport | None
+    failed: Mapping[str, HostCheck]
+    """Collector -> why it failed."""
 
 
-def _identify_host(collection: _Collection) -> tuple[ScannedHost, tuple[str, ...]]:
-    """Return the host and its packages."""
-    evidence = collection.collect("host")
-    assert evidence.host is not None  # noqa: S101 - the collector's one job
-    return evidence.host, evidence.packages
+def _provide_content(
+    request: ScanRequest, identity: CollectedEvidence, emit: Emit
+) -> PreparedContent:
+    """Return the content for the host, prepared for the profile.
+
+    Raises:
+        InputError: there is none, or its text contains the sudo password.
+    """
+    source, profile = _choose_content(request, identity)
+    emit(StageMessage(stage="content", text=str(source)))
+    content = prepare(source, profile)
+    _refuse_common_password(request.sudo_password, content)
+    return content
 
 
-def _run_openscap(collection: _Collection) -> CollectedEvidence:
+def _choose_content(request: ScanRequest, identity: CollectedEvidence) -> tuple[ContentSource, str]:
+    """Return the data stream and the XCCDF profile."""
+    profile = request.plan.xccdf_profile or "stig"
+    if isinstance(request.content, ContentSource):
+        return request.content, profile
+    product = request.plan.product or _find_product(_require_host(identity))
+    return datastream.find(product, request.content), profile
+
+
+def _find_product(host: ScannedHost) -> Product:
+    """Return the product whose data stream fits an EL host.
+
+    Raises:
+        InputError: there is none.
+    """
+    for product in PRODUCTS:
+        if product.removeprefix("rhel") == host.os_version.partition(".")[0]:
+            return product
+    raise InputError(
+        f"{host.os_name or host.os_id}: there is no SCAP content for this system",
+        hint="name a data stream with --content FILE",
+    )
+
+
+def _run_openscap(collection: Collection, content: PreparedContent) -> CollectedEvidence:
     with events.run_stage(collection.emit, "openscap"):
-        return collection.collect("openscap")
+        return collection.collect("openscap", CollectTask(prepared=content))
 
 
 def _evaluate(
-    content: PreparedContent, evidence: CollectedEvidence, host: ScannedHost
+    content: PreparedContent, openscap_evidence: CollectedEvidence, identity: CollectedEvidence
 ) -> Evaluation:
+    host = _require_host(identity)
     return merge_results(
         content,
-        evidence.arfs,
-        engine=evidence.engine,
+        openscap_evidence.arfs,
+        engine=openscap_evidence.engine,
         os_name=host.os_name,
         os_cpe=host.cpe,
         fallback_time=clock.format_rfc3339(clock.now()),
+    )
+
+
+def _require_host(identity: CollectedEvidence) -> ScannedHost:
+    assert identity.host is not None  # noqa: S101 - the collector's one job
+    return identity.host
+
+
+def _collect_parts(request: ScanRequest, collection: Collection) -> _CollectedParts:
+    """Run the collectors that a scan can do without."""
+    task = request.plan.build_task()
+    with events.run_stage(collection.emit, "checks"):
+        host_facts = collection.attempt("hostfacts", task)
+        packages = collection.attempt("packages", task)
+        fips = collection.attempt("fips", task)
+    compatibility = None
+    if request.run_compatibility or request.plan.has_ai_workload:
+        with events.run_stage(collection.emit, "compatibility"):
+            compatibility = collection.attempt("compatibility", task).compatibility
+    smoke = None
+    if request.run_smoke and task.workload is not None:
+        with events.run_stage(collection.emit, "smoke"):
+            smoke = run_workload_collectors(task, collection.attempt)
+    return _CollectedParts(
+        host_facts=host_facts,
+        packages=packages,
+        fips=fips,
+        compatibility=compatibility,
+        smoke=smoke,
+        failed=collection.failed,
+    )
+
+
+def _build_scan(
+    request: ScanRequest,
+    identity: CollectedEvidence,
+    openscap_evidence: CollectedEvidence,
+    evaluation: Evaluation,
+    parts: _CollectedParts,
+) -> Scan:
+    """Build the scan from what was collected; the times are set when it is complete."""
+    # The host's identity already includes its packages.
+    packages = parts.packages.packages or identity.packages
+    fips_answers = replace(
+        parts.fips.fips or FipsAnswers(),
+        packages=None if "packages" in parts.failed else packages,
+    )
+    baseline_counts = request.baseline_counts
+    return Scan(
+        profile=request.plan.display_name(evaluation.profile_id),
+        host=_require_host(identity),
+        evaluation=evaluation,
+        baseline_counts=None if baseline_counts is None else dict(baseline_counts),
+        checks=(
+            *parts.host_facts.checks,
+            *parts.fips.checks,
+            *openscap_evidence.checks,
+            *parts.failed.values(),
+        ),
+        smoke=parts.smoke,
+        compatibility=parts.compatibility,
+        packages=packages,
+        raw={**openscap_evidence.files, **parts.host_facts.files, **parts.packages.files},
+        waivers=request.plan.select_waivers(r.rule_id for r in evaluation.results),
+        image=request.image,
+        fips=assess_fips(fips_answers, load_table(), clock.now().date()),
+        invocation=request.invocation,
     )
 
 
@@ -279,8 +293,10 @@ def _add_host_signature(
         nonce, result.host.boot_id, sha256_bytes(canonical_json(build_findings(result).to_json()))
     )
     challenge = HostChallenge(message=message, namespace=HOST_SIGNATURE_NAMESPACE)
-    collection = _Collection(connection, CollectTask(challenge=challenge), events.discard)
-    signature = collection.collect("host_signature").host_signature
+    task = CollectTask(challenge=challenge)
+    signature = (
+        Collection(connection, events.discard).collect("host_signature", task).host_signature
+    )
     if not signature:
         note("the host cannot sign with its host key; the evidence has no host signature")
         return result
@@ -297,35 +313,13 @@ def _add_host_signature(
     return replace(result, raw={**result.raw, HOST_SIGNATURE: signature})
 
 
-def run_workload_tests(connection: Connection, profile: Profile) -> SmokeReport:
-    """Run the AI workload test, and the chat test if the profile has an inference server.
+def run_workload_tests(connection: Connection, plan: ScanPlan) -> SmokeReport:
+    """Run the AI workload test, and the chat test if the plan has an inference server.
 
     Raises:
         ToolError: one cannot run on the target, or its output is invalid.
         UnreachableError: the connection broke.
     """
-    task = build_workload_task(profile)
-    return _test_workload(task, _Collection(connection, task, events.discard).collect)
-
-
-def _test_workload(task: CollectTask, collect: Callable[[str], CollectedEvidence]) -> SmokeReport:
-    """Combine the results of the workload tests; each may fail without the other."""
-    names = ("smoke",) if task.server is None else ("smoke", "chat")
-    reports = [report for name in names if (report := collect(name).smoke) is not None]
-    return reduce(combine_results, reports)
-
-
-def select_waivers(profile: Profile, rule_ids: Iterable[str]) -> dict[str, Waiver]:
-    """Return rule id -> waiver, for the rules that have one; expired ones included."""
-    today = clock.now().date()
-    waiver_by_rule = {rule_id: profile.stig.waiver_for(rule_id, today) for rule_id in rule_ids}
-    return {
-        rule_id: Waiver(
-            reason=w.reason,
-            owner=w.owner,
-            expires=w.expires.isoformat(),
-            is_active=w.expires >= today,
-        )
-        for rule_id, w in waiver_by_rule.items()
-        if w is not None
-    }
+    return run_workload_collectors(
+        plan.build_task(), Collection(connection, events.discard).collect
+    )

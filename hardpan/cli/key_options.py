@@ -31,7 +31,7 @@ class EvidenceSigners:
 class KeyOptions:
     """The values of the key options."""
 
-    key: str
+    key: str | None
     passphrase_file: Path | None
     passphrase_env: str
     pq_key: str | None
@@ -48,7 +48,11 @@ def key_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(keys=keys, **values)
 
     return _combine(
-        click.option("--key", required=True, help=f"Signing key of the evidence: {KEY_REFERENCE}."),
+        click.option(
+            "--key",
+            help=f"Signing key of the evidence: {KEY_REFERENCE}; default: a key in the user's data "
+            "folder, created on first use.",
+        ),
         passphrase_options("", "File whose first line is the passphrase or PIN of the key."),
         click.option(
             "--pq-key", help="Second, post-quantum key (ML-DSA): PEM file or openssl:FILE."
@@ -83,14 +87,14 @@ def passphrase_source(file: Path | None, env_name: str) -> PassphraseSource:
     )
 
 
-def load_signers(keys: KeyOptions) -> EvidenceSigners:
-    """Load the signers, and test each that an external program holds.
+def load_signers(keys: KeyOptions, key: str) -> EvidenceSigners:
+    """Load the signer ``key`` and the post-quantum one, and test each that a program holds.
 
     Raises:
         UsageError, InputError, ToolError: a key cannot be used.
     """
     scan = load_signer(
-        keys.key,
+        key,
         passphrase_source=passphrase_source(keys.passphrase_file, keys.passphrase_env),
     )
     pq = None

@@ -1,6 +1,8 @@
 """``hardpan scan``: scan a running host over SSH and sign the evidence."""
 
+import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -8,12 +10,13 @@ import click
 from hardpan.cli import key_options
 from hardpan.cli.content_option import content_option
 from hardpan.cli.fail_on_option import fail_on_option
-from hardpan.core.console import print_json, print_line, prompt_secret, show_progress
+from hardpan.cli.target_options import TargetOptions, target_options
+from hardpan.core.console import print_json, print_line, print_message, show_progress, stderr
 from hardpan.core.errors import Exit, InputError
-from hardpan.core.events import StageMessage
-from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.core.xdg import data_home
 from hardpan.scanners import pipeline
-from hardpan.scanners.content import datastream, prepare
+from hardpan.scanners.collect.plan import load_plan
+from hardpan.scanners.content import datastream
 from hardpan.scanners.evidence.file_names import EVIDENCE_SUFFIX
 from hardpan.scanners.evidence.sign import writer
 from hardpan.scanners.evidence.signing_options import (
@@ -25,15 +28,22 @@ from hardpan.scanners.evidence.signing_options import (
 from hardpan.scanners.ledger.previous_evidence import changes_since_previous, load_previous
 from hardpan.scanners.report.formats.text_summary import format_summary
 from hardpan.scanners.report.model.documents import Findings
+from hardpan.scanners.report.registry import Report
 from hardpan.signing import load_matching_certificate
-from hardpan.ssh.target import parse_target
+from hardpan.workflow.scan_key import ensure_scan_key, find_policy
 
 _PATH = click.Path(path_type=Path)
 
 
 @click.command()
 @click.argument("target")
-@click.option("--profile", "profile_name", required=True, help="Profile: a shipped name or a file.")
+@click.option(
+    "--profile",
+    "profile_name",
+    metavar="NAME|FILE|XCCDF",
+    help="hardpan profile (shipped name or file), or XCCDF profile of the content: stig, cis, a "
+    "full id; default: the content's STIG, CIS level 1 server or standard profile.",
+)
 @click.option(
     "-o",
     "--output",
@@ -42,18 +52,7 @@ _PATH = click.Path(path_type=Path)
 )
 @key_options.key_options
 @content_option
-@click.option("--ssh-config", type=_PATH, help="OpenSSH client configuration file.")
-@click.option("--identity", type=_PATH, help="SSH private key; default: the agent's keys.")
-@click.option("--known-hosts", type=_PATH, help="Known hosts file; default: ~/.ssh/known_hosts.")
-@click.option("--host-key", "host_keys", multiple=True, help="Pinned host key, 'type base64'.")
-@click.option(
-    "--trust-new-host-key",
-    is_flag=True,
-    help="Accept an unknown host key for this run; the evidence records it.",
-)
-@click.option(
-    "--ask-sudo-password", is_flag=True, help="Prompt for the sudo password of the target."
-)
+@target_options
 @click.option("--no-smoke", is_flag=True, help="Skip the AI workload test.")
 @click.option(
     "--compatibility",
@@ -76,17 +75,12 @@ _PATH = click.Path(path_type=Path)
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def scan(
     target: str,
-    profile_name: str,
+    profile_name: str | None,
     *,
     output: Path | None,
     keys: key_options.KeyOptions,
     content: datastream.ContentSelection | None,
-    ssh_config: Path | None,
-    identity: Path | None,
-    known_hosts: Path | None,
-    host_keys: tuple[str, ...],
-    trust_new_host_key: bool,
-    ask_sudo_password: bool,
+    access: TargetOptions,
     no_smoke: bool,
     compatibility: bool,
     nonce: str,
@@ -100,6 +94,9 @@ def scan(
 ) -> int:
     """Scan TARGET ([user@]host[:port]) and write signed evidence.
 
+    The content and the profile follow the target's /etc/os-release, and the signing key is
+    created on first use, unless options name them.
+
     Exits with 0 if the target is compliant (see --fail-on), 1 if not, 4 if a tool failed or a part
     of the scan has no results (the evidence contains the other parts), 5 if the target is
     unreachable, 6 if its host key does not match.
@@ -107,35 +104,25 @@ def scan(
     if output is not None and not output.name.endswith(EVIDENCE_SUFFIX):
         raise InputError(f"{output}: expected a name that ends in {EVIDENCE_SUFFIX}")
     previous_scan = load_previous(previous, policy)
-    profile = load_profile(profile_name)
-    evidence_signers = key_options.load_signers(keys)
+    plan = load_plan(profile_name)
+    ssh_target = access.parse(target)
+    scan_key = _provide_key(keys)
     sign_timestamp = timestamper(tsa)
     if certificate is not None:
-        load_matching_certificate(certificate, evidence_signers.scan)
-    ssh_target = parse_target(
-        target,
-        ssh_config=ssh_config,
-        identity=identity,
-        host_keys=host_keys,
-        known_hosts=known_hosts,
-        trust_new_host_key=trust_new_host_key,
+        load_matching_certificate(certificate, scan_key.signers.scan)
+    request = pipeline.ScanRequest(
+        target=ssh_target,
+        plan=plan,
+        content=content,
+        run_smoke=not no_smoke,
+        run_compatibility=compatibility,
+        nonce=nonce,
+        sudo_password=access.read_sudo_password(),
+        invocation=("hardpan", *sys.argv[1:]),
     )
-    password = prompt_secret("sudo password") if ask_sudo_password else ""
     with show_progress(quiet=quiet) as emit:
-        source = datastream.find(profile.stig.content, content)
-        emit(StageMessage(stage="content", text=str(source)))
-        request = pipeline.ScanRequest(
-            target=ssh_target,
-            profile=profile,
-            content=prepare.prepare(source, profile.stig.profile_id),
-            run_smoke=not no_smoke,
-            run_compatibility=compatibility,
-            nonce=nonce,
-            sudo_password=password,
-            invocation=("hardpan", *sys.argv[1:]),
-        )
         result = pipeline.scan(request, emit)
-        report = writer.build_report(result, evidence_signers.scan)
+        report = writer.build_report(result, scan_key.signers.scan)
         chain = next_chain_link(previous, result.host.host_key_sha256)
         signing_options = writer.SigningOptions(
             timestamper=sign_timestamp,
@@ -149,33 +136,72 @@ def scan(
         output = output or Path(writer.default_filename(report.findings))
         writer.write_evidence(
             result,
-            evidence_signers.scan,
+            scan_key.signers.scan,
             output,
             emit,
             nonce=nonce,
-            pq_signer=evidence_signers.pq,
+            pq_signer=scan_key.signers.pq,
             options=signing_options,
         )
-    _print_result(report.findings, format_summary(report.findings, report.smoke), output, as_json)
+    verify_command = _format_verify_command(output, scan_key.policy)
+    if as_json:
+        _print_json(report.findings, output, verify_command)
+    else:
+        _print_summary(report, output, verify_command)
     report.findings.require_complete()
     return int(Exit.FINDINGS if report.findings.has_open_rules(fail_on) else Exit.OK)
 
 
-def _print_result(
-    findings: Findings, summary: tuple[str, ...], output: Path, as_json: bool
-) -> None:
-    if as_json:
-        answer = {
-            "evidence": str(output),
-            "counts": dict(findings.counts),
-            "open": findings.count_open_by_severity(),
-            "content": findings.content.identity_to_json(),
-            "compatibility": None
-            if findings.compatibility is None
-            else findings.compatibility.count_verdicts(),
-        }
-        print_json(answer)
-        return
-    for line in summary:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ScanKey:
+    """The signers of a scan, and the trust policy that its recipient can use."""
+
+    signers: key_options.EvidenceSigners
+    policy: Path | None
+    """None if no policy is next to the key."""
+
+
+def _provide_key(keys: key_options.KeyOptions) -> _ScanKey:
+    """Load the key that an option names, or the default key; create the latter on first use."""
+    if keys.key is not None:
+        return _ScanKey(
+            signers=key_options.load_signers(keys, keys.key), policy=find_policy(keys.key)
+        )
+    default_key = ensure_scan_key(data_home())
+    if default_key.is_new:
+        print_message(
+            stderr,
+            f"created the scan key {default_key.private_key} and the trust policy "
+            f"{default_key.policy}; give the policy and {default_key.public_key.name} to whoever "
+            "verifies the evidence",
+        )
+    return _ScanKey(
+        signers=key_options.load_signers(keys, str(default_key.private_key)),
+        policy=default_key.policy,
+    )
+
+
+def _format_verify_command(evidence: Path, policy: Path | None) -> str:
+    argv = ["hardpan", "verify", str(evidence), "--policy", str(policy or "trust.yaml")]
+    return shlex.join(argv)
+
+
+def _print_json(findings: Findings, output: Path, verify_command: str) -> None:
+    compatibility = findings.compatibility
+    answer = {
+        "evidence": str(output),
+        "verify": verify_command,
+        "profile": findings.profile,
+        "counts": dict(findings.counts),
+        "open": findings.count_open_by_severity(),
+        "content": findings.content.identity_to_json(),
+        "compatibility": None if compatibility is None else compatibility.count_verdicts(),
+    }
+    print_json(answer)
+
+
+def _print_summary(report: Report, output: Path, verify_command: str) -> None:
+    for line in format_summary(report.findings, report.smoke):
         print_line(line)
     print_line(f"evidence: {output}")
+    print_line(f"verify: {verify_command}")

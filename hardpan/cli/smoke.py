@@ -10,6 +10,7 @@ from hardpan.core.console import print_json, print_line, prompt_secret, show_pro
 from hardpan.core.errors import Exit
 from hardpan.profiles import embedding_model
 from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.scanners.collect.plan import plan_profile
 from hardpan.scanners.pipeline import run_workload_tests
 from hardpan.ssh.client import connect
 from hardpan.ssh.target import parse_target
@@ -47,7 +48,7 @@ def smoke(
 
     Exits with 1 if a result is incorrect; low speed is not an error.
     """
-    loaded_profile = load_profile(profile)
+    plan = plan_profile(load_profile(profile))
     ssh_target = parse_target(
         target, ssh_config=ssh_config, identity=identity, known_hosts=known_hosts
     )
@@ -58,7 +59,7 @@ def smoke(
         connect(ssh_target, timeout_s=_CONNECT_S, sudo_password=password) as connection,
     ):
         emit_note(f"a matrix product and {embedding_model.NAME} on {ssh_target}")
-        result = run_workload_tests(connection, loaded_profile)
+        result = run_workload_tests(connection, plan)
     if as_json:
         print_json(_to_json_value(dataclasses.asdict(result)))
     else:

@@ -20,9 +20,9 @@ from hardpan.core.stage_cache import StageResult
 from hardpan.profiles.loader.profile_file import profile_digest
 from hardpan.profiles.schema.profile import Profile
 from hardpan.scanners import pipeline as scan_pipeline
+from hardpan.scanners.collect.plan import plan_profile
 from hardpan.scanners.content import datastream
 from hardpan.scanners.content.datastream import ContentSource
-from hardpan.scanners.content.prepare import prepare
 from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
 from hardpan.scanners.evidence.sign import writer
 from hardpan.scanners.evidence.signing_options import next_chain_link, scanner_identity, timestamper
@@ -154,8 +154,8 @@ def _scan(request: BuildRequest, image: AttestedImage, evidence: Path, emit: Emi
     ) as guest:
         scan_request = scan_pipeline.ScanRequest(
             target=from_guest(guest),
-            profile=request.profile,
-            content=prepare(image.source, request.profile.stig.profile_id),
+            plan=plan_profile(request.profile),
+            content=image.source,
             run_smoke=request.run_smoke_test,
             baseline_counts=image.hardened.baseline_counts,
             image=_image_reference(image),
@@ -182,7 +182,7 @@ def _scan(request: BuildRequest, image: AttestedImage, evidence: Path, emit: Emi
 
 
 def _assess(guest: BootedGuest, profile: Profile, source: ContentSource, emit: Emit) -> Assessment:
-    evaluation, fixes = scan_pipeline.assess(from_guest(guest), profile, source, emit)
+    evaluation, fixes = scan_pipeline.assess(from_guest(guest), plan_profile(profile), source, emit)
     return Assessment(
         content_sha256=source.sha256,
         counts=evaluation.counts(),

@@ -9,7 +9,8 @@ from hardpan.core.errors import InputError
 from hardpan.core.files import write_atomic
 from hardpan.signing import DEFAULT_ALGORITHM, create_signer
 
-_ROLES = ("scan", "build")
+SCAN_ROLE = "scan"
+_ROLES = (SCAN_ROLE, "build")
 _PQ_ROLE = "scan-pq"
 _VALIDITY_YEARS = 2
 
@@ -85,6 +86,18 @@ def refuse_existing(*paths: Path) -> None:
     for path in paths:
         if path.exists() or path.is_symlink():
             raise InputError(f"{path}: is there already", hint="keys are never overwritten")
+
+
+def create_scan_policy(path: Path, *, alg: str, now: datetime) -> None:
+    """Write a policy that trusts ``scan.pub`` in its folder, without limits of open rules."""
+    lines = [
+        "# Trust in evidence that 'hardpan scan' signed with the key next to this file.",
+        "# It limits no findings; add max_open for that.",
+        "version: 1",
+        "keys:",
+        *_format_key_entry(SCAN_ROLE, alg, now),
+    ]
+    write_atomic(path, "\n".join(lines) + "\n")
 
 
 def _format_policy(algs: dict[str, str], now: datetime, host_keys: tuple[str, ...]) -> str:

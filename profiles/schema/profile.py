@@ -5,6 +5,7 @@ Models are frozen and reject unknown settings; units are in the name or in the v
 ``hardpan.profiles.constraints``.
 """
 
+from collections.abc import Sequence
 from datetime import date
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
@@ -82,6 +83,12 @@ class RuleWaiver(ProfileSection):
         return fnmatchcase(rule.removeprefix(RULE_PREFIX), self.rule)
 
 
+def find_waiver(waivers: Sequence[RuleWaiver], rule: str, today: date) -> RuleWaiver | None:
+    """Return the waiver of a rule: an active one, otherwise an expired one."""
+    matching = [w for w in waivers if w.matches(rule)]
+    return next((w for w in matching if w.expires >= today), matching[0] if matching else None)
+
+
 class StigSettings(ProfileSection):
     """STIG benchmark and waivers."""
 
@@ -96,8 +103,7 @@ class StigSettings(ProfileSection):
 
     def waiver_for(self, rule: str, today: date) -> RuleWaiver | None:
         """Return the waiver of a rule: an active one, otherwise an expired one."""
-        matching = [w for w in self.waivers if w.matches(rule)]
-        return next((w for w in matching if w.expires >= today), matching[0] if matching else None)
+        return find_waiver(self.waivers, rule, today)
 
     def expired_waivers(self, today: date) -> tuple[RuleWaiver, ...]:
         """Return the waivers that are expired on ``today``."""

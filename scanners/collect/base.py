@@ -124,7 +124,9 @@ class CollectTask:
     prepared: PreparedContent | None = None
     """The content to evaluate; ``openscap`` needs it."""
 
-    expected: ExpectedState = field(default_factory=ExpectedState)
+    expected: ExpectedState | None = None
+    """The state that ``hostfacts`` compares with; None without a hardpan profile."""
+
     workload: WorkloadSettings | None = None
     """``smoke`` needs it."""
 

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit
 from hardpan.core.resources import resource_path
-from hardpan.profiles.schema.profile import Profile
 from hardpan.scanners.collect.base import CollectedEvidence, Collector, CollectTask
 from hardpan.scanners.collect.untrusted import describe_error, parse_json, require_keys
 from hardpan.scanners.compatibility.conflicts import Conflict, ConflictCheck, load_conflicts
@@ -25,9 +24,6 @@ from hardpan.scanners.model.results import (
     CompatibilityVerdict,
 )
 from hardpan.ssh.connection import Connection
-
-AI_LAYERS = frozenset({"ml_frameworks", "ai_service"})
-"""Layers that the compatibility checks are about."""
 
 _WORKLOAD = resource_path("hardpan.scanners.collect.workload", "compatibility")
 _MODULES = (
@@ -56,11 +52,6 @@ for name, source in request["sources"].items():
     exec(compile(source, "<compatibility " + name + ">", "exec"), module.__dict__)
 getattr(package, request["module"]).main(request["arguments"])
 """
-
-
-def should_run(profile: Profile, *, is_requested: bool = False) -> bool:
-    """Return whether a scan with ``profile`` runs the compatibility checks."""
-    return is_requested or bool(AI_LAYERS & set(profile.layers))
 
 
 class CompatibilityChecks(Collector):

@@ -65,8 +65,9 @@ class HostFacts(Collector):
             UnreachableError: the connection broke.
         """
         backend = SshBackend(connection, timeout_s=timeout_s)
-        backend.prefetch(list_commands(task.expected))
-        recorder = _CheckRecorder(InfraHost(backend), task.expected, emit)
+        expected = task.expected or ExpectedState()
+        backend.prefetch(list_commands(expected))
+        recorder = _CheckRecorder(InfraHost(backend), expected, emit)
         stdout = io.StringIO()
         arguments = [*_OPTIONS, *_CONFIG, f"--rootdir={CHECKS}", str(CHECKS)]
         with _PYTEST_LOCK, contextlib.redirect_stdout(stdout):

@@ -1,38 +1,22 @@
-"""The collectors' task, as a profile defines it."""
+"""Parts of the collectors' task that a hardpan profile defines."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 
 from hardpan.profiles.schema import allowlists
 from hardpan.profiles.schema.kernel_hardening import KernelHardening
-from hardpan.profiles.schema.profile import Profile
+from hardpan.profiles.schema.profile import Profile, SmokeSettings
 from hardpan.profiles.schema.sysctls import SYSCTLS
 from hardpan.profiles.schema.tuning import Tuning
 from hardpan.scanners.collect.base import (
-    CollectTask,
     ExpectedState,
     InferenceServer,
     WorkloadSettings,
 )
-from hardpan.scanners.content.prepare import PreparedContent
 
 _HTTPS = 443
 _VLLM_BACKENDS = {"nvidia": "cuda", "amd": "rocm"}
 """Accelerator -> the backend of vLLM on it."""
-
-
-def build_task(profile: Profile, content: PreparedContent) -> CollectTask:
-    """Return the task of all collectors for a scan with ``profile``."""
-    return replace(
-        build_workload_task(profile), prepared=content, expected=build_expected_state(profile)
-    )
-
-
-def build_workload_task(profile: Profile) -> CollectTask:
-    """Return the task of the collectors ``smoke`` and ``chat`` alone."""
-    return CollectTask(
-        workload=build_workload_settings(profile), server=find_inference_server(profile)
-    )
 
 
 def build_expected_state(profile: Profile) -> ExpectedState:
@@ -59,15 +43,14 @@ def build_expected_state(profile: Profile) -> ExpectedState:
     return add_layer_expectations(state, profile)
 
 
-def build_workload_settings(profile: Profile) -> WorkloadSettings:
-    """Return the sizes of the smoke test from the profile."""
-    settings = profile.smoke
+def build_workload_settings(settings: SmokeSettings, *, python: str = "") -> WorkloadSettings:
+    """Return the sizes of the smoke test; ``python`` is the target's Python for AI, if any."""
     return WorkloadSettings(
         matrix_size=settings.matrix_size,
         matrix_rounds=settings.matrix_rounds,
         batch=settings.batch,
         batch_rounds=settings.batch_rounds,
-        python=profile.ai_python or "/usr/bin/python3",
+        python=python or "/usr/bin/python3",
     )
 
 

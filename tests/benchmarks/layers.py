@@ -22,9 +22,10 @@ from hardpan.core import clock, events
 from hardpan.core.process import run
 from hardpan.profiles.loader.profile_file import load_profile
 from hardpan.profiles.schema.profile import Profile
+from hardpan.scanners.collect.plan import plan_profile
 from hardpan.scanners.content.datastream import ContentSource, find
 from hardpan.scanners.model.scan import Evaluation
-from hardpan.scanners.pipeline import assess, select_waivers
+from hardpan.scanners.pipeline import assess
 from tests.benchmarks.compare import MAX_TIME_RATIO, Comparison, compare
 from tests.benchmarks.playbook import (
     TIMEOUT_S,
@@ -106,7 +107,7 @@ def _run_layer(setup: BenchmarkSetup) -> LayerRun:
     with _fresh_host(setup, "layer") as host:
         _print_progress("layer: scan")
         start = clock.monotonic_s()
-        before, fixes = assess(host.target, profile, source, events.discard)
+        before, fixes = assess(host.target, plan_profile(profile), source, events.discard)
         scan_s = clock.monotonic_s() - start
         assessment = Assessment(
             content_sha256=source.sha256,
@@ -180,7 +181,11 @@ def _fresh_host(setup: BenchmarkSetup, name: str) -> AbstractContextManager[LabH
 def _compare(setup: BenchmarkSetup, layer_run: LayerRun, after_playbook: Evaluation) -> Comparison:
     reasons = {o.rule_id: f"{o.outcome}: {o.detail}" for o in layer_run.receipt.outcomes}
     rules = (r.rule_id for r in after_playbook.results)
-    waived = {r: w.reason for r, w in select_waivers(setup.profile, rules).items() if w.is_active}
+    waived = {
+        r: w.reason
+        for r, w in plan_profile(setup.profile).select_waivers(rules).items()
+        if w.is_active
+    }
     return compare(
         layer_run.before, layer_run.after, after_playbook, waived=waived, reasons=reasons
     )
@@ -190,7 +195,7 @@ def _scan_after_restart(host: LabHost, setup: BenchmarkSetup) -> Evaluation:
     # Both as after a restart: the layer only writes settings, since every build restarts the
     # machine; the playbook writes and applies them.
     host.run("systemctl restart systemd-sysctl", ok=(0, 1))
-    return assess(host.target, setup.profile, setup.source, events.discard)[0]
+    return assess(host.target, plan_profile(setup.profile), setup.source, events.discard)[0]
 
 
 def _packages_to_install(profile: Profile) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ import pytest
 
 from hardpan.core.errors import ToolError
 from hardpan.profiles.loader.profile_file import load_profile
-from hardpan.scanners.collect.compatibility import build_program, parse_report, should_run
+from hardpan.scanners.collect.compatibility import build_program, parse_report
+from hardpan.scanners.collect.plan import plan_profile
 from hardpan.scanners.compatibility.conflicts import load_conflicts
 from hardpan.scanners.compatibility.outcomes import combine_outcomes
 from hardpan.scanners.model.results import (
@@ -190,18 +191,17 @@ def test_program_compiles_and_has_no_systemd_specifiers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layers", "is_requested", "runs"),
+    ("layers", "has_ai_workload"),
     [
-        (("ml_cpu", "stig"), False, False),
-        (("ml_cpu", "stig"), True, True),
-        (("ml_frameworks", "stig"), False, True),
-        (("ai_service",), False, True),
-        ((), False, False),
+        (("ml_cpu", "stig"), False),
+        (("ml_frameworks", "stig"), True),
+        (("ai_service",), True),
+        ((), False),
     ],
 )
-def test_compatibility_checks_run_for_ai_profiles_or_on_request(
-    layers: tuple[str, ...], is_requested: bool, runs: bool
+def test_compatibility_checks_are_planned_for_ai_profiles(
+    layers: tuple[str, ...], has_ai_workload: bool
 ) -> None:
     profile = load_profile("lab-stig").model_copy(update={"layers": layers})
 
-    assert should_run(profile, is_requested=is_requested) is runs
+    assert plan_profile(profile).has_ai_workload is has_ai_workload

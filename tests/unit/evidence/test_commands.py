@@ -12,7 +12,6 @@ from hardpan.core import clock, events
 from hardpan.core.errors import Exit
 from hardpan.core.files import canonical_json, sha256_bytes
 from hardpan.scanners import pipeline
-from hardpan.scanners.content import datastream, prepare
 from hardpan.scanners.evidence.file_names import HOST_SIGNATURE, TEST_RESULT
 from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
 from hardpan.scanners.evidence.sign import writer
@@ -400,10 +399,8 @@ def test_scan_default_filename_contains_host_profile_and_time(
     host = replace(samples.HOST, hostname="../../etc/x")
     sample = samples.scan(host=host, profile="lab-stig")
     monkeypatch.setattr(pipeline, "scan", lambda _request, _emit: sample)
-    monkeypatch.setattr(datastream, "find", lambda product, choice: f"{product} {choice}")
-    monkeypatch.setattr(prepare, "prepare", lambda *_: None)
     monkeypatch.chdir(tmp_path)
-    scan = ["scan", "host.invalid", "--profile", "lab-stig", "--content", "x.xml", "-q"]
+    scan = ["scan", "host.invalid", "--profile", "lab-stig", "-q"]
     scan += ["--key", str(lab.ring.scan), "--known-hosts", str(lab.ring.policy), "--json"]
 
     assert cli.run([*scan, *more]) == Exit.FINDINGS

@@ -11,12 +11,10 @@ from hardpan import cli
 from hardpan.core.errors import Exit, TrustError
 from hardpan.core.files import sha256_bytes
 from hardpan.scanners import pipeline
-from hardpan.scanners.content import prepare
 from hardpan.scanners.evidence.sign import writer
 from hardpan.scanners.evidence.statement.predicate_extensions import ChainLink
 from hardpan.scanners.ledger.previous_evidence import changes_since_previous, load_previous
 from hardpan.scanners.model.scan import Scan, Verdict
-from tests.unit.content.minimal_datastream import MINIMAL_DATASTREAM
 from tests.unit.evidence import samples
 from tests.unit.evidence.evidence_fixture import EvidenceFixture
 from tests.unit.ledger.samples import scan_of_verdict
@@ -42,16 +40,16 @@ def run_scan(
     lab: EvidenceFixture, tmp_path: Path, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> ScanRunner:
     """Runs ``hardpan scan`` on a host that is not there: rule 7 fails on it."""
-    (tmp_path / "ds.xml").write_bytes(MINIMAL_DATASTREAM)
 
     def scan(_request: pipeline.ScanRequest, _emit: Any) -> Scan:
         return scan_of_verdict(V.FAIL)
 
-    monkeypatch.setattr(prepare, "prepare", lambda *_: None)
     monkeypatch.setattr(pipeline, "scan", scan)
     required_options = ["--profile", "lab-stig", "--key", str(lab.ring.scan), "-o", str(output)]
-    content = ["--content", str(tmp_path / "ds.xml"), "--fail-on", "none", "-q"]
-    return lambda *more: cli.run(["scan", "root@lab", *required_options, *content, *map(str, more)])
+    more_options = ["--fail-on", "none", "-q"]
+    return lambda *more: cli.run(
+        ["scan", "root@lab", *required_options, *more_options, *map(str, more)]
+    )
 
 
 def _files(path: Path) -> dict[str, bytes]:

@@ -3,21 +3,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from hardpan.core import clock
 from hardpan.core.errors import InputError, ResourceError, ToolError, UnreachableError
 from hardpan.core.events import discard
+from hardpan.core.files import sha256_bytes
 from hardpan.profiles.loader.profile_file import load_profile
 from hardpan.scanners import pipeline
+from hardpan.scanners.collect import collection
 from hardpan.scanners.collect.base import CollectedEvidence, create_collector
+from hardpan.scanners.collect.plan import plan_profile
 from hardpan.scanners.collect.task import build_expected_state, build_workload_settings
 from hardpan.scanners.content.datastream import ContentSource
+from hardpan.scanners.content.prepare import PreparedContent
 from hardpan.scanners.fips.model import CommandAnswer, FipsAnswers
 from hardpan.scanners.model.results import HostCheck
-from hardpan.scanners.model.scan import Scan
+from hardpan.scanners.model.scan import ContentOrigin, Scan
 from hardpan.scanners.openscap.arf.results import UnreadableArf
 from hardpan.scanners.report.model.build import build_findings
 from hardpan.ssh.target import Target
@@ -43,7 +47,7 @@ def test_waiver_has_owner_and_expiry(monkeypatch: pytest.MonkeyPatch) -> None:
 
     rule = "xccdf_org.ssgproject.content_rule_encrypt_partitions"
     unwaived_rule = "xccdf_org.ssgproject.content_rule_service_auditd_enabled"
-    waivers = pipeline.select_waivers(load_profile("lab-stig"), (rule, unwaived_rule))
+    waivers = plan_profile(load_profile("lab-stig")).select_waivers((rule, unwaived_rule))
 
     assert list(waivers) == [rule]
     assert (waivers[rule].owner, waivers[rule].expires) == ("hardpan maintainers", "2027-11-30")
@@ -57,20 +61,20 @@ def test_waiver_is_active_until_end_of_last_day(monkeypatch: pytest.MonkeyPatch)
     end_of_last_day = datetime(last_day.year, last_day.month, last_day.day, 23, 59, tzinfo=UTC)
     monkeypatch.setattr(clock, "now", lambda: end_of_last_day)
 
-    assert any(w.is_active for w in pipeline.select_waivers(profile, rules).values())
+    assert any(w.is_active for w in plan_profile(profile).select_waivers(rules).values())
 
     next_day = date.fromordinal(last_day.toordinal() + 1)
     monkeypatch.setattr(
         clock, "now", lambda: datetime(next_day.year, next_day.month, next_day.day, tzinfo=UTC)
     )
 
-    expired = pipeline.select_waivers(profile, rules)
+    expired = plan_profile(profile).select_waivers(rules)
     assert set(expired) == set(rules)
     assert not any(w.is_active for w in expired.values())
 
 
 def test_workload_settings_follow_the_profile() -> None:
-    settings = build_workload_settings(load_profile("lab-stig"))
+    settings = build_workload_settings(load_profile("lab-stig").smoke)
 
     assert (settings.matrix_size, settings.batch) == (256, 2)
 
@@ -99,11 +103,22 @@ RESULTS_BY_COLLECTOR: dict[str, CollectedEvidence] = {
 CONTENT = make_prepared((make_rule("one"), make_rule("two")), ("one",), ("two",))
 
 
+SOURCE = ContentSource(
+    name="ssg-rhel9-ds.xml",
+    version="0.1.82",
+    date="2026-09-07",
+    origin="a file",
+    origin_kind=ContentOrigin.FILE,
+    sha256=sha256_bytes(b""),
+    data=b"",
+)
+
+
 def request(**changes: Any) -> pipeline.ScanRequest:
     base_request = pipeline.ScanRequest(
         target=Target(host="host", user="me"),
-        profile=load_profile("lab-stig"),
-        content=CONTENT,
+        plan=plan_profile(load_profile("lab-stig")),
+        content=SOURCE,
         run_compatibility=True,
     )
     return replace(base_request, **changes)
@@ -118,7 +133,9 @@ def run_scan(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scan]:
         yield SimpleNamespace()
 
     def scan(
-        scan_request: pipeline.ScanRequest | None = None, **overrides: CollectedEvidence | Exception
+        scan_request: pipeline.ScanRequest | None = None,
+        content: PreparedContent = CONTENT,
+        **overrides: CollectedEvidence | Exception,
     ) -> Scan:
         def result_of(name: str, default: Any) -> Any:
             result = overrides.get(name, default)
@@ -132,9 +149,9 @@ def run_scan(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scan]:
                 build_failed_evidence=create_collector(name).build_failed_evidence,
             )
 
-        monkeypatch.setattr(pipeline, "prepare", lambda *_: CONTENT)
+        monkeypatch.setattr(pipeline, "prepare", lambda *_: content)
         monkeypatch.setattr(pipeline, "connect", connect)
-        monkeypatch.setattr(pipeline, "create_collector", collector)
+        monkeypatch.setattr(collection, "create_collector", collector)
         return pipeline.scan(scan_request or request(), discard)
 
     return scan
@@ -181,7 +198,7 @@ def test_failed_collectors_never_count_as_passed(run_scan: Callable[..., Scan]) 
 
 
 def test_failed_chat_keeps_workload_measures(run_scan: Callable[..., Scan]) -> None:
-    scan_request = request(profile=load_profile("lab-ai"))
+    scan_request = request(plan=plan_profile(load_profile("lab-ai")))
 
     scan = run_scan(scan_request, chat=ToolError(["x"], "fails"))
 
@@ -221,9 +238,7 @@ def test_assess_requires_all_verdicts(
     run_scan(openscap=partial_result)
 
     with pytest.raises(ToolError, match="reported no verdicts: it takes too long"):
-        pipeline.assess(
-            request().target, load_profile("lab-stig"), cast(ContentSource, None), discard
-        )
+        pipeline.assess(request().target, plan_profile(load_profile("lab-stig")), SOURCE, discard)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +288,7 @@ def test_password_contained_in_content_is_rejected(
     run_scan: Callable[..., Scan],
 ) -> None:
     part = replace(CONTENT.parts[0], data=b"<rule>accounts_password</rule>")
-    scan_request = request(sudo_password="password", content=replace(CONTENT, parts=(part,)))
+    scan_request = request(sudo_password="password")
 
     with pytest.raises(InputError, match="the sudo password: cannot be used for a scan"):
-        run_scan(scan_request)
+        run_scan(scan_request, content=replace(CONTENT, parts=(part,)))

@@ -14,12 +14,10 @@ from hardpan import cli
 from hardpan.core.errors import Exit
 from hardpan.core.events import StageMessage
 from hardpan.scanners import pipeline
-from hardpan.scanners.content import prepare
 from hardpan.scanners.model.scan import Scan, Verdict
 from hardpan.scanners.report.registry import load_renderer
 from tests.tools import vocabulary
 from tests.tools.report_sample import add_changes, load_sample
-from tests.unit.content.minimal_datastream import MINIMAL_DATASTREAM
 from tests.unit.evidence.evidence_fixture import create_fixture
 from tests.unit.ledger.samples import scan_of_verdict
 
@@ -165,16 +163,14 @@ def test_scan_output_uses_the_vocabulary(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lab = create_fixture(tmp_path)
-    (tmp_path / "ds.xml").write_bytes(MINIMAL_DATASTREAM)
 
     def scan(_request: pipeline.ScanRequest, emit: Callable[[Any], None]) -> Scan:
         emit(StageMessage(stage="evaluate", text="1 rule"))
         return scan_of_verdict(Verdict.FAIL)
 
-    monkeypatch.setattr(prepare, "prepare", lambda *_: None)
     monkeypatch.setattr(pipeline, "scan", scan)
     arguments = ["scan", "root@lab", "--profile", "lab-stig", "--key", str(lab.ring.scan)]
-    arguments += ["--content", str(tmp_path / "ds.xml"), "-o", str(tmp_path / "x.evidence.zip")]
+    arguments += ["-o", str(tmp_path / "x.evidence.zip")]
 
     assert cli.run([*arguments, "--fail-on", "none"]) == Exit.OK
     output = capsys.readouterr()

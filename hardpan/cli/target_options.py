@@ -1,0 +1,73 @@
+"""The options that say how a target is reached."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hardpan.core.console import prompt_secret
+from hardpan.ssh.target import Target, parse_target
+
+_PATH = click.Path(path_type=Path)
+_OPTIONS = (
+    click.option("--ssh-config", type=_PATH, help="OpenSSH client configuration file."),
+    click.option("--identity", type=_PATH, help="SSH private key; default: the agent's keys."),
+    click.option(
+        "--known-hosts", type=_PATH, help="Known hosts file; default: ~/.ssh/known_hosts."
+    ),
+    click.option("--host-key", "host_keys", multiple=True, help="Pinned host key, 'type base64'."),
+    click.option(
+        "--trust-new-host-key",
+        is_flag=True,
+        help="Accept an unknown host key for this run; the evidence records it.",
+    ),
+    click.option(
+        "--ask-sudo-password", is_flag=True, help="Prompt for the sudo password of the target."
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetOptions:
+    """The values of the options."""
+
+    ssh_config: Path | None
+    identity: Path | None
+    known_hosts: Path | None
+    host_keys: tuple[str, ...]
+    trust_new_host_key: bool
+    ask_sudo_password: bool
+
+    def parse(self, target: str) -> Target:
+        """Return the target.
+
+        Raises:
+            InputError: the target or a file of the options is invalid.
+        """
+        return parse_target(
+            target,
+            ssh_config=self.ssh_config,
+            identity=self.identity,
+            host_keys=self.host_keys,
+            known_hosts=self.known_hosts,
+            trust_new_host_key=self.trust_new_host_key,
+        )
+
+    def read_sudo_password(self) -> str:
+        """Return the password that the terminal prompts for; empty without the option."""
+        return prompt_secret("sudo password") if self.ask_sudo_password else ""
+
+
+def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a command that connects to a target; it gets them as ``access``."""
+
+    @functools.wraps(command)
+    def call_with_access(**values: Any) -> Any:
+        access = TargetOptions(**{f.name: values.pop(f.name) for f in fields(TargetOptions)})
+        return command(access=access, **values)
+
+    return reduce(lambda decorated, option: option(decorated), reversed(_OPTIONS), call_with_access)
