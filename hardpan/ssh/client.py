@@ -107,15 +107,16 @@ class _HostKeyPolicy(paramiko.MissingHostKeyPolicy):
 
 def _load_host_keys(client: paramiko.SSHClient, target: Target) -> frozenset[bytes]:
     """Add the accepted host keys to the client and return the revoked ones."""
-    name = target.host_key_alias or target.host
-    known_hosts_name = name if target.port == 22 else f"[{name}]:{target.port}"
     lookup_name = target.host if target.port == 22 else f"[{target.host}]:{target.port}"
+    known_hosts_name = target.host_key_alias or lookup_name
     keys = client.get_host_keys()
     for line in target.host_keys:
         keys.add(lookup_name, line.partition(" ")[0], _load_pinned_key(line))
     if target.host_keys:
         return frozenset()
-    files = [read_known_hosts(path, known_hosts_name) for path in target.known_hosts]
+    files = [
+        read_known_hosts(path, known_hosts_name) for path in target.known_hosts if path.is_file()
+    ]
     revoked = frozenset[bytes]().union(*(file.revoked for file in files))
     for file in files:
         usable_keys: dict[str, paramiko.PKey] = {}
@@ -157,8 +158,9 @@ def _authenticate(client: paramiko.SSHClient, target: Target, timeout_s: float) 
         port=target.port,
         username=target.user,
         pkey=_load_private_key(target),
+        key_filename=[str(path) for path in target.settings.identity_files if path.is_file()],  # type: ignore[arg-type]
         allow_agent=target.identity is None,
-        look_for_keys=target.identity is None,
+        look_for_keys=False,
         timeout=timeout_s,
         banner_timeout=timeout_s,
         auth_timeout=timeout_s,

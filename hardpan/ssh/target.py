@@ -1,26 +1,40 @@
 """The target of a scan: parsed from the command line or returned by the builder."""
 
 import getpass
-import ipaddress
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from hardpan.core.errors import InputError
-from hardpan.core.process import run
+from hardpan.core.errors import InputError, ToolError
 from hardpan.core.secret_files import require_private
-from hardpan.ssh.host_key_trust import HostKeyTrust
-
-_HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?")
-_USER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}\$?")
-_HOST_KEY = re.compile(r"[a-z0-9@.-]{7,64} [A-Za-z0-9+/]{32,4096}={0,2}")
-_PORT = re.compile(r"[0-9]{1,5}")
-_MAX_TARGET_CHARS = 512
-_SYNTAX_HINT = (
-    "expected [user@]host[:port], ssh://[user@]host[:port], or an IPv6 address in brackets"
+from hardpan.ssh.client_settings import (
+    ClientSettings,
+    SettingValues,
+    build_settings,
+    default_values,
+    first_value,
+    list_known_hosts_files,
 )
+from hardpan.ssh.destination import (
+    Destination,
+    parse_destination,
+    parse_port,
+    validate_host,
+    validate_user,
+)
+from hardpan.ssh.host_key_trust import HostKeyTrust
+from hardpan.ssh.openssh_config import (
+    NO_CONFIG,
+    default_host_key_algorithms,
+    read_ssh_settings,
+)
+from hardpan.ssh.tokens import TokenValues
+
+_HOST_KEY = re.compile(r"[a-z0-9@.-]{7,64} [A-Za-z0-9+/]{32,4096}={0,2}")
+_MAX_JUMPS = 8
+_PUBLIC_KEY_PREFIXES = (b"ssh-", b"ecdsa-", b"sk-")
 
 
 class SshGuest(Protocol):
@@ -48,10 +62,10 @@ class Target:
     port: int = 22
     user: str
     host_key_alias: str = ""
-    """Name under which ``known_hosts`` lists it; empty: the host itself."""
+    """Name under which ``known_hosts`` lists it, without a port; empty: host and port."""
 
     identity: Path | None = None
-    """Private key file; None: the agent and the usual files in ``~/.ssh``."""
+    """Private key file of ``--identity``, the only one to try; None: those of ``settings``."""
 
     host_keys: tuple[str, ...] = ()
     """Pinned public host keys, ``type base64`` each; they override ``known_hosts``."""
@@ -60,13 +74,35 @@ class Target:
     """Origin of the pinned keys: the user, or the guest that hardpan built."""
 
     known_hosts: tuple[Path, ...] = ()
-    """Files of known host keys, used when no key is pinned."""
+    """Files of known host keys, used when no key is pinned; missing ones are skipped."""
 
     trust_new_host_key: bool = False
     """True only if the user gave the flag: an unknown key is accepted, and that is recorded.
 
     A key that differs from a pinned or listed one is refused regardless.
     """
+
+    password: str = field(default="", repr=False)
+    """Password of the login; empty: only keys are tried."""
+
+    settings: ClientSettings = field(default_factory=ClientSettings)
+    """What OpenSSH's client configuration says about this host."""
+
+    jumps: tuple["Target", ...] = ()
+    """Hosts to connect through (``ProxyJump``), the first one first."""
+
+    destination: str = ""
+    """The host as typed, for the system's ``ssh``; empty: ``host``."""
+
+    typed_user: str = ""
+    typed_port: str = ""
+    """User and port as typed; empty: the configuration decides."""
+
+    ssh_config: Path | None = None
+    """``--ssh-config``, for the system's ``ssh -F``; None: the user's and the system's files."""
+
+    notes: tuple[str, ...] = ()
+    """What the user should know about how this target was resolved."""
 
     def __str__(self) -> str:
         """``user@host:port``, as messages show it."""
@@ -82,36 +118,30 @@ def parse_target(
     host_keys: Sequence[str] = (),
     known_hosts: Path | None = None,
     trust_new_host_key: bool = False,
+    password: str = "",
 ) -> Target:
     """Parse a target as given on the command line.
 
-    With ``ssh_config`` the host's settings (HostName, Port, User, IdentityFile,
-    UserKnownHostsFile, HostKeyAlias) are those that OpenSSH itself resolves from that file;
-    explicit values override them.
+    The host's settings are those that OpenSSH itself resolves with ``ssh -G``, from its own files
+    or from ``ssh_config`` (``none``: no file). Explicit values override them.
 
     Raises:
-        InputError: the text or a file is invalid, others can read the identity, or the settings
-            require a jump host.
-        ToolError: ``ssh`` is needed to read the settings and is missing.
+        InputError: the text or a file is invalid, others can read the identity, or ssh rejects
+            its configuration.
     """
-    user, host, port = _split_target(text)
-    ssh_settings = _read_ssh_settings(host, ssh_config) if ssh_config else {}
-    _refuse_jumps(ssh_settings, host)
-    identity = identity or _first_existing(ssh_settings.get("identityfile", ()))
-    if identity is not None and not identity.is_file():
-        raise InputError(f"{identity}: no such private key file")
     if identity is not None:
-        require_private(identity)
-    name = _validate_host(_first_value(ssh_settings, "hostname") or host, text)
-    return Target(
-        host=name,
-        port=_parse_port(port or _first_value(ssh_settings, "port") or "22", text),
-        user=_validate_user(user or _first_value(ssh_settings, "user") or getpass.getuser(), text),
-        host_key_alias=_validate_host(_first_value(ssh_settings, "hostkeyalias") or name, text),
+        _check_identity(identity)
+    if known_hosts is not None and not known_hosts.is_file():
+        raise InputError(f"{known_hosts}: no such known_hosts file")
+    pinned = tuple(_parse_host_key(k) for k in host_keys)
+    resolved = _resolve(parse_destination(text), text, ssh_config)
+    return replace(
+        resolved,
         identity=identity,
-        host_keys=tuple(_parse_host_key(k) for k in host_keys),
-        known_hosts=_find_known_hosts(known_hosts, ssh_settings),
+        host_keys=pinned,
+        known_hosts=resolved.known_hosts if known_hosts is None else (known_hosts,),
         trust_new_host_key=trust_new_host_key,
+        password=password,
     )
 
 
@@ -127,60 +157,78 @@ def from_guest(guest: SshGuest) -> Target:
             hint="the serial log should show lines that begin with HARDPAN-HOSTKEY:",
         )
     return Target(
-        host=_validate_host(guest.address, guest.address),
-        port=_parse_port(str(guest.port), guest.address),
-        user=_validate_user(guest.user, guest.address),
+        host=validate_host(guest.address, guest.address),
+        port=parse_port(str(guest.port), guest.address),
+        user=validate_user(guest.user, guest.address),
         identity=guest.private_key,
         host_keys=tuple(_parse_host_key(k) for k in guest.host_keys),
         pinned_by=HostKeyTrust.BUILT_IMAGE,
     )
 
 
-def _split_target(text: str) -> tuple[str, str, str]:
-    if not text or len(text) > _MAX_TARGET_CHARS or not text.isascii() or not text.isprintable():
-        raise InputError(f"not a target: {text[:80]!r}", hint=_SYNTAX_HINT)
-    authority = text.removeprefix("ssh://").removesuffix("/") if text.startswith("ssh://") else text
-    user, _, host_and_port = authority.rpartition("@")
-    if "@" in authority and not user:
-        raise InputError(f"not a target: {text!r}: no user before the @", hint=_SYNTAX_HINT)
-    if user:
-        _validate_user(user, text)
-    if host_and_port.startswith("["):
-        address, bracket, port_suffix = host_and_port[1:].partition("]")
-        if not bracket or (port_suffix and not port_suffix.startswith(":")) or port_suffix == ":":
-            raise InputError(f"not a target: {text!r}", hint=_SYNTAX_HINT)
-        return user, _validate_host(address, text), port_suffix[1:]
-    if host_and_port.count(":") > 1:
-        raise InputError(f"not a target: {text!r}", hint="write an IPv6 address in brackets")
-    host, colon, port = host_and_port.partition(":")
-    if colon and not port:
-        raise InputError(f"not a target: {text!r}: no port after the colon", hint=_SYNTAX_HINT)
-    return user, _validate_host(host, text), port
+def _resolve(
+    typed: Destination, text: str, config: Path | None, *, depth: int = 0, has_jump: bool = False
+) -> Target:
+    """Resolve one host; with ``has_jump`` the way to it is decided, and its own is ignored."""
+    values, notes = _read_values(typed, config)
+    host = validate_host(first_value(values, "hostname") or typed.host, text)
+    alias = first_value(values, "hostkeyalias")
+    user = typed.user or first_value(values, "user") or getpass.getuser()
+    jump_text = "" if has_jump else first_value(values, "proxyjump")
+    tokens = TokenValues(
+        original_host=typed.host,
+        host=host,
+        port=parse_port(typed.port or first_value(values, "port") or "22", text),
+        user=validate_user(user, text),
+        alias=alias,
+        jumps=jump_text,
+    )
+    settings = build_settings(values, tokens, default_host_key_algorithms)
+    if has_jump or jump_text:
+        settings = replace(settings, proxy_command="")
+    return Target(
+        host=host,
+        port=tokens.port,
+        user=user,
+        host_key_alias=alias,
+        known_hosts=list_known_hosts_files(values, tokens),
+        settings=settings,
+        jumps=_resolve_jumps(jump_text, config, depth=depth + 1),
+        destination=typed.host,
+        typed_user=typed.user,
+        typed_port=typed.port,
+        ssh_config=config,
+        notes=notes,
+    )
 
 
-def _validate_host(host: str, text: str) -> str:
-    if ":" in host:
-        try:
-            ipaddress.IPv6Address(host)
-        except ValueError as e:
-            raise InputError(f"{text!r}: not an IPv6 address: {host!r}", hint=_SYNTAX_HINT) from e
-        return host
-    if not _HOST_NAME.fullmatch(host):
-        raise InputError(f"{text!r}: not a host name: {host!r}", hint=_SYNTAX_HINT)
-    return host
+def _resolve_jumps(text: str, config: Path | None, *, depth: int) -> tuple[Target, ...]:
+    """Resolve the hosts of ``ProxyJump``; only the first one has a way of its own."""
+    names = [name for name in text.split(",") if name]
+    if depth + len(names) > _MAX_JUMPS + 1:
+        raise InputError(
+            f"ssh config: ProxyJump {text}: more than {_MAX_JUMPS} hosts in a row",
+            hint="a ProxyJump under 'Host *' applies to the jump host too; add 'Match' or '!host'",
+        )
+    jumps: list[Target] = []
+    for index, name in enumerate(names):
+        hop = _resolve(parse_destination(name), name, config, depth=depth, has_jump=index > 0)
+        jumps += [*hop.jumps, replace(hop, jumps=())]
+    return tuple(jumps)
 
 
-def _validate_user(user: str, text: str) -> str:
-    if not _USER_NAME.fullmatch(user):
-        hint = "a password is never part of a target" if ":" in user else _SYNTAX_HINT
-        raise InputError(f"{text!r}: not a user name", hint=hint)
-    return user
-
-
-def _parse_port(port: str, text: str) -> int:
-    if not _PORT.fullmatch(port) or not 0 < int(port) < 65536:
-        raise InputError(f"{text!r}: expected a port of 1 to 65535, got {port!r}")
-    return int(port)
+def _read_values(typed: Destination, config: Path | None) -> tuple[SettingValues, tuple[str, ...]]:
+    values = read_ssh_settings(typed.host, typed.user, typed.port, config)
+    if values is not None:
+        return values, ()
+    if config not in (None, NO_CONFIG):
+        raise ToolError(
+            ["ssh"],
+            f"is not installed, and only it can read {config}",
+            hint="'hardpan doctor' shows how to install it",
+        )
+    note = "this machine has no ssh program: the ssh configuration is not read"
+    return default_values(), (note,)
 
 
 def _parse_host_key(line: str) -> str:
@@ -190,48 +238,14 @@ def _parse_host_key(line: str) -> str:
     return key
 
 
-def _read_ssh_settings(host: str, config: Path) -> dict[str, tuple[str, ...]]:
-    if not config.is_file():
-        raise InputError(f"{config}: no such ssh config file")
-    output = run(["ssh", "-G", "-F", config.absolute(), "--", host], timeout_s=30)
-    return parse_ssh_settings(output.stdout)
-
-
-def parse_ssh_settings(text: str) -> dict[str, tuple[str, ...]]:
-    """Parse the output of ``ssh -G``: lower-case setting -> its values."""
-    values_by_key: dict[str, tuple[str, ...]] = {}
-    for line in text.splitlines():
-        key, _, value = line.partition(" ")
-        values_by_key[key] = (*values_by_key.get(key, ()), value.strip())
-    return values_by_key
-
-
-def _first_value(ssh_settings: Mapping[str, tuple[str, ...]], key: str) -> str:
-    return next(iter(ssh_settings.get(key, ())), "")
-
-
-def _refuse_jumps(ssh_settings: Mapping[str, tuple[str, ...]], host: str) -> None:
-    for key in ("proxyjump", "proxycommand"):
-        value = _first_value(ssh_settings, key)
-        if value and value != "none":
-            raise InputError(
-                f"{host}: the ssh config sets {key} {value!r}, which hardpan does not support",
-                hint="open a tunnel (ssh -L) and scan the local end of it",
-            )
-
-
-def _first_existing(names: Sequence[str]) -> Path | None:
-    paths = (Path(n).expanduser() for n in names)
-    return next((p for p in paths if p.is_file()), None)
-
-
-def _find_known_hosts(
-    chosen_file: Path | None, ssh_settings: Mapping[str, tuple[str, ...]]
-) -> tuple[Path, ...]:
-    if chosen_file is not None:
-        if not chosen_file.is_file():
-            raise InputError(f"{chosen_file}: no such known_hosts file")
-        return (chosen_file,)
-    file_names = _first_value(ssh_settings, "userknownhostsfile").split() or ["~/.ssh/known_hosts"]
-    paths = (Path(n).expanduser() for n in [*file_names, "/etc/ssh/ssh_known_hosts"])
-    return tuple(p for p in paths if p.is_file())
+def _check_identity(identity: Path) -> None:
+    """Check the file of ``--identity``; a public key names one of the agent's keys."""
+    if not identity.is_file():
+        raise InputError(f"{identity}: no such private key file")
+    try:
+        with identity.open("rb") as file:
+            is_public = file.read(8).startswith(_PUBLIC_KEY_PREFIXES)
+    except OSError as e:
+        raise InputError(f"{identity}: cannot be read: {e.strerror}") from e
+    if not is_public:
+        require_private(identity)

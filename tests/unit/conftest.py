@@ -12,6 +12,7 @@ import pytest
 
 from hardpan.core.yaml_source import YamlNode
 from hardpan.profiles.loader import profile_file
+from hardpan.ssh import target
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +23,12 @@ def _forbid_processes_and_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket.socket, "bind", refuse)
+
+
+@pytest.fixture(autouse=True)
+def _empty_ssh_config(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 'ssh -G' is a process.
+    monkeypatch.setattr(target, "read_ssh_settings", lambda *_: {})
 
 
 @pytest.fixture(autouse=True)

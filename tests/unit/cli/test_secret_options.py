@@ -47,13 +47,6 @@ def _read_pin(path: Path, _folder: Path) -> object:
     return pkcs11._read_pin(pkcs11.parse_uri(uri), PassphraseSource())
 
 
-def _parse_ssh_config(path: Path, folder: Path) -> object:
-    with pytest.MonkeyPatch.context() as patch:
-        settings = target.parse_ssh_settings(f"user me\nidentityfile {path}\n")
-        patch.setattr(target, "_read_ssh_settings", lambda *_: settings)
-        return target.parse_target("me@host", ssh_config=folder / "config")
-
-
 READERS: dict[str, Read] = {
     "build --luks-passphrase-file": _read_build_passphrase,
     "render --luks-passphrase-file": _read_render_passphrase,
@@ -66,7 +59,6 @@ READERS: dict[str, Read] = {
     "--pq-key": lambda p, _: load_pq_signer(p),
     "--ssh-key": lambda p, d: find_operator_key("steward", p, d),
     "--identity": lambda p, _: target.parse_target("me@host", identity=p),
-    "IdentityFile of --ssh-config": _parse_ssh_config,
 }
 
 SECRET_OPTIONS = {

@@ -2,9 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.core.errors import InputError
+from hardpan.core.errors import InputError, ToolError
 from hardpan.ssh import target
+from hardpan.ssh.client_settings import parse_ssh_settings
 from hardpan.ssh.host_key_trust import HostKeyTrust
+from hardpan.ssh.openssh_config import NO_CONFIG
 from hardpan.ssh.target import Target, from_guest, parse_target
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ"
@@ -17,6 +19,9 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEX
         ("a.b@10.0.0.7:2222", "a.b", "10.0.0.7", 2222),
         ("ssh://me@host.example:22/", "me", "host.example", 22),
         ("me@[fe80::1]", "me", "fe80::1", 22),
+        ("me@[fe80::1%eth0]", "me", "fe80::1%eth0", 22),
+        ("me@corp.example@host", "me@corp.example", "host", 22),
+        ("CORP\\me@host", "CORP\\me", "host", 22),
         ("ssh://me@[2001:db8::7]:2022", "me", "2001:db8::7", 2022),
     ],
 )
@@ -83,35 +88,81 @@ def test_missing_identity_or_known_hosts_file_is_named(tmp_path: Path) -> None:
         parse_target("me@host", known_hosts=tmp_path / "known")
 
 
-def test_ssh_config_settings_are_applied(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    key = tmp_path / "key"
-    key.touch(mode=0o600)
-    output = f"user deploy\nhostname 10.1.2.3\nport 2200\nidentityfile {key}\nproxycommand none\n"
-    monkeypatch.setattr(target, "_read_ssh_settings", lambda *_: target.parse_ssh_settings(output))
+def configure(monkeypatch: pytest.MonkeyPatch, **output_by_host: str) -> None:
+    """Make ``ssh -G`` print the given lines for each host."""
+    monkeypatch.setattr(
+        target,
+        "read_ssh_settings",
+        lambda host, *_: parse_ssh_settings(output_by_host.get(host, "")),
+    )
 
-    result = parse_target("web", ssh_config=tmp_path / "config")
+
+def test_ssh_config_settings_are_applied(monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(
+        monkeypatch,
+        web="user deploy\nhostname 10.1.2.3\nport 2200\nidentityfile /k/%n-%r-%p\n"
+        "identityfile none\nproxycommand none\nhostkeyalias web-1\n"
+        "userknownhostsfile /k/hosts /k/%h\nglobalknownhostsfile none\n",
+    )
+
+    result = parse_target("web")
 
     assert str(result) == "deploy@10.1.2.3:2200"
-    assert result.identity == key
+    assert result.settings.identity_files == (Path("/k/web-deploy-2200"),)
+    assert result.known_hosts == (Path("/k/hosts"), Path("/k/10.1.2.3"))
+    assert (result.host_key_alias, result.destination) == ("web-1", "web")
 
 
-def test_explicit_values_override_ssh_config(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(
-        target, "_read_ssh_settings", lambda *_: target.parse_ssh_settings("user a\nport 2200\n")
+def test_typed_values_override_ssh_config(monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(monkeypatch, web="user a\nport 2200\n")
+
+    result = parse_target("b@web:22")
+
+    assert str(result) == "b@web:22"
+    assert (result.typed_user, result.typed_port) == ("b", "22")
+
+
+def test_typed_user_and_port_are_passed_to_ssh(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[object] = []
+    monkeypatch.setattr(target, "read_ssh_settings", lambda *call: calls.append(call))
+
+    parse_target("b@web:2022")
+    parse_target("web", ssh_config=NO_CONFIG)
+
+    assert calls == [("web", "b", "2022", None), ("web", "", "", NO_CONFIG)]
+
+
+def test_machine_without_ssh_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(target, "read_ssh_settings", lambda *_: None)
+
+    result = parse_target("me@web")
+
+    assert result.notes == ("this machine has no ssh program: the ssh configuration is not read",)
+    assert result.settings.identity_files[0].name == "id_rsa"
+    with pytest.raises(ToolError, match="ssh is not installed, and only it can read"):
+        parse_target("me@web", ssh_config=Path("config"))
+
+
+def test_jump_hosts_have_separate_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(
+        monkeypatch,
+        web="proxyjump a@first:2201,second\n",
+        first="user ignored\nproxyjump gate\n",
+        second="user b\nproxycommand ignored\nproxyjump ignored\n",
+        gate="user g\nproxycommand connect %h %p\n",
     )
 
-    assert str(parse_target("b@web:22", ssh_config=tmp_path / "config")) == "b@web:22"
+    result = parse_target("me@web")
+
+    assert [str(jump) for jump in result.jumps] == ["g@gate:22", "a@first:2201", "b@second:22"]
+    assert [jump.settings.proxy_command for jump in result.jumps] == ["connect gate 22", "", ""]
 
 
-def test_jump_host_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(
-        target, "_read_ssh_settings", lambda *_: target.parse_ssh_settings("proxyjump bastion\n")
-    )
+def test_endless_jumps_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(monkeypatch, web="proxyjump gate\n", gate="proxyjump gate\n")
 
-    with pytest.raises(InputError, match="proxyjump 'bastion', which hardpan does not support"):
-        parse_target("web", ssh_config=tmp_path / "config")
+    with pytest.raises(InputError, match="ProxyJump gate: more than 8 hosts in a row"):
+        parse_target("me@web")
 
 
 class FakeGuest:
