@@ -36,8 +36,9 @@ def describe_layers(profile: Profile) -> list[dict[str, object]]:
 def describe_waivers(profile: Profile) -> list[dict[str, str]]:
     """Return the waived rules with reason, owner and expiry."""
     return [
-        {"rule": w.rule, "reason": w.reason, "owner": w.owner, "expires": w.expires.isoformat()}
+        {"rule": name, "reason": w.reason, "owner": w.owner, "expires": w.expires.isoformat()}
         for w in profile.stig.waivers
+        for name in w.selectors
     ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from hardpan.builder import bash_syntax, install, python_stacks, stages, sysprep
 from hardpan.builder.artifacts import (
@@ -290,7 +291,19 @@ def _assess_base(
     return Assessment(
         content_sha256=content_sha256,
         counts={str(k): int(v) for k, v in counts.items()},
-        fixes=tuple(Fix(**fix) for fix in fixes),
+        fixes=tuple(_read_fix(fix) for fix in fixes),
+    )
+
+
+def _read_fix(data: dict[str, Any]) -> Fix:
+    """Return a fix from the stage's JSON, in which tuples are lists."""
+    return Fix(
+        rule_id=data["rule_id"],
+        severity=data["severity"],
+        script=data["script"],
+        stig_ids=tuple(data["stig_ids"]),
+        sv_ids=tuple(data["sv_ids"]),
+        cce=data["cce"],
     )
 
 

@@ -6,6 +6,7 @@ yet: a dry run describes such a stage, a build cannot run it.
 """
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from hardpan.builder import python_stacks, sysprep
@@ -16,6 +17,7 @@ from hardpan.core.files import Sha256, sha256_bytes, sha256_file
 from hardpan.core.stage_cache import CachedStage
 from hardpan.profiles.loader.profile_file import profile_digest
 from hardpan.profiles.schema.profile import Profile
+from hardpan.profiles.schema.ssg import Fix
 
 HARDEN_REQUIRED_MIB = 8192
 """Free disk space in MiB that hardening needs before it starts."""
@@ -91,6 +93,7 @@ def assess_stage(
             "base": base_sha256,
             "content": content_sha256,
             "profile_id": profile.stig.profile_id,
+            "fix_fields": [field.name for field in fields(Fix)],
         }
     return CachedStage(
         name="assess",

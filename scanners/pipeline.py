@@ -4,7 +4,7 @@ Output of a target is hostile. A part that fails is recorded as an ``error`` wit
 the others keep their results; only the host's identity and the scan by oscap must succeed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from hardpan.core.events import Emit, StageMessage
 from hardpan.core.files import canonical_json, sha256_bytes
 from hardpan.core.redaction import SecretFilter
 from hardpan.profiles.schema.ssg import Fix
+from hardpan.profiles.schema.waivers import LocatedWaiver
 from hardpan.scanners.collect.base import CollectedEvidence, CollectTask, HostChallenge
 from hardpan.scanners.collect.collection import Collection, run_workload_collectors
 from hardpan.scanners.collect.plan import ScanPlan
@@ -22,6 +23,7 @@ from hardpan.scanners.content.datastream import ContentSelection, ContentSource
 from hardpan.scanners.content.prepare import PreparedContent, prepare
 from hardpan.scanners.content.prepare import load_fixes as load_content_fixes
 from hardpan.scanners.content.store import PRODUCTS, Product
+from hardpan.scanners.deviations.waivers import assign_waivers, require_unambiguous
 from hardpan.scanners.evidence.file_names import HOST_SIGNATURE
 from hardpan.scanners.evidence.statement.predicate_extensions import (
     HOST_SIGNATURE_NAMESPACE,
@@ -31,7 +33,7 @@ from hardpan.scanners.fips.assess import assess_fips
 from hardpan.scanners.fips.cmvp import load_table
 from hardpan.scanners.fips.model import FipsAnswers
 from hardpan.scanners.model.results import CompatibilityReport, HostCheck, SmokeReport
-from hardpan.scanners.model.scan import Evaluation, ImageRef, Scan, ScannedHost, Verdict
+from hardpan.scanners.model.scan import Evaluation, ImageRef, RuleResult, Scan, ScannedHost, Verdict
 from hardpan.scanners.openscap.arf.results import UnreadableArf
 from hardpan.scanners.openscap.evaluate import merge_results
 from hardpan.scanners.report.model.build import build_findings
@@ -83,10 +85,16 @@ def assess(
     for arf in openscap_evidence.arfs:
         if isinstance(arf, UnreadableArf):
             raise ToolError(["oscap"], f"reported no verdicts: {arf.reason}")
-    failed_rule_ids = [
-        r.rule_id for r in evaluation.results if r.verdict in (Verdict.FAIL, Verdict.ERROR)
-    ]
-    return evaluation, load_content_fixes(source, plan.xccdf_profile, failed_rule_ids)
+    failed_rules = {
+        r.rule_id: r for r in evaluation.results if r.verdict in (Verdict.FAIL, Verdict.ERROR)
+    }
+    fixes = load_content_fixes(source, plan.xccdf_profile, failed_rules)
+    return evaluation, tuple(_add_identifiers(fix, failed_rules[fix.rule_id]) for fix in fixes)
+
+
+def _add_identifiers(fix: Fix, result: RuleResult) -> Fix:
+    """Return ``fix`` with the ids that a waiver may use for its rule."""
+    return replace(fix, stig_ids=result.stig_ids, sv_ids=result.sv_ids, cce=result.cce)
 
 
 def scan(request: ScanRequest, emit: Emit) -> Scan:
@@ -110,7 +118,7 @@ def scan(request: ScanRequest, emit: Emit) -> Scan:
         evaluation = _evaluate(content, openscap_evidence, identity)
         parts = _collect_parts(request, collection)
         result = _build_scan(request, identity, openscap_evidence, evaluation, parts)
-        result = replace(result, started=started, finished=clock.format_rfc3339(clock.now()))
+        result = _finish_scan(result, started, request.plan.waivers)
         result = redact_secrets(result, SecretFilter([request.sudo_password]))
         with events.run_stage(emit, "host signature") as note:
             return _add_host_signature(result, connection, request.nonce, note)
@@ -135,11 +143,13 @@ def _provide_content(
     """Return the content for the host, prepared for the profile.
 
     Raises:
-        InputError: there is none, or its text contains the sudo password.
+        InputError: there is none, its text contains the sudo password, or two waivers are for
+            one of its rules.
     """
     source, profile = _choose_content(request, identity)
     emit(StageMessage(stage="content", text=str(source)))
     content = prepare(source, profile)
+    require_unambiguous(request.plan.waivers, content.benchmark.rules)
     _refuse_common_password(request.sudo_password, content)
     return content
 
@@ -247,10 +257,23 @@ def _build_scan(
         compatibility=parts.compatibility,
         packages=packages,
         raw={**openscap_evidence.files, **parts.host_facts.files, **parts.packages.files},
-        waivers=request.plan.select_waivers(r.rule_id for r in evaluation.results),
+        waivers={},
         image=request.image,
         fips=assess_fips(fips_answers, load_table(), clock.now().date()),
         invocation=request.invocation,
+    )
+
+
+def _finish_scan(result: Scan, started: str, waivers: Sequence[LocatedWaiver]) -> Scan:
+    """Return ``result`` with its times, and with the waivers as of the day on which it ended."""
+    finished = clock.now()
+    assignment = assign_waivers(waivers, result.evaluation.results, finished.date())
+    return replace(
+        result,
+        started=started,
+        finished=clock.format_rfc3339(finished),
+        waivers=assignment.waiver_by_rule,
+        waiver_records=assignment.records,
     )
 
 

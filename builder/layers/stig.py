@@ -24,9 +24,9 @@ def apply(task: LayerTask) -> LayerResult:
     """Remediate the failing rules; the result contains the outcome of each rule."""
     profile, today = task.profile, clock.now().date()
     waiver_by_rule = {
-        r.rule_id: profile.stig.waiver_for(r.rule_id, today) for r in task.assessment.fixes
+        fix.rule_id: profile.stig.waiver_for(fix, today) for fix in task.assessment.fixes
     }
-    waived = {r: w.reason for r, w in waiver_by_rule.items() if w and w.expires >= today}
+    waived = {r: w.reason for r, w in waiver_by_rule.items() if w and not w.has_expired(today)}
     fix_batch = batch.build_batch(task.assessment.fixes, waived)
     archive_path, outcomes_path = task.workdir / "fixes.tar", task.workdir / "outcomes.json"
     archive_path.write_bytes(fix_batch.archive)

@@ -2,18 +2,20 @@
 
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
 from hardpan.cli import key_options
 from hardpan.cli.content_option import content_option
+from hardpan.cli.deviation_options import waivers_option
 from hardpan.cli.fail_on_option import fail_on_option
 from hardpan.cli.target_options import TargetOptions, target_options
 from hardpan.core.console import print_json, print_line, print_message, show_progress, stderr
 from hardpan.core.errors import Exit, InputError
 from hardpan.core.xdg import data_home
+from hardpan.profiles.loader.waiver_file import load_waivers
 from hardpan.scanners import pipeline
 from hardpan.scanners.collect.plan import load_plan
 from hardpan.scanners.content import datastream
@@ -52,6 +54,7 @@ _PATH = click.Path(path_type=Path)
 )
 @key_options.key_options
 @content_option
+@waivers_option
 @target_options
 @click.option("--no-smoke", is_flag=True, help="Skip the AI workload test.")
 @click.option(
@@ -80,6 +83,7 @@ def scan(
     output: Path | None,
     keys: key_options.KeyOptions,
     content: datastream.ContentSelection | None,
+    waiver_file: Path | None,
     access: TargetOptions,
     no_smoke: bool,
     compatibility: bool,
@@ -105,6 +109,8 @@ def scan(
         raise InputError(f"{output}: expected a name that ends in {EVIDENCE_SUFFIX}")
     previous_scan = load_previous(previous, policy)
     plan = load_plan(profile_name)
+    if waiver_file is not None:
+        plan = replace(plan, waivers=(*plan.waivers, *load_waivers(waiver_file)))
     ssh_target = access.parse(target)
     scan_key = _provide_key(keys)
     sign_timestamp = timestamper(tsa)

@@ -68,9 +68,14 @@ def from_pydantic(tree: YamlNode, error: ErrorDetails) -> LocatedProblem:
 
 def locate(tree: YamlNode, path: tuple[str | int, ...], text: str) -> LocatedProblem:
     """Prefix ``text`` with the location and the name of the setting at ``path``."""
-    name = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     location = tree.locate(path)
-    return location, f"{location}: {ascii(name.removeprefix('.'))[1:-1]}: {text}"
+    return location, f"{location}: {format_path(path)}: {text}"
+
+
+def format_path(path: tuple[str | int, ...]) -> str:
+    """Return the name of the setting at ``path``, e.g. ``stig.waivers[0].rule``."""
+    name = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return ascii(name.removeprefix("."))[1:-1]
 
 
 def format_problems(problems: list[LocatedProblem]) -> str:

@@ -169,6 +169,6 @@ def _unchecked_layer_inputs(environment: Environment) -> Iterator[str]:
         yield "whether this machine's pip finds the locked files, and their sizes"
     for waiver in profile.stig.expired_waivers(clock.now().date()):
         yield (
-            f"the waiver for {waiver.rule} expired on {waiver.expires}: the scan reports the rule"
+            f"the waiver for {waiver.label} expired on {waiver.expires}: the scan reports the rule"
             " as a finding"
         )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from hardpan.profiles.constraint_set import ConstraintSet, Violation
+from hardpan.profiles.constraints.stig_requirements import TUNED_REMOVAL
 from hardpan.profiles.schema.audit import Audit
 from hardpan.profiles.schema.hardware import Hardware
 from hardpan.profiles.schema.kernel_hardening import KernelHardening
@@ -149,7 +150,7 @@ def _check_tuned_waiver(
 ) -> Iterator[Violation]:
     if not {"tuning", "stig"} <= set(layers) or (tuning or Tuning()).manager != "tuned":
         return
-    if not any(w.matches("package_tuned_removed") for w in stig.waivers):
+    if not any(w.matches(TUNED_REMOVAL) for w in stig.waivers):
         yield Violation(
             ("stig", "waivers"),
             "expected a waiver for package_tuned_removed with the layer tuning, as the STIG"

@@ -4,13 +4,26 @@ Sources: ComplianceAsCode b3a2cca935 (2026-08-21), STIG RHEL 9 V2R9 and RHEL 10
 V1R2. These rules have no automatic fix, or one that is unsafe after the install.
 """
 
+from hardpan.profiles.schema.rule_names import RuleNames
+from hardpan.profiles.schema.ssg import RULE_PREFIX
+
+
+def _rule(name: str, rhel9: int, rhel10: str, sv_rhel9: int, sv_rhel10: int) -> RuleNames:
+    """Build the names of a rule from the numbers of its STIG ids and SV ids."""
+    return RuleNames(
+        rule_id=RULE_PREFIX + name,
+        stig_ids=(f"RHEL-09-{rhel9}", f"RHEL-10-{rhel10}"),
+        sv_ids=(f"SV-{sv_rhel9}", f"SV-{sv_rhel10}"),
+    )
+
+
 SEPARATE_FILE_SYSTEMS = {
-    "/home": "partition_for_home",
-    "/tmp": "partition_for_tmp",  # noqa: S108
-    "/var": "partition_for_var",
-    "/var/log": "partition_for_var_log",
-    "/var/log/audit": "partition_for_var_log_audit",
-    "/var/tmp": "partition_for_var_tmp",  # noqa: S108
+    "/home": _rule("partition_for_home", 231010, "000530", 257843, 280937),
+    "/tmp": _rule("partition_for_tmp", 231015, "000540", 257844, 280938),  # noqa: S108
+    "/var": _rule("partition_for_var", 231020, "000550", 257845, 280939),
+    "/var/log": _rule("partition_for_var_log", 231025, "000560", 257846, 280940),
+    "/var/log/audit": _rule("partition_for_var_log_audit", 231030, "000520", 257847, 280936),
+    "/var/tmp": _rule("partition_for_var_tmp", 231035, "000570", 257848, 280941),  # noqa: S108
 }
 """Mount point -> rule that requires a separate file system."""
 
@@ -55,11 +68,16 @@ DANGEROUS_ARGUMENTS = {
 """Rejected kernel argument -> reason."""
 
 KERNEL_ARGUMENTS = {
-    "audit=1": "grub2_audit_argument",
-    "audit_backlog_limit=8192": "grub2_audit_backlog_limit_argument",
-    "init_on_free=1": "grub2_init_on_free",
-    "page_poison=1": "grub2_page_poison_argument",
-    "pti=on": "grub2_pti_argument",
-    "vsyscall=none": "grub2_vsyscall_argument",
+    "audit=1": _rule("grub2_audit_argument", 212055, "500005", 257796, 281097),
+    "audit_backlog_limit=8192": _rule(
+        "grub2_audit_backlog_limit_argument", 653120, "500030", 258173, 281102
+    ),
+    "init_on_free=1": _rule("grub2_init_on_free", 212045, "701010", 257794, 281303),
+    "page_poison=1": _rule("grub2_page_poison_argument", 212040, "701000", 257793, 281302),
+    "pti=on": _rule("grub2_pti_argument", 212050, "701020", 257795, 281304),
+    "vsyscall=none": _rule("grub2_vsyscall_argument", 212035, "700990", 257792, 281301),
 }
 """Kernel argument required by the STIG -> its rule."""
+
+TUNED_REMOVAL = _rule("package_tuned_removed", 215055, "200040", 257834, 280946)
+"""The rule that forbids the package tuned."""

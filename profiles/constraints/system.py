@@ -18,6 +18,7 @@ from hardpan.profiles.schema.hardware import Hardware
 from hardpan.profiles.schema.layer_packages import OS_PACKAGES
 from hardpan.profiles.schema.machine import Boot, Machine, Packages, Storage, User
 from hardpan.profiles.schema.profile import LayerName, StigSettings
+from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.profiles.schema.tuning import Tuning
 
 _CONSTRAINTS = ConstraintSet()
@@ -189,9 +190,10 @@ def _check_content(stig: StigSettings, release: str) -> Iterator[Violation]:
         )
     waived_rules: set[str] = set()
     for i, w in enumerate(stig.waivers):
-        if w.rule in waived_rules:
-            yield Violation(("stig", "waivers", i, "rule"), f"{w.rule} is listed twice")
-        waived_rules.add(w.rule)
+        for selector in w.selectors:
+            if selector in waived_rules:
+                yield Violation(("stig", "waivers", i, "rule"), f"{selector} is listed twice")
+            waived_rules.add(selector)
 
 
 @_CONSTRAINTS.depends_on("stig", "layers", "boot")
@@ -204,7 +206,7 @@ def _check_stig_arguments(
         if argument not in boot.kernel_arguments and not any(w.matches(rule) for w in stig.waivers):
             yield Violation(
                 ("boot", "kernel_arguments"),
-                f"expected {argument} (STIG) or a waiver for {rule}, got none",
+                f"expected {argument} (STIG) or a waiver for {shorten_id(rule.rule_id)}, got none",
             )
 
 
@@ -219,7 +221,7 @@ def _check_stig_storage(
         if mount not in mounts and not any(w.matches(rule) for w in stig.waivers):
             yield Violation(
                 ("storage", "partitions"),
-                f"expected a partition for {mount} or a waiver for {rule}",
+                f"expected a partition for {mount} or a waiver for {shorten_id(rule.rule_id)}",
             )
     for i, part in enumerate(storage.partitions):
         missing = [o for o in REQUIRED_OPTIONS.get(part.mount, ()) if o not in part.options]

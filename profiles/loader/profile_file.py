@@ -7,6 +7,7 @@ and scalars replace them. ``name``, ``title`` and
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,30 @@ _LIST_ENTRIES = (
 _MAX_EXTENDS_DEPTH = 6
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedProfile:
+    """A profile and the locations of its settings."""
+
+    profile: Profile
+    tree: YamlNode
+    """The settings of the file and its parents."""
+
+
 def load_profile(source: str | Path) -> Profile:
     """Load the profile in the file ``source``, or the shipped profile of that name.
 
     Raises:
         InputError: it does not exist or has problems; each is reported on a line as
             ``file:line:column: path: expected, got``.
+    """
+    return load_located_profile(source).profile
+
+
+def load_located_profile(source: str | Path) -> LoadedProfile:
+    """Load a profile as ``load_profile`` does, with the locations of its settings.
+
+    Raises:
+        InputError: as ``load_profile``.
     """
     tree = _load_merged(_find_profile_file(source), ())
     data = tree.to_plain()
@@ -65,7 +84,7 @@ def load_profile(source: str | Path) -> Profile:
             validation_errors.format_problems(located_problems),
             hint="hardpan check --schema prints the JSON Schema",
         )
-    return _resolve_relative_paths(profile, tree)
+    return LoadedProfile(profile=_resolve_relative_paths(profile, tree), tree=tree)
 
 
 def profile_digest(profile: Profile) -> Sha256:

@@ -5,12 +5,10 @@ Models are frozen and reject unknown settings; units are in the name or in the v
 ``hardpan.profiles.constraints``.
 """
 
-from collections.abc import Sequence
 from datetime import date
-from fnmatch import fnmatchcase
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from hardpan.core.files import MiB
 from hardpan.profiles.schema.ai_service import AiService
@@ -31,19 +29,17 @@ from hardpan.profiles.schema.machine import (
     User,
 )
 from hardpan.profiles.schema.repositories import SiteRepository
-from hardpan.profiles.schema.ssg import RULE_PREFIX
+from hardpan.profiles.schema.rule_names import IdentifiedRule
 from hardpan.profiles.schema.tuning import Tuning
 from hardpan.profiles.schema.types import (
-    DayText,
     ProfileName,
-    RulePattern,
     StrictBool,
     StrictInt,
     Text,
     UserName,
     XccdfId,
-    parse_date,
 )
+from hardpan.profiles.schema.waivers import RuleWaiver
 
 Release = Literal["rocky9", "rocky10", "lab9"]
 LayerName = Literal[
@@ -62,33 +58,6 @@ LayerName = Literal[
 ]
 
 
-class RuleWaiver(ProfileSection):
-    """A documented, time-limited deviation from a STIG rule."""
-
-    rule: RulePattern
-    """Short rule id, without ``xccdf_org.ssgproject.content_rule_``; ``*`` matches any
-    characters."""
-
-    reason: Text
-    """Why the rule is not met."""
-
-    owner: Text
-    """Who is responsible for it."""
-
-    expires: Annotated[date, BeforeValidator(parse_date, json_schema_input_type=DayText)]
-    """Last day on which the waiver is active, e.g. 2027-11-30."""
-
-    def matches(self, rule: str) -> bool:
-        """Return whether the waiver applies to a rule, given as short or full XCCDF id."""
-        return fnmatchcase(rule.removeprefix(RULE_PREFIX), self.rule)
-
-
-def find_waiver(waivers: Sequence[RuleWaiver], rule: str, today: date) -> RuleWaiver | None:
-    """Return the waiver of a rule: an active one, otherwise an expired one."""
-    matching = [w for w in waivers if w.matches(rule)]
-    return next((w for w in matching if w.expires >= today), matching[0] if matching else None)
-
-
 class StigSettings(ProfileSection):
     """STIG benchmark and waivers."""
 
@@ -101,13 +70,15 @@ class StigSettings(ProfileSection):
     waivers: tuple[RuleWaiver, ...] = ()
     """Documented deviations; all other failed rules are findings."""
 
-    def waiver_for(self, rule: str, today: date) -> RuleWaiver | None:
+    def waiver_for(self, rule: IdentifiedRule, today: date) -> RuleWaiver | None:
         """Return the waiver of a rule: an active one, otherwise an expired one."""
-        return find_waiver(self.waivers, rule, today)
+        matching = [w for w in self.waivers if w.matches(rule)]
+        active = [w for w in matching if not w.has_expired(today)]
+        return next(iter((*active, *matching)), None)
 
     def expired_waivers(self, today: date) -> tuple[RuleWaiver, ...]:
         """Return the waivers that are expired on ``today``."""
-        return tuple(w for w in self.waivers if w.expires < today)
+        return tuple(w for w in self.waivers if w.has_expired(today))
 
 
 class SmokeSettings(ProfileSection):

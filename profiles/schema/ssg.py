@@ -20,3 +20,8 @@ class Fix:
     severity: str
     script: str
     """The fix as bash, with the profile's values; empty if the content has none."""
+
+    stig_ids: tuple[str, ...] = ()
+    sv_ids: tuple[str, ...] = ()
+    cce: str = ""
+    """These three name the rule in waivers, like ``rule_id``."""

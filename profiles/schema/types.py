@@ -189,13 +189,15 @@ PackageName = Annotated[
 ServiceName = Annotated[
     str, Pattern(r"[A-Za-z0-9][A-Za-z0-9_.@:-]{0,99}", "a systemd unit name, e.g. auditd")
 ]
-RulePattern = Annotated[
+RuleSelector = Annotated[
     str,
     Pattern(
-        r"[A-Za-z*][A-Za-z0-9_*-]{2,150}",
-        "a rule's short id or a pattern of such, e.g. installed_OS_is_vendor_supported",
+        r"(?=(?:[^A-Za-z0-9]*[A-Za-z0-9]){3})[A-Za-z0-9*?\[_][A-Za-z0-9_.*?!\[\]-]{2,249}",
+        "the id of a rule (XCCDF, STIG, SV, V or CCE) or a shell pattern of such",
     ),
 ]
+"""A rule, or a pattern with at least three letters or digits: ``*`` would match every rule."""
+
 XccdfId = Annotated[
     str,
     Pattern(r"xccdf_[A-Za-z0-9_.-]+_profile_[A-Za-z0-9_.-]+", "an XCCDF profile id"),

@@ -1,15 +1,16 @@
 """The plan of a scan: what a hardpan profile asks for, or an XCCDF profile alone."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardpan.core import clock
 from hardpan.core.errors import InputError
-from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.core.yaml_source import YamlNode
+from hardpan.profiles.loader.profile_file import load_located_profile
 from hardpan.profiles.loader.shipped import find_shipped_profile
-from hardpan.profiles.schema.profile import Profile, RuleWaiver, SmokeSettings, find_waiver
+from hardpan.profiles.loader.waiver_file import locate_profile_waivers
+from hardpan.profiles.schema.profile import Profile, SmokeSettings
+from hardpan.profiles.schema.waivers import LocatedWaiver
 from hardpan.scanners.collect.base import (
     CollectTask,
     ExpectedState,
@@ -22,7 +23,6 @@ from hardpan.scanners.collect.task import (
     find_inference_server,
 )
 from hardpan.scanners.content.store import Product
-from hardpan.scanners.model.scan import Waiver
 
 AI_LAYERS = frozenset({"ml_frameworks", "ai_service"})
 """Layers that the compatibility checks are about."""
@@ -44,7 +44,9 @@ class ScanPlan:
     product: Product | None = None
     """Product of the data stream; None: chosen by the os-release of the host."""
 
-    waivers: tuple[RuleWaiver, ...] = ()
+    waivers: tuple[LocatedWaiver, ...] = ()
+    """Of the profile and the waiver file."""
+
     expected: ExpectedState | None = None
     """Required state of the running system; None without a hardpan profile."""
 
@@ -68,31 +70,17 @@ class ScanPlan:
         """Return the task of the collectors, without content."""
         return CollectTask(expected=self.expected, workload=self.workload, server=self.server)
 
-    def select_waivers(self, rule_ids: Iterable[str]) -> dict[str, Waiver]:
-        """Return rule id -> waiver, for the rules that have one; expired ones included."""
-        today = clock.now().date()
-        waiver_by_rule = {
-            rule_id: find_waiver(self.waivers, rule_id, today) for rule_id in rule_ids
-        }
-        return {
-            rule_id: Waiver(
-                reason=w.reason,
-                owner=w.owner,
-                expires=w.expires.isoformat(),
-                is_active=w.expires >= today,
-            )
-            for rule_id, w in waiver_by_rule.items()
-            if w is not None
-        }
 
+def plan_profile(profile: Profile, tree: YamlNode | None = None) -> ScanPlan:
+    """Return the plan of a scan with a hardpan profile.
 
-def plan_profile(profile: Profile) -> ScanPlan:
-    """Return the plan of a scan with a hardpan profile."""
+    ``tree`` has the locations of its settings.
+    """
     return ScanPlan(
         name=profile.name,
         xccdf_profile=profile.stig.profile_id,
         product=profile.stig.content,
-        waivers=profile.stig.waivers,
+        waivers=locate_profile_waivers(profile, tree),
         expected=build_expected_state(profile),
         workload=build_workload_settings(profile.smoke, python=profile.ai_python),
         server=find_inference_server(profile),
@@ -118,7 +106,8 @@ def load_plan(name: str | None) -> ScanPlan:
         return plan_xccdf_profile()
     is_file_name = "/" in name or name.endswith((".yaml", ".yml")) or Path(name).is_file()
     if is_file_name or find_shipped_profile(name) is not None:
-        return plan_profile(load_profile(name))
+        loaded = load_located_profile(name)
+        return plan_profile(loaded.profile, loaded.tree)
     if not _XCCDF_NAME.fullmatch(name):
         raise InputError(
             f"--profile: expected a hardpan profile or an XCCDF profile, got {name[:80]!a}",

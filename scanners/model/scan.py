@@ -8,6 +8,7 @@ from hardpan.core.compression import CompressedBlob
 from hardpan.core.files import Sha256
 from hardpan.scanners.fips.model import FipsState
 from hardpan.scanners.model.results import CompatibilityReport, HostCheck, SmokeReport
+from hardpan.scanners.model.waiver_status import WaiverStatus
 from hardpan.ssh.host_key_trust import HostKeyTrust
 
 
@@ -192,6 +193,27 @@ class Waiver:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaiverRecord:
+    """One name in a waiver, and the rules that it matched."""
+
+    selector: str
+    """As it was written: an id of a rule, or a pattern."""
+
+    source: str
+    """``profile NAME``, or the name of the waiver file."""
+
+    reason: str
+    owner: str
+    expires: str
+    """Its last day, ``YYYY-MM-DD``."""
+
+    rule_ids: tuple[str, ...]
+    """Full XCCDF ids of the rules that it matched, in the benchmark's order."""
+
+    status: WaiverStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
     """Everything that one run of the scanner collected and evaluated."""
 
@@ -213,7 +235,10 @@ class Scan:
     """Attached file name -> content: ARF parts, collector outputs."""
 
     waivers: dict[str, Waiver]
-    """Rule id -> its waiver, from the profile; reported with a failure, never instead of it."""
+    """Rule id -> its waiver; reported with a failure, never instead of it."""
+
+    waiver_records: tuple[WaiverRecord, ...] = ()
+    """Every name in the waivers of the profile and the waiver file."""
 
     image: ImageRef | None = None
     fips: FipsState | None = None

@@ -1,17 +1,16 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from hardpan.core import clock
 from hardpan.core.errors import InputError, ResourceError, ToolError, UnreachableError
 from hardpan.core.events import discard
 from hardpan.core.files import sha256_bytes
 from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.profiles.schema.waivers import LocatedWaiver
 from hardpan.scanners import pipeline
 from hardpan.scanners.collect import collection
 from hardpan.scanners.collect.base import CollectedEvidence, create_collector
@@ -25,6 +24,7 @@ from hardpan.scanners.model.scan import ContentOrigin, Scan
 from hardpan.scanners.openscap.arf.results import UnreadableArf
 from hardpan.scanners.report.model.build import build_findings
 from hardpan.ssh.target import Target
+from tests.unit.deviations.samples import make_waiver
 from tests.unit.evidence import samples
 from tests.unit.openscap.samples import make_arf, make_prepared, make_rule
 
@@ -42,35 +42,23 @@ def test_expected_state_follows_the_profile() -> None:
     assert not any(p.startswith("@") for p in expected.packages)
 
 
-def test_waiver_has_owner_and_expiry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clock, "now", lambda: datetime(2026, 11, 21, tzinfo=UTC))
+def test_scan_with_two_waivers_for_a_rule_ends_before_oscap_runs(
+    run_scan: Callable[..., Scan],
+) -> None:
+    waivers = tuple(make_waiver(name) for name in ("one", "*one"))
 
-    rule = "xccdf_org.ssgproject.content_rule_encrypt_partitions"
-    unwaived_rule = "xccdf_org.ssgproject.content_rule_service_auditd_enabled"
-    waivers = plan_profile(load_profile("lab-stig")).select_waivers((rule, unwaived_rule))
-
-    assert list(waivers) == [rule]
-    assert (waivers[rule].owner, waivers[rule].expires) == ("hardpan maintainers", "2027-11-30")
-    assert waivers[rule].is_active
+    with pytest.raises(InputError, match="expected one waiver for each rule, got a second for one"):
+        run_scan(with_waivers(*waivers), openscap=AssertionError("oscap ran"))
 
 
-def test_waiver_is_active_until_end_of_last_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    profile = load_profile("lab-stig")
-    rules = [w.rule for w in profile.stig.waivers]
-    last_day = max(w.expires for w in profile.stig.waivers)
-    end_of_last_day = datetime(last_day.year, last_day.month, last_day.day, 23, 59, tzinfo=UTC)
-    monkeypatch.setattr(clock, "now", lambda: end_of_last_day)
+def test_scan_records_waivers(run_scan: Callable[..., Scan]) -> None:
+    result = run_scan(with_waivers(make_waiver("one"), make_waiver("absent")))
 
-    assert any(w.is_active for w in plan_profile(profile).select_waivers(rules).values())
-
-    next_day = date.fromordinal(last_day.toordinal() + 1)
-    monkeypatch.setattr(
-        clock, "now", lambda: datetime(next_day.year, next_day.month, next_day.day, tzinfo=UTC)
-    )
-
-    expired = plan_profile(profile).select_waivers(rules)
-    assert set(expired) == set(rules)
-    assert not any(w.is_active for w in expired.values())
+    assert [(r.selector, r.rule_ids, r.status) for r in result.waiver_records] == [
+        ("one", ("one",), "stale"),
+        ("absent", (), "unmatched"),
+    ]
+    assert list(result.waivers) == ["one"]
 
 
 def test_workload_settings_follow_the_profile() -> None:
@@ -122,6 +110,10 @@ def request(**changes: Any) -> pipeline.ScanRequest:
         run_compatibility=True,
     )
     return replace(base_request, **changes)
+
+
+def with_waivers(*waivers: LocatedWaiver) -> pipeline.ScanRequest:
+    return request(plan=replace(request().plan, waivers=waivers))
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from hardpan.core.errors import InputError
-from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.profiles.loader.profile_file import load_located_profile
 from hardpan.scanners.collect.plan import ScanPlan, load_plan, plan_profile
 
 STIG = "xccdf_org.ssgproject.content_profile_stig"
@@ -12,11 +12,14 @@ STIG = "xccdf_org.ssgproject.content_profile_stig"
 def test_shipped_profile_gives_product_waivers_and_expected_state() -> None:
     plan = load_plan("lab-ai")
 
-    assert plan == plan_profile(load_profile("lab-ai"))
+    loaded = load_located_profile("lab-ai")
+    assert plan == plan_profile(loaded.profile, loaded.tree)
     assert (plan.name, plan.product, plan.xccdf_profile) == ("lab-ai", "rhel9", STIG)
     assert plan.expected is not None
     assert plan.server is not None
-    assert plan.waivers
+    assert [w.selector_locations[0].split("/")[-1] for w in plan.waivers[:3]] == [
+        f"lab-stig.yaml:{line}:13" for line in (101, 105, 109)
+    ]
 
 
 def test_file_is_a_hardpan_profile(tmp_path: Path) -> None:

@@ -1,0 +1,117 @@
+"""Match the names of a rule: XCCDF id, STIG id, SV id, V id, CCE, or a shell pattern of one.
+
+Waivers, tailoring and policies name rules. The content, DISA's documents and checklists use
+different ids for the same rule, and a site copies the one in front of it.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+_SHORT_ID = re.compile(r"xccdf_[^_]+_rule_(.+)", re.ASCII)
+"""NISTIR 7275r4, section 6.2.3: ``xccdf_NAMESPACE_rule_NAME``; the namespace has no ``_``."""
+
+_SV_ID = re.compile(r"SV-([0-9]+)(r[0-9]+)?(?:_rule)?", re.ASCII | re.IGNORECASE)
+"""DISA's rule: number, revision, suffix. The number is also that of its V id."""
+
+_PATTERN_CHARACTERS = frozenset("*?[")
+_MAX_NEAR_MATCHES = 3
+
+
+class IdentifiedRule(Protocol):
+    """Any object that carries the identifiers of a rule."""
+
+    @property
+    def rule_id(self) -> str:
+        """Full XCCDF id."""
+
+    @property
+    def stig_ids(self) -> tuple[str, ...]:
+        """DISA's STIG ids, e.g. ``RHEL-09-231125``."""
+
+    @property
+    def sv_ids(self) -> tuple[str, ...]:
+        """DISA's rule ids, e.g. ``SV-257874r991589_rule``."""
+
+    @property
+    def cce(self) -> str:
+        """Common Configuration Enumeration, e.g. ``CCE-90843-4``; may be empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleNames:
+    """The identifiers of a rule without its result."""
+
+    rule_id: str
+    stig_ids: tuple[str, ...] = ()
+    sv_ids: tuple[str, ...] = ()
+    cce: str = ""
+
+
+def shorten_id(xccdf_id: str) -> str:
+    """Return the name in a full XCCDF rule id; any other text is returned as it is."""
+    match = _SHORT_ID.fullmatch(xccdf_id)
+    return match[1] if match else xccdf_id
+
+
+def is_pattern(selector: str) -> bool:
+    """Return whether a selector is a shell pattern, which may match many rules."""
+    return not _PATTERN_CHARACTERS.isdisjoint(selector)
+
+
+def matches_rule(selector: str, rule: IdentifiedRule) -> bool:
+    """Return whether ``selector`` names ``rule``, by one of its ids or by a shell pattern.
+
+    XCCDF ids are compared exactly, ids of DISA and CCE without regard to case. An SV id without
+    its revision matches every revision; with it, this revision alone, because a new revision may
+    require something else.
+    """
+    xccdf_names = (rule.rule_id, shorten_id(rule.rule_id))
+    if is_pattern(selector):
+        return any(fnmatchcase(name, selector) for name in xccdf_names) or any(
+            fnmatchcase(name, selector.upper()) for name in _iter_foreign_names(rule)
+        )
+    if match := _SV_ID.fullmatch(selector):
+        number, revision = match[1], (match[2] or "").lower()
+        return any(
+            number == other_number and (not revision or other_revision in ("", revision))
+            for other_number, other_revision in _iter_sv_numbers(rule)
+        )
+    return selector in xccdf_names or selector.upper() in _iter_foreign_names(rule)
+
+
+def find_near_matches(selector: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that a mistyped ``selector`` may stand for, the nearest first."""
+    folded_names = {name.casefold(): name for name in names}
+    matches = difflib.get_close_matches(
+        shorten_id(selector).casefold(), folded_names, n=_MAX_NEAR_MATCHES, cutoff=0.75
+    )
+    return tuple(folded_names[name] for name in matches)
+
+
+def iter_names(rule: IdentifiedRule) -> Iterator[str]:
+    """Yield the names by which people know ``rule``: short XCCDF id, STIG, SV, V ids and CCE."""
+    yield shorten_id(rule.rule_id)
+    yield from _iter_foreign_names(rule)
+
+
+def _iter_foreign_names(rule: IdentifiedRule) -> Iterator[str]:
+    """Yield the ids that are not XCCDF's, in upper case."""
+    yield from (stig_id.upper() for stig_id in rule.stig_ids)
+    if rule.cce:
+        yield rule.cce.upper()
+    for number, revision in _iter_sv_numbers(rule):
+        yield from (f"V-{number}", f"SV-{number}", f"SV-{number}{revision.upper()}_RULE")
+
+
+def _iter_sv_numbers(rule: IdentifiedRule) -> Iterator[tuple[str, str]]:
+    """Yield number and revision (``r1155620`` or empty) of each SV id.
+
+    DISA's own benchmarks have the SV id in the XCCDF id.
+    """
+    for sv_id in (*rule.sv_ids, shorten_id(rule.rule_id)):
+        if match := _SV_ID.fullmatch(sv_id):
+            yield match[1], (match[2] or "").lower()
