@@ -129,7 +129,7 @@ def scan(
     with show_progress(quiet=quiet) as emit:
         result = pipeline.scan(request, emit)
         report = writer.build_report(result, scan_key.signers.scan)
-        chain = next_chain_link(previous, result.host.host_key_sha256)
+        chain = next_chain_link(previous, report.findings.host.identity)
         signing_options = writer.SigningOptions(
             timestamper=sign_timestamp,
             certificate=certificate,

@@ -108,10 +108,10 @@ def _summarize_scan(findings: Findings) -> ScanSummary:
 
 
 def _list_notes(baseline: Findings, current: Findings) -> Iterator[str]:
-    if baseline.host.host_key_sha256 != current.host.host_key_sha256:
+    if baseline.host.identity != current.host.identity:
         is_same_machine = baseline.host.machine_id_hmac == current.host.machine_id_hmac != ""
         yield (
-            "the host key of the machine has changed"
+            "the host key of the machine has changed, or only one scan has one"
             if is_same_machine
             else "two different hosts are compared, or the host was reinstalled"
         )

@@ -33,8 +33,10 @@ def timestamper(url: str | None) -> Callable[[bytes], bytes] | None:
     return partial(request_timestamp, url)
 
 
-def next_chain_link(previous: Path | None, host_key: str) -> ChainLink:
+def next_chain_link(previous: Path | None, host_identity: str) -> ChainLink:
     """The place after ``previous`` in the row of the host's statements; the first without one.
+
+    ``host_identity`` is ``HostPart.identity`` of the new scan.
 
     Raises:
         InputError: it is not evidence, or is another host's.
@@ -47,7 +49,11 @@ def next_chain_link(previous: Path | None, host_key: str) -> ChainLink:
         reason = str(e).removeprefix(f"{previous}: ")
         raise InputError(f"{previous}: cannot be followed: {reason}") from e
     predicate = opened.statement.predicate
-    if predicate.target.host.host_key_sha256 != host_key:
+    if not host_identity:
+        raise InputError(
+            f"{previous}: cannot be followed: the host has neither a host key nor a machine id"
+        )
+    if predicate.target.host.identity != host_identity:
         raise InputError(f"{previous}: is about another host ({predicate.target.host.hostname})")
     sequence = predicate.chain.sequence if predicate.chain else 1
     return ChainLink(sequence=sequence + 1, previous_statement_sha256=opened.statement_sha256)

@@ -71,6 +71,11 @@ class LedgerRow(Document):
     """Severity -> number of open rules, as canonical JSON."""
     hash: HexDigest
 
+    @property
+    def host_identity(self) -> str:
+        """What scans of one host have in common: host key, else machine id, else name."""
+        return self.host_key_sha256 or self.machine_id_hmac or self.hostname
+
 
 COLUMNS = tuple(LedgerRow.model_fields)
 HASHED_COLUMNS = tuple(c for c in COLUMNS if c != "hash")

@@ -159,15 +159,15 @@ def find_host_entries(
     matches = _match_host(entries, query)
     if not matches:
         raise InputError(f"no host is known as {query!r}", hint=_list_known_hosts(entries))
-    hostname_by_key = {entry.row.host_key_sha256: entry.row.hostname for entry in matches}
+    hostname_by_identity = {entry.row.host_identity: entry.row.hostname for entry in matches}
     machines = {entry.row.machine_id_hmac for entry in matches}
-    if len(hostname_by_key) > 1 and (len(machines) > 1 or "" in machines):
+    if len(hostname_by_identity) > 1 and (len(machines) > 1 or "" in machines):
         listing = "\n".join(
-            f"  {name}  {key}" for key, name in sorted(hostname_by_key.items())[:10]
+            f"  {name}  {key}" for key, name in sorted(hostname_by_identity.items())[:10]
         )
         raise InputError(
-            f"{query!r} matches {len(hostname_by_key)} hosts:\n{listing}",
-            hint="give the host key, or --by-name if it is one host that was reinstalled",
+            f"{query!r} matches {len(hostname_by_identity)} hosts:\n{listing}",
+            hint="give host key or machine id, or --by-name if it is one host that was reinstalled",
         )
     return matches
 
@@ -175,7 +175,7 @@ def find_host_entries(
 def _match_host(entries: tuple[LedgerEntry, ...], query: str) -> tuple[LedgerEntry, ...]:
     """Return the entries of the first interpretation of ``query`` that matches."""
     candidates = (
-        tuple(entry for entry in entries if entry.row.host_key_sha256 == query),
+        tuple(entry for entry in entries if query and entry.row.host_key_sha256 == query),
         tuple(
             entry
             for entry in entries
@@ -256,10 +256,10 @@ def find_expiring_waivers(
 ) -> list[ExpiringWaiver]:
     """Return the waivers in each latest scan that expire within ``days``, soonest first.
 
-    A host is its host key; with ``by_name`` its name.
+    A host is its host key, else its machine id; with ``by_name`` its name.
     """
     latest = {
-        entry.row.hostname if by_name else entry.row.host_key_sha256: entry for entry in entries
+        entry.row.hostname if by_name else entry.row.host_identity: entry for entry in entries
     }
     cutoff = today + timedelta(days=days)
     result = []

@@ -82,14 +82,14 @@ def check_target(context: VerificationContext) -> CheckOutcome:
     claim, policy = context.claim, context.policy
     host, rule = claim.target.host, policy.target
     if rule.host_keys and host.host_key_sha256 not in rule.host_keys:
-        raise TrustError(f"host key {host.host_key_sha256} is not listed in the policy")
+        raise TrustError(f"{host.describe_identity()} is not listed in the policy")
     if rule.machine_ids and host.machine_id_hmac not in rule.machine_ids:
         raise TrustError("the machine id is not listed in the policy")
     if rule.product_uuids and host.product_uuid_sha256 not in rule.product_uuids:
         raise TrustError("the product UUID is not listed in the policy (possible clone)")
     if not (rule.host_keys or rule.machine_ids or rule.product_uuids):
         return Skipped("the policy names no hosts")
-    return Passed(f"host key {host.host_key_sha256}")
+    return Passed(host.describe_identity())
 
 
 def check_host_key(context: VerificationContext) -> CheckOutcome:
@@ -99,11 +99,13 @@ def check_host_key(context: VerificationContext) -> CheckOutcome:
         TrustError: it did not, and the policy requires it.
     """
     claim, policy = context.claim, context.policy
-    trust_kind = claim.target.host.host_key_trust
-    description = HOST_KEY_TRUST_TEXT[trust_kind]
+    host = claim.target.host
+    description = HOST_KEY_TRUST_TEXT[host.host_key_trust]
     if not policy.target.require_verified_host_key:
         return Skipped(f"{description}; the policy allows it")
-    if trust_kind not in TRUSTED_BEFORE_CONNECT:
+    if not host.host_key_sha256:
+        raise TrustError("the policy requires a host key that was known before: the host has none")
+    if host.host_key_trust not in TRUSTED_BEFORE_CONNECT:
         raise TrustError(
             f"the policy requires a host key that was known before the scan: {description}"
         )

@@ -83,7 +83,7 @@ def _scan_lines(report: Report) -> tuple[SummaryLine, ...]:
             ("host", host.hostname),
             ("system", host.os_name),
             ("kernel", host.kernel),
-            ("host key", f"{host.host_key_type} {host.host_key_sha256}"),
+            ("host key", host.describe_host_key()),
             ("", HOST_KEY_TRUST_TEXT[host.host_key_trust]),
             ("image", f"{image.name} sha256 {image.sha256}" if image else "not built by hardpan"),
             ("content", f"{content.describe()}, sha256 {content.source_sha256}"),

@@ -15,7 +15,7 @@ def format_summary(findings: Findings, smoke: SmokeDocument | None) -> tuple[str
         ("host", f"{host.hostname}, {host.os_name}, kernel {host.kernel}"),
         ("FIPS mode", f"{'on' if host.fips_kernel_flag else 'off'} (kernel flag)"),
         ("", _describe_fips(findings)),
-        ("host key", f"{host.host_key_type} {host.host_key_sha256}"),
+        ("host key", host.describe_host_key()),
         ("", HOST_KEY_TRUST_TEXT[host.host_key_trust]),
         ("image", f"{image.name} sha256:{image.sha256}" if image else "not built by hardpan"),
         ("content", content.describe()),

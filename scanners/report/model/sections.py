@@ -1,9 +1,9 @@
 """The parts of findings.json: host, content, image, rules, checks, compatibility and FIPS."""
 
 from collections import Counter
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hardpan.scanners.fips.model import CertificateState, EnvironmentMatch, ModuleName, TriState
 from hardpan.scanners.report.model.types import (
@@ -27,7 +27,8 @@ class HostPart(Document):
     hostname: str
     host_key_type: str
     host_key_sha256: str
-    """``SHA256:…`` as ``ssh-keygen -l`` prints it."""
+    """``SHA256:…`` as ``ssh-keygen -l`` prints it; empty, like the type, for a machine without SSH
+    server that scanned itself (``local``)."""
     host_key_trust: HostKeyTrustName = "unknown"
     """How the scanner verified that key."""
     machine_id_hmac: str
@@ -45,6 +46,30 @@ class HostPart(Document):
     """FIPS mode is on. It does not say that a module is validated."""
     packages_sha256: str
     virtualization: str
+
+    @model_validator(mode="after")
+    def _require_host_key(self) -> Self:
+        """Reject a host without key unless it scanned itself: SSH always presents a key."""
+        if not self.host_key_sha256 and self.host_key_trust not in ("local", "unknown"):
+            raise ValueError("hostKeySha256: is empty: only a local scan has no host key")
+        return self
+
+    @property
+    def identity(self) -> str:
+        """What the scans of one host share: its host key, else its machine id; may be empty."""
+        return self.host_key_sha256 or self.machine_id_hmac
+
+    def describe_host_key(self) -> str:
+        """Return type and fingerprint of the host key, or that there is none."""
+        if not self.host_key_sha256:
+            return "none: the machine has no SSH host key"
+        return f"{self.host_key_type} {self.host_key_sha256}"
+
+    def describe_identity(self) -> str:
+        """Return the host key, or for a host without key its machine id."""
+        if self.host_key_sha256:
+            return f"host key {self.host_key_sha256}"
+        return f"no host key, machine id {self.machine_id_hmac or 'unknown'}"
 
 
 class ContentPart(Document):

@@ -47,18 +47,19 @@ TextByName = Annotated[
 """Names are ASCII: canonical JSON sorts others differently in different writers."""
 
 Severity = Literal["high", "medium", "low", "unknown"]
-HostKeyTrustName = Literal["pinned", "known_hosts", "built_image", "first_use", "unknown"]
+HostKeyTrustName = Literal["pinned", "known_hosts", "built_image", "local", "first_use", "unknown"]
 HOST_KEY_TRUST_TEXT: dict[HostKeyTrustName, str] = {
     "pinned": "the host key was pinned",
     "known_hosts": "the host key was in known_hosts",
     "built_image": "the host key came from the console of the guest that hardpan built",
+    "local": "the host scanned itself, without a network connection",
     "first_use": "the host key was trusted on first use",
     "unknown": "how the host key was known is not recorded",
 }
 """How the scanner knew the host's key -> the same in words; see ``model.HostKeyTrust``."""
 
-TRUSTED_BEFORE_CONNECT = frozenset({"pinned", "known_hosts", "built_image"})
-"""Ways of knowing a host key before the first connection."""
+TRUSTED_BEFORE_CONNECT = frozenset({"pinned", "known_hosts", "built_image", "local"})
+"""Ways of knowing a host key before the first connection; ``local`` needs none."""
 
 CheckOutcomeName = Literal["passed", "failed", "error", "skipped"]
 CompatibilityVerdictName = Literal["pass", "fail", "not_checked", "not_applicable", "error"]

@@ -88,7 +88,7 @@ def build_inventory_item(findings: Findings, ids: OscalIds) -> Json:
         "description": f"Host {escape_inline(host.hostname)}, {escape_inline(host.os_name)}",
         "props": build_props(
             ("hostname", host.hostname),
-            ("host-key", f"{host.host_key_type} {host.host_key_sha256}"),
+            ("host-key", f"{host.host_key_type} {host.host_key_sha256}".strip()),
             ("host-key-trust", host.host_key_trust),
             ("machine-id-hmac", host.machine_id_hmac),
             ("os", f"{host.os_id} {host.os_version}"),

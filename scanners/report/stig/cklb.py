@@ -48,7 +48,7 @@ class Cklb:
         findings = report.findings
         stig = require_stig(findings)
         checklist_id = derive_uuid(
-            "checklist", findings.started, findings.finished, findings.host.host_key_sha256
+            "checklist", findings.started, findings.finished, findings.host.identity
         )
         return canonical_json(
             {

@@ -27,6 +27,7 @@ from hardpan.scanners.model.scan import Verdict
 from hardpan.scanners.report.model.build import build_findings, build_smoke_document
 from hardpan.signing import create_signer, read_bundle, sign_cms_detached
 from hardpan.ssh.connection import Connection
+from hardpan.ssh.host_key_trust import HostKeyTrust
 from tests.tools.tsa import FakeTsa
 from tests.unit.evidence import samples
 from tests.unit.evidence.evidence_fixture import NOW, EvidenceFixture
@@ -217,6 +218,19 @@ def test_chain_link_follows_previous_evidence(lab: EvidenceFixture, tmp_path: Pa
     (tmp_path / "x").write_text("x")
     with pytest.raises(InputError, match=r"cannot be followed: .*not an evidence archive"):
         next_chain_link(tmp_path / "x", samples.HOST_KEY)
+
+
+def test_chain_of_host_without_key_follows_machine_id(lab: EvidenceFixture, tmp_path: Path) -> None:
+    host = replace(
+        samples.HOST, host_key_type="", host_key_sha256="", host_key_trust=HostKeyTrust.LOCAL
+    )
+    path = samples.write_evidence(samples.slim_scan(host=host), lab.scan, tmp_path)
+
+    assert next_chain_link(path, host.machine_id_hmac).sequence == 2
+    with pytest.raises(InputError, match="is about another host"):
+        next_chain_link(path, "f" * 32)
+    with pytest.raises(InputError, match="has neither a host key nor a machine id"):
+        next_chain_link(path, "")
 
 
 def test_timestamper_is_none_without_url() -> None:

@@ -524,6 +524,29 @@ def test_policy_requires_verified_host_key(
         assert outcomes["host-key"] == ("ok", message)
 
 
+def test_host_without_key_is_identified_by_machine_id(lab: EvidenceFixture, tmp_path: Path) -> None:
+    host = replace(
+        samples.HOST, host_key_type="", host_key_sha256="", host_key_trust=HostKeyTrust.LOCAL
+    )
+    path = samples.write_evidence(samples.slim_scan(host=host), lab.scan, tmp_path)
+    machine = host.machine_id_hmac
+
+    settings = f"target: {{machine_ids: ['{machine}']}}\n"
+    outcomes = {o.check_id: (o.status, o.reason) for o in lab.verify(path, settings).records}
+    assert outcomes["target"] == ("ok", f"no host key, machine id {machine}")
+    settings = f"target: {{host_keys: ['{samples.HOST_KEY}']}}\n"
+    _refused(lab, path, "target", f"no host key, machine id {machine} is not listed", settings)
+    settings = "target: {require_verified_host_key: true}\n"
+    _refused(lab, path, "host-key", "was known before: the host has none", settings)
+
+
+def test_only_local_scan_may_lack_host_key(lab: EvidenceFixture, tmp_path: Path) -> None:
+    host = replace(samples.HOST, host_key_sha256="", host_key_trust=HostKeyTrust.KNOWN_HOSTS)
+
+    with pytest.raises(ValueError, match="only a local scan has no host key"):
+        samples.write_evidence(samples.slim_scan(host=host), lab.scan, tmp_path)
+
+
 def test_policy_requires_listed_image(lab: EvidenceFixture, tmp_path: Path) -> None:
     path = samples.write_evidence(samples.slim_scan(), lab.scan, tmp_path)
 

@@ -16,6 +16,7 @@ from hardpan.scanners.ledger.scan_record import ScanRecord, compress_record, dec
 from hardpan.scanners.ledger.store import open_ledger
 from hardpan.scanners.model.results import CompatibilityOutcome as EntryName
 from hardpan.scanners.model.results import CompatibilityReport, CompatibilityVerdict
+from hardpan.ssh.host_key_trust import HostKeyTrust
 from tests.unit.evidence import samples
 from tests.unit.ledger.fixtures import (
     NOW,
@@ -189,6 +190,27 @@ def test_only_latest_scan_counts_for_waivers(tmp_path: Path) -> None:
         )
 
     assert [e.entry.row.hostname for e in waivers] == ["web-2"]
+
+
+def test_hosts_without_key_are_distinguished_by_machine_id(tmp_path: Path) -> None:
+    keyless = {"host_key_type": "", "host_key_sha256": "", "host_key_trust": HostKeyTrust.LOCAL}
+    path = tmp_path / "l"
+    add_scans(
+        path,
+        scan_on_day(1, **other_host(**keyless)),
+        scan_on_day(2, waivers={}, **other_host(**keyless, machine_id_hmac=MACHINE_B)),
+    )
+
+    with pytest.raises(InputError, match=r"'lab' matches 2 hosts"):
+        _find_days(path, "lab")
+    with pytest.raises(InputError, match="no host is known as ''"):
+        _find_days(path, "")
+    assert _find_days(path, MACHINE_B) == ["02"]
+    with open_ledger(path) as store:
+        waivers = entries.find_expiring_waivers(
+            store, entries.list_entries(store), date(2026, 11, 21), 365
+        )
+    assert [e.entry.row.machine_id_hmac for e in waivers] == [samples.HOST.machine_id_hmac]
 
 
 def test_record_keeps_comparison_data(tmp_path: Path) -> None:
