@@ -1,12 +1,27 @@
 """Rules of a profile in a benchmark: order, titles, ids, weights, groups."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from hardpan.core.errors import InputError
 from hardpan.profiles.schema.ssg import SEVERITIES
-from hardpan.scanners.content.scap_xml import XCCDF, Element, element_text, find_benchmark
+from hardpan.scanners.content.resolve import (
+    ResolvedProfile,
+    ResolvedRule,
+    read_conflicts,
+    read_requires,
+    resolve,
+)
+from hardpan.scanners.content.resolve_items import read_weight
+from hardpan.scanners.content.scap_xml import (
+    OCIL_SYSTEM,
+    XCCDF,
+    Element,
+    element_text,
+    find_benchmark,
+)
+from hardpan.scanners.content.xccdf_tailoring import embed_tailoring
 
 PROFILE_PREFIX = "xccdf_org.ssgproject.content_profile_"
 
@@ -23,9 +38,11 @@ class BenchmarkRule:
     rule_id: str
     title: str
     severity: str
-    """``high``, ``medium``, ``low`` or ``unknown``."""
+    """``high``, ``medium``, ``low`` or ``unknown``, after refine-rule."""
 
     weight: float
+    """After refine-rule, as in oscap's rule-result."""
+
     groups: tuple[tuple[str, float], ...]
     """Ids and weights of its groups, the outermost first."""
 
@@ -34,6 +51,12 @@ class BenchmarkRule:
 
     has_check: bool
     """True if it has an automated check."""
+
+    role: str = "full"
+    """``full``, ``unscored`` or ``unchecked``, after refine-rule."""
+
+    declared_weight: float = 1.0
+    """Weight without refine-rule: oscap's score uses this one."""
 
     stig_ids: tuple[str, ...] = ()
     sv_ids: tuple[str, ...] = ()
@@ -60,32 +83,57 @@ class Benchmark:
     date: str = ""
     """Day of the benchmark's status, ``YYYY-MM-DD``; empty when it names none."""
 
+    values: Mapping[str, str] = field(default_factory=dict)
+    """Value id -> its value in this profile, as in oscap's TestResult."""
+
 
 def expand_profile_id(name: str) -> str:
     """Return the full XCCDF id of ``stig`` or of a full id."""
     return name if name.startswith("xccdf_") else PROFILE_PREFIX + name
 
 
-def read_benchmark(root: Element, profile_id: str, name: str) -> Benchmark:
+def read_benchmark(
+    root: Element,
+    profile_id: str,
+    name: str,
+    *,
+    benchmark_id: str = "",
+    tailoring: Element | None = None,
+) -> Benchmark:
     """Read the benchmark of a data stream, with the rules of the profile.
 
+    A ``tailoring`` (an XCCDF ``Tailoring`` element) is added to the tree: its profiles come before
+    the benchmark's.
+
     Raises:
-        InputError: it has no such profile, or the profile selects nothing.
+        InputError: it has no such profile, the profile selects nothing, or oscap would refuse it.
     """
-    bench = find_benchmark(root, name)
-    profile_element = find_profile(bench, profile_id, name)
-    rules = tuple(_parse_rule(e) for e in iter_selected_rules(bench, profile_element))
-    if not rules:
+    bench = find_benchmark(root, name, benchmark_id)
+    if tailoring is not None:
+        embed_tailoring(bench, tailoring, name)
+    resolved = resolve_profile(bench, profile_id, name)
+    if not resolved.rules:
         raise InputError(f"{name}: profile {profile_id} selects no rule")
-    version, date = read_version_and_date(root, name)
+    version, date = _read_version_and_date(bench)
     return Benchmark(
         benchmark_id=bench.get("id", ""),
         version=version,
         date=date,
         profile_id=profile_id,
-        rules=rules,
+        rules=tuple(_parse_rule(r, name) for r in resolved.rules),
         platforms=tuple(p.get("idref", "") for p in bench.findall(XCCDF + "platform")),
+        values={value_id: text or "" for value_id, text in resolved.values.items()},
     )
+
+
+def resolve_profile(bench: Element, profile_id: str, name: str) -> ResolvedProfile:
+    """Resolve a profile of a benchmark.
+
+    Raises:
+        InputError: it has no such profile, or oscap would refuse it.
+    """
+    find_profile(bench, profile_id, name)
+    return resolve(bench, profile_id, name)
 
 
 def read_version_and_date(root: Element, name: str) -> tuple[str, str]:
@@ -94,7 +142,10 @@ def read_version_and_date(root: Element, name: str) -> tuple[str, str]:
     Raises:
         InputError: it has no benchmark, or more than one.
     """
-    bench = find_benchmark(root, name)
+    return _read_version_and_date(find_benchmark(root, name))
+
+
+def _read_version_and_date(bench: Element) -> tuple[str, str]:
     return element_text(bench.find(XCCDF + "version")), read_status_date(bench)
 
 
@@ -119,36 +170,25 @@ def find_profile(bench: Element, profile_id: str, name: str) -> Element:
     return profiles_by_id[profile_id]
 
 
-def iter_selected_rules(bench: Element, profile_element: Element) -> Iterator[Element]:
-    """Yield the rule elements that the profile selects, in document order."""
-    selection_by_id = {
-        s.get("idref"): s.get("selected") == "true"
-        for s in profile_element.findall(XCCDF + "select")
-    }
-    for rule in bench.iter(XCCDF + "Rule"):
-        if selection_by_id.get(rule.get("id"), rule.get("selected", "true") == "true"):
-            yield rule
-
-
 def referenced_ids(rule: Element, *kinds: str) -> tuple[str, ...]:
     """Return ids that a rule ``requires`` or ``conflicts`` with; an idref may list alternatives."""
     id_lists = [e.get("idref", "").split() for k in kinds for e in rule.findall(XCCDF + k)]
     return tuple(i for ids in id_lists for i in ids)
 
 
-def _parse_rule(e: Element) -> BenchmarkRule:
+def _parse_rule(rule: ResolvedRule, name: str) -> BenchmarkRule:
+    e = rule.item.element
     references = [(r.get("href", ""), element_text(r)) for r in e.findall(XCCDF + "reference")]
-    checks = [c.get("system", "") for c in e.findall(XCCDF + "check")]
-    severity = e.get("severity", "unknown")
     return BenchmarkRule(
-        rule_id=e.get("id", ""),
+        rule_id=rule.item.item_id,
         title=element_text(e.find(XCCDF + "title")),
-        severity=severity if severity in SEVERITIES else "unknown",
-        weight=float(e.get("weight", "1")),
-        groups=_parse_groups(e),
-        is_conditional=bool(referenced_ids(e, "requires", "conflicts")),
-        has_check=any("ocil" not in c for c in checks)
-        or e.find(XCCDF + "complex-check") is not None,
+        severity=rule.severity if rule.severity in SEVERITIES else "unknown",
+        weight=rule.weight,
+        declared_weight=rule.declared_weight,
+        role=rule.role,
+        groups=_parse_groups(e, name),
+        is_conditional=bool(read_requires(rule.item) or read_conflicts(rule.item)),
+        has_check=any(c.get("system") != OCIL_SYSTEM for c in rule.item.checks()),
         stig_ids=_match_references(references, _STIG_IDS, ("RHEL-",)),
         sv_ids=_match_references(references, _STIG_REFERENCES, ("SV-",)),
         nist=tuple(sorted({t for href, t in references if _NIST in href and t})),
@@ -166,10 +206,9 @@ def _parse_rule(e: Element) -> BenchmarkRule:
     )
 
 
-def _parse_groups(e: Element) -> tuple[tuple[str, float], ...]:
-    groups = [
-        (g.get("id", ""), float(g.get("weight", "1"))) for g in e.iterancestors(XCCDF + "Group")
-    ]
+def _parse_groups(e: Element, name: str) -> tuple[tuple[str, float], ...]:
+    weights = [(g.get("id", ""), read_weight(g, name)) for g in e.iterancestors(XCCDF + "Group")]
+    groups = [(group_id, 1.0 if weight is None else weight) for group_id, weight in weights]
     return tuple(reversed(groups))
 
 

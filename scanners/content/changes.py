@@ -6,17 +6,16 @@ ignored: OCIL questions, and fixes in other languages than bash.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from hardpan.core.files import Sha256, sha256_bytes
 from hardpan.scanners.content.benchmark import (
     expand_profile_id,
-    find_profile,
-    iter_selected_rules,
     referenced_ids,
+    resolve_profile,
 )
-from hardpan.scanners.content.fixes import BASH_FIX_SYSTEMS, resolve_values
+from hardpan.scanners.content.fixes import BASH_FIX_SYSTEMS
 from hardpan.scanners.content.scap_xml import (
     CATALOG,
     DS,
@@ -124,15 +123,14 @@ def _iter_changed_rules(
 
 def _read_rules(root: Element, profile_id: str, name: str) -> dict[str, _RuleAspects]:
     bench = find_benchmark(root, name)
-    profile_element = find_profile(bench, profile_id, name)
-    in_profile = {r.get("id", "") for r in iter_selected_rules(bench, profile_element)}
-    values = resolve_values(bench, profile_element)
+    resolved = resolve_profile(bench, profile_id, name)
+    in_profile = {r.item.item_id for r in resolved.rules}
     checks = _CheckDigests(root)
     return {
         rule_id: _RuleAspects(
             title=element_text(rule.find(XCCDF + "title")),
             is_selected=rule_id in in_profile,
-            aspects=_read_aspects(rule, rule_id in in_profile, values, checks),
+            aspects=_read_aspects(rule, rule_id in in_profile, resolved.values, checks),
         )
         for rule in bench.iter(XCCDF + "Rule")
         if (rule_id := rule.get("id", ""))
@@ -140,7 +138,7 @@ def _read_rules(root: Element, profile_id: str, name: str) -> dict[str, _RuleAsp
 
 
 def _read_aspects(
-    rule: Element, is_selected: bool, values: dict[str, str], checks: "_CheckDigests"
+    rule: Element, is_selected: bool, values: Mapping[str, str | None], checks: "_CheckDigests"
 ) -> Aspects:
     fixes = [f for f in rule.findall(XCCDF + "fix") if f.get("system") in BASH_FIX_SYSTEMS]
     value_ids = {e.get("value-id", "") for e in rule.iter(XCCDF + "check-export")}
@@ -163,7 +161,7 @@ def _read_aspects(
         "check": [checks.digest(c) for c in rule.iter(XCCDF + "check")],
         "fix": [_canonical(f) for f in fixes],
         # Within one hardpan profile a value decides as much as the check that it is given to.
-        "values": {v: values.get(v, "") for v in sorted(value_ids)} if is_selected else {},
+        "values": {v: values.get(v) or "" for v in sorted(value_ids)} if is_selected else {},
     }
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from lxml import etree
 
+from hardpan.scanners.content.components import oval_components
 from hardpan.scanners.content.scap_xml import OVAL, Element, remove_element
-from hardpan.scanners.content.tailor import oval_components
 
 _KINDS = ("variables", "states", "objects")
 _IDENTITY_ATTRIBUTES = ("id", "version", "comment")

@@ -7,8 +7,8 @@ by one comparison; a separate test checks that 0 is one of the known groups.
 
 from lxml import etree
 
+from hardpan.scanners.content.components import oval_components
 from hardpan.scanners.content.scap_xml import OVAL, Element
-from hardpan.scanners.content.tailor import oval_components
 
 UNIX = "{http://oval.mitre.org/XMLSchema/oval-definitions-5#unix}"
 INDEPENDENT = "{http://oval.mitre.org/XMLSchema/oval-definitions-5#independent}"

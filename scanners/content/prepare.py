@@ -9,10 +9,11 @@ from hardpan.scanners.content import fixes as fixes
 from hardpan.scanners.content.benchmark import Benchmark, expand_profile_id, read_benchmark
 from hardpan.scanners.content.datastream import ContentSource, parse_source
 from hardpan.scanners.content.derive import derive
+from hardpan.scanners.content.limitations import find_limitations
 from hardpan.scanners.content.oval_dedup import merge_duplicates
 from hardpan.scanners.content.oval_optimize import filter_root_owned_first
 from hardpan.scanners.content.partition import partition
-from hardpan.scanners.content.scap_xml import parse_data_stream, serialize
+from hardpan.scanners.content.scap_xml import Element, find_benchmark, parse_data_stream, serialize
 from hardpan.scanners.content.tailor import connected_rules, tailor
 from hardpan.scanners.model.scan import ScapContent
 
@@ -35,44 +36,60 @@ class PreparedContent:
     parts: tuple[StreamPart, ...]
     """Together they have every selected rule exactly once."""
 
+    untouched: StreamPart
+    """The whole data stream, with every selected rule: only platforms and the tailoring's profiles
+    were added, and other benchmarks removed."""
 
-def prepare(source: ContentSource, profile: str, *, part_count: int = 2) -> PreparedContent:
+
+def prepare(
+    source: ContentSource,
+    profile: str,
+    *,
+    part_count: int = 2,
+    tailoring: Element | None = None,
+) -> PreparedContent:
     """Derive the content for known systems, tailor it to the profile, partition it.
 
     The same source gives the same bytes; it takes about a second, so nothing is cached.
+    ``tailoring`` is an XCCDF ``Tailoring`` element. Content that cannot be reduced without the
+    risk of another verdict stays whole.
 
     Raises:
         InputError: the data stream is invalid, or has no such profile.
     """
     name = source.name
-    profile_id = expand_profile_id(profile)
     root = parse_source(source)
-    added = derive(root, name)
-    derived_data = serialize(root) if added else source.data
-    bench = read_benchmark(root, profile_id, name)
-    rule_groups = connected_rules(root, profile_id, name)
-    tailor(root, profile_id, name)
-    merged_count = merge_duplicates(root)
-    optimized_count = filter_root_owned_first(root)
-    tailored_data = serialize(root)
-    order = [r.rule_id for r in bench.rules]
-    stream_parts = tuple(
-        _build_part(tailored_data, profile_id, name, ids)
-        for ids in partition(rule_groups, part_count, order=order)
-    )
+    lines = [f"added {line}" for line in derive(root, name)]
+    profile_id = expand_profile_id(profile)
+    bench = read_benchmark(root, profile_id, name, tailoring=tailoring)
+    if tailoring is not None:
+        lines.append("added the profiles of a tailoring")
+    is_changed = bool(lines or source.benchmark_id)
+    untouched_data = serialize(root) if is_changed else source.data
+    order = tuple(r.rule_id for r in bench.rules)
+    untouched = StreamPart(data=untouched_data, sha256=sha256_bytes(untouched_data), rule_ids=order)
+    limitations = find_limitations(find_benchmark(root, name))
+    if limitations:
+        lines += [f"neither reduced nor partitioned: {reason}" for reason in limitations]
+        stream_parts: tuple[StreamPart, ...] = (untouched,)
+    else:
+        reduced_lines, stream_parts = _reduce(root, bench, name, part_count)
+        lines += reduced_lines
+    lines += _describe_parts(stream_parts)
     return PreparedContent(
         content=ScapContent(
             name=name,
             version=bench.version,
             date=bench.date,
             source_sha256=source.sha256,
-            derived_sha256=sha256_bytes(derived_data),
+            derived_sha256=untouched.sha256,
             origin=source.origin,
             origin_kind=source.origin_kind,
-            derivation=_describe_derivation(added, merged_count, optimized_count, stream_parts),
+            derivation="\n".join(lines),
         ),
         benchmark=bench,
         parts=stream_parts,
+        untouched=untouched,
     )
 
 
@@ -87,19 +104,22 @@ def load_fixes(source: ContentSource, profile: str, rule_ids: Collection[str]) -
     return fixes.collect_fixes(root, expand_profile_id(profile), rule_ids, name)
 
 
-def _build_part(
-    tailored_data: bytes, profile_id: str, name: str, ids: tuple[str, ...]
-) -> StreamPart:
-    root = parse_data_stream(tailored_data, name)
-    tailor(root, profile_id, name, only=ids)
-    data = serialize(root)
-    return StreamPart(data=data, sha256=sha256_bytes(data), rule_ids=ids)
-
-
-def _describe_derivation(
-    added: tuple[str, ...], merged_count: int, optimized_count: int, parts: tuple[StreamPart, ...]
-) -> str:
-    lines = [f"added {line}" for line in added]
+def _reduce(
+    root: Element, bench: Benchmark, name: str, part_count: int
+) -> tuple[list[str], tuple[StreamPart, ...]]:
+    """Reduce the tree in place to the profile, and partition it; return what was changed too."""
+    choice = (bench.profile_id, name)
+    rule_groups = connected_rules(root, *choice)
+    tailor(root, *choice)
+    merged_count = merge_duplicates(root)
+    optimized_count = filter_root_owned_first(root)
+    tailored_data = serialize(root)
+    order = [r.rule_id for r in bench.rules]
+    stream_parts = tuple(
+        _build_part(tailored_data, bench.profile_id, name, ids)
+        for ids in partition(rule_groups, part_count, order=order)
+    )
+    lines = []
     if merged_count:
         lines.append(
             f"merged {merged_count} OVAL objects, states and variables into identical ones"
@@ -109,8 +129,20 @@ def _describe_derivation(
             f"filtered files of user and group 0 from {optimized_count} OVAL objects, "
             "and tested 0 separately"
         )
-    lines += [
+    return lines, stream_parts
+
+
+def _build_part(
+    tailored_data: bytes, profile_id: str, name: str, ids: tuple[str, ...]
+) -> StreamPart:
+    root = parse_data_stream(tailored_data, name)
+    tailor(root, profile_id, name, only=ids)
+    data = serialize(root)
+    return StreamPart(data=data, sha256=sha256_bytes(data), rule_ids=ids)
+
+
+def _describe_parts(parts: tuple[StreamPart, ...]) -> list[str]:
+    return [
         f"evaluated part {n} of {len(parts)}: {len(p.rule_ids)} rules, sha256 {p.sha256}"
         for n, p in enumerate(parts, 1)
     ]
-    return "\n".join(lines)

@@ -76,15 +76,23 @@ def iter_benchmarks(root: Element) -> Iterator[Element]:
         yield from component.iterchildren(XCCDF + "Benchmark")
 
 
-def find_benchmark(root: Element, name: str) -> Element:
-    """Return the only XCCDF benchmark of a data stream.
+def find_benchmark(root: Element, name: str, benchmark_id: str = "") -> Element:
+    """Return the XCCDF benchmark with this id, without an id the only one, of a data stream.
 
     Raises:
-        InputError: there is none, or more than one.
+        InputError: there is none, or more than one and no id.
     """
     benchmarks = list(iter_benchmarks(root))
+    ids = ", ".join(b.get("id", "") for b in benchmarks)
+    if benchmark_id:
+        benchmarks = [b for b in benchmarks if b.get("id") == benchmark_id][:1]
+        if not benchmarks:
+            raise InputError(f"{name}: no benchmark {benchmark_id!r}", hint=f"it has: {ids}")
     if len(benchmarks) != 1:
-        raise InputError(f"{name}: expected one XCCDF 1.2 benchmark, got {len(benchmarks)}")
+        raise InputError(
+            f"{name}: expected one XCCDF 1.2 benchmark, got {len(benchmarks)}",
+            hint=f"choose one of {ids}" if ids else "",
+        )
     return benchmarks[0]
 
 

@@ -88,6 +88,8 @@ def write_prepared_content(file: Path, output: Path) -> int:
     )
     part = StreamPart(data=b"", sha256=sha256, rule_ids=tuple(report.rules))
     output.write_bytes(
-        pickle.dumps(PreparedContent(content=content, benchmark=benchmark, parts=(part,)))
+        pickle.dumps(
+            PreparedContent(content=content, benchmark=benchmark, parts=(part,), untouched=part)
+        )
     )
     return len(report.rules)

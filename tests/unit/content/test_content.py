@@ -121,18 +121,31 @@ def test_tailored_content_has_only_profile_content() -> None:
     remaining = element_ids(root)
     assert {RULE + r for r in ("one", "two", "three", "four")} <= remaining
     assert {"d1", "d2", "t1", "o1", "s1", "s2", "var1", "comp_cpe", "g_b"} <= remaining
-    assert not {RULE + "five", "d3", "t3", "o3", "s3", "var3", "g_c", PROFILE + "other"} & remaining
+    assert PROFILE + "other" not in remaining
     assert not {"comp_ocil", "cref_ocil", "ecomp_sh", "cref_sh"} & remaining
     assert b"fix" not in scap_xml.serialize(root)
 
 
-def test_conflict_with_removed_rule_is_removed() -> None:
+def test_rules_that_decide_about_a_selected_rule_are_retained() -> None:
     root = scap_xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny")
 
-    tailor.tailor(root, STIG, "tiny")
+    tailor.tailor(root, STIG, "tiny", only=[RULE + "three"])
 
-    assert b"conflicts" not in scap_xml.serialize(root)
-    assert b"requires" in scap_xml.serialize(root)
+    assert [r.get("id") for r in root.iter(scap_xml.XCCDF + "Rule")] == [
+        RULE + "three",
+        RULE + "five",
+    ]
+    assert b"conflicts" in scap_xml.serialize(root)
+
+
+def test_rules_without_connection_are_removed() -> None:
+    root = scap_xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny")
+
+    tailor.tailor(root, STIG, "tiny", only=[RULE + "four"])
+
+    remaining = element_ids(root)
+    assert {RULE + "four", "g_b", "d1", "t1", "v_limit"} <= remaining
+    assert not {RULE + "five", "d3", "t3", "o3", "s3", "var3", "g_a", "g_c"} & remaining
 
 
 def test_tailoring_retains_whitespace_that_oscap_needs() -> None:

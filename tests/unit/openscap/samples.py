@@ -72,7 +72,10 @@ def make_prepared(rules: tuple[BenchmarkRule, ...], *parts: tuple[str, ...]) -> 
         platforms=("cpe:/o:rocky:rocky:9",),
     )
     stream_parts = tuple(StreamPart(data=b"", sha256=NONE, rule_ids=ids) for ids in parts)
-    return PreparedContent(content=content, benchmark=bench, parts=stream_parts)
+    untouched = StreamPart(data=b"", sha256=NONE, rule_ids=tuple(r.rule_id for r in rules))
+    return PreparedContent(
+        content=content, benchmark=bench, parts=stream_parts, untouched=untouched
+    )
 
 
 def make_arf(*, incomplete: bool = False, **verdicts: str) -> Arf:

@@ -1,0 +1,21 @@
+"""Constructs with which a benchmark is evaluated whole: reducing it could change a verdict."""
+
+from collections.abc import Iterator
+
+from hardpan.scanners.content.scap_xml import XCCDF, Element
+
+
+def find_limitations(bench: Element) -> tuple[str, ...]:
+    """Return why a benchmark can be neither reduced nor partitioned; nothing if it can."""
+    return tuple(dict.fromkeys(_iter_limitations(bench)))
+
+
+def _iter_limitations(bench: Element) -> Iterator[str]:
+    if bench.find(XCCDF + "TestResult") is not None:
+        yield "the benchmark contains results"
+    if any(g.get("extends") for g in bench.iter(XCCDF + "Group")):
+        yield "a group extends another one"
+    for profile in bench.findall(XCCDF + "Profile"):
+        # oscap before 1.4.3 skips an element of a profile that directly follows another one.
+        if any(e.tail is None and e.getnext() is not None for e in profile):
+            yield "a profile has elements without white space between them"
