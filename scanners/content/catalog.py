@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from hardpan.core.errors import InputError
-from hardpan.scanners.content.benchmark import iter_selected_rules, read_status_date
+from hardpan.scanners.content.benchmark import read_status_date
+from hardpan.scanners.content.resolve import resolve
 from hardpan.scanners.content.scap_xml import (
     DS,
     XCCDF,
@@ -44,7 +45,11 @@ class BenchmarkSummary:
 
 
 def list_benchmarks(root: Element) -> tuple[BenchmarkSummary, ...]:
-    """Describe the benchmarks of a collection; empty if it has none."""
+    """Describe the benchmarks of a collection; empty if it has none.
+
+    Raises:
+        InputError: a profile is one that oscap would refuse.
+    """
     return tuple(_summarize(bench) for bench in iter_benchmarks(root))
 
 
@@ -121,7 +126,7 @@ def _summarize(bench: Element) -> BenchmarkSummary:
             ProfileSummary(
                 profile_id=profile.get("id", ""),
                 title=element_text(profile.find(XCCDF + "title")),
-                rule_count=sum(1 for _ in iter_selected_rules(bench, profile)),
+                rule_count=len(resolve(bench, profile.get("id", ""), bench.get("id", "")).rules),
             )
             for profile in bench.findall(XCCDF + "Profile")
         ),

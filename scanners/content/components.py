@@ -102,11 +102,11 @@ def _remove_unreferenced(root: Element, hrefs: set[str]) -> None:
 
 def _add_script_references(root: Element, hrefs: set[str]) -> set[str]:
     """Add the names of scripts that a script refers to: oscap writes all into one folder."""
+    hrefs_by_id = _find_hrefs(root)
     scripts = {
         href: element_text(component)
-        for component_id, component in _components_by_id(root).items()
-        if component.tag == DS + "extended-component"
-        for href in _find_hrefs(root).get(component_id, ())
+        for component in root.iterchildren(DS + "extended-component")
+        for href in hrefs_by_id.get(component.get("id", ""), ())
     }
     pending = [h for h in hrefs if h in scripts]
     complete = set(hrefs)

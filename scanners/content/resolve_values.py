@@ -44,13 +44,13 @@ def read_instances(item: Item) -> dict[str, str | None]:
     """Return selector -> text, in the order of creation, with the inherited ones at the end."""
     instances: dict[str, str | None] = {}
     for element in item.lineage:
-        for selector, text in _read_own_instances(element).items():
+        for selector, text in _read_element_instances(element).items():
             if instances.get(selector) is None:
                 instances[selector] = text
     return instances
 
 
-def _read_own_instances(value: Element) -> dict[str, str | None]:
+def _read_element_instances(value: Element) -> dict[str, str | None]:
     """A ``match``, ``choices`` or ``default`` creates an instance for its selector too."""
     instances: dict[str, str | None] = {}
     for child in _iter_instance_elements(value):

@@ -22,15 +22,13 @@ def embed_tailoring(bench: Element, tailoring: Element, name: str) -> None:
     profiles = tailoring.findall(XCCDF + "Profile")
     tailored_ids = [p.get("id", "") for p in profiles]
     if not profiles or "" in tailored_ids or len(set(tailored_ids)) < len(tailored_ids):
-        raise InputError(
-            f"{name}: tailoring: expected profiles with unique ids, got none or others"
-        )
-    own_profiles = bench.findall(XCCDF + "Profile")
-    for profile in own_profiles:
+        raise InputError(f"{name}: tailoring: expected profiles with unique ids")
+    benchmark_profiles = bench.findall(XCCDF + "Profile")
+    for profile in benchmark_profiles:
         for attribute in ("id", "extends"):
             if profile.get(attribute) in tailored_ids:
                 profile.set(attribute, profile.get(attribute, "") + _UNTAILORED)
-    anchor = own_profiles[-1] if own_profiles else _last_before_items(bench)
+    anchor = benchmark_profiles[-1] if benchmark_profiles else _last_before_items(bench)
     for profile in profiles:
         embedded = copy.deepcopy(profile)
         embedded.tail = "\n"
