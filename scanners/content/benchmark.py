@@ -13,13 +13,19 @@ from hardpan.scanners.content.resolve import (
     read_requires,
     resolve,
 )
-from hardpan.scanners.content.resolve_items import read_weight
+from hardpan.scanners.content.resolve_items import Item, read_weight
 from hardpan.scanners.content.scap_xml import (
     OCIL_SYSTEM,
     XCCDF,
     Element,
     element_text,
     find_benchmark,
+)
+from hardpan.scanners.content.text import (
+    Substitutions,
+    read_substitutions,
+    render_line,
+    render_text,
 )
 from hardpan.scanners.content.xccdf_tailoring import embed_tailoring
 
@@ -115,12 +121,13 @@ def read_benchmark(
     if not resolved.rules:
         raise InputError(f"{name}: profile {profile_id} selects no rule")
     version, date = _read_version_and_date(bench)
+    substitutions = read_substitutions(bench, resolved.values)
     return Benchmark(
         benchmark_id=bench.get("id", ""),
         version=version,
         date=date,
         profile_id=profile_id,
-        rules=tuple(_parse_rule(r, name) for r in resolved.rules),
+        rules=tuple(_parse_rule(r, substitutions, name) for r in resolved.rules),
         platforms=tuple(p.get("idref", "") for p in bench.findall(XCCDF + "platform")),
         values={value_id: text or "" for value_id, text in resolved.values.items()},
     )
@@ -176,12 +183,13 @@ def referenced_ids(rule: Element, *kinds: str) -> tuple[str, ...]:
     return tuple(i for ids in id_lists for i in ids)
 
 
-def _parse_rule(rule: ResolvedRule, name: str) -> BenchmarkRule:
+def _parse_rule(rule: ResolvedRule, substitutions: Substitutions, name: str) -> BenchmarkRule:
     e = rule.item.element
+    texts = _render_texts(rule.item, substitutions, name)
     references = [(r.get("href", ""), element_text(r)) for r in e.findall(XCCDF + "reference")]
     return BenchmarkRule(
         rule_id=rule.item.item_id,
-        title=element_text(e.find(XCCDF + "title")),
+        title=texts.title,
         severity=rule.severity if rule.severity in SEVERITIES else "unknown",
         weight=rule.weight,
         declared_weight=rule.declared_weight,
@@ -200,10 +208,39 @@ def _parse_rule(rule: ResolvedRule, name: str) -> BenchmarkRule:
             ),
             "",
         ),
-        rationale=element_text(e.find(XCCDF + "rationale")),
-        fix_text=element_text(e.find(XCCDF + "fixtext"))
-        or element_text(e.find(XCCDF + "description")),
+        rationale=texts.rationale,
+        fix_text=texts.fix_text,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _RuleTexts:
+    title: str
+    rationale: str
+    fix_text: str
+
+
+def _render_texts(rule: Item, substitutions: Substitutions, name: str) -> _RuleTexts:
+    """Render the texts of a rule with the values of the profile.
+
+    DISA's rules have a fix text and no rationale: their description is the rationale.
+    """
+    try:
+        description, rationale, fix_text = (
+            render_text(_find_texts(rule, tag), substitutions)
+            for tag in ("description", "rationale", "fixtext")
+        )
+        title = render_line(_find_texts(rule, "title"), substitutions)
+    except InputError as e:
+        raise InputError(f"{name}: rule {rule.item_id}: {e}") from e
+    if not fix_text:
+        return _RuleTexts(title, rationale, description)
+    return _RuleTexts(title, rationale or description, fix_text)
+
+
+def _find_texts(rule: Item, tag: str) -> list[Element]:
+    """Return the translations of a text, of the rule or of the nearest rule that it extends."""
+    return next((texts for e in rule.lineage if (texts := e.findall(XCCDF + tag))), [])
 
 
 def _parse_groups(e: Element, name: str) -> tuple[tuple[str, float], ...]:

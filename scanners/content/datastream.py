@@ -13,7 +13,8 @@ from hardpan.core.errors import HardpanError, InputError
 from hardpan.core.files import Sha256, sha256_bytes
 from hardpan.scanners.content import benchmark, store
 from hardpan.scanners.content.catalog import select_benchmark
-from hardpan.scanners.content.scap_xml import Element, parse_data_stream, read_stream_file
+from hardpan.scanners.content.content_file import read_content_file
+from hardpan.scanners.content.scap_xml import Element, parse_data_stream
 from hardpan.scanners.content.store import PRODUCTS, Manifest, Product, StreamRecord
 from hardpan.scanners.model.scan import ContentOrigin
 
@@ -109,11 +110,12 @@ def load_collection(path: Path) -> ContentSource:
     """Load a file that the user named, with any number of benchmarks; version and date are empty.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it cannot be read, or is not a data stream.
     """
-    data = read_stream_file(path)
+    name, data = read_content_file(path)
+    parse_data_stream(data, name)
     return ContentSource(
-        name=path.name,
+        name=name,
         version="",
         date="",
         origin=f"--content {path.name}",
@@ -226,12 +228,12 @@ def _find_installed(product: Product) -> ContentSource:
 def _load_file(
     path: Path, origin: ContentOrigin, text: str, benchmark_id: str = ""
 ) -> ContentSource:
-    data = read_stream_file(path)
-    root = parse_data_stream(data, path.name)
-    select_benchmark(root, benchmark_id, path.name)
-    version, date = benchmark.read_version_and_date(root, path.name)
+    name, data = read_content_file(path)
+    root = parse_data_stream(data, name)
+    select_benchmark(root, benchmark_id, name)
+    version, date = benchmark.read_version_and_date(root, name)
     return ContentSource(
-        name=path.name,
+        name=name,
         version=version,
         date=date,
         origin=text,

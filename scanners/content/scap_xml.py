@@ -1,13 +1,10 @@
 """Read and write SCAP data streams: no entities, no network, white space retained."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from lxml import etree
 
 from hardpan.core.errors import InputError
-from hardpan.core.extracted_files import open_named_file
-from hardpan.core.files import read_open_file
 from hardpan.core.limits import MAX_DATA_STREAM_BYTES
 
 DS = "{http://scap.nist.gov/schema/scap/source/1.2}"
@@ -44,25 +41,47 @@ def parse_data_stream(data: bytes, name: str) -> Element:
     try:
         root = etree.fromstring(data, create_parser())
     except etree.XMLSyntaxError as e:
-        raise InputError(f"{name}: not XML: {e}") from e
+        raise _not_xml(data, name, str(e)) from e
     if b"<!DOCTYPE" in data[:4096] or b"<!ENTITY" in data:
         raise InputError(f"{name}: has a DOCTYPE, which SCAP content never has")
     if root.tag != DS + "data-stream-collection":
-        raise InputError(
-            f"{name}: expected a source data stream, got <{etree.QName(root).localname}>",
-            hint="take the file that ends in -ds.xml",
-        )
+        raise _not_data_stream(root, name)
     return root
 
 
-def read_stream_file(path: Path) -> bytes:
-    """Read the bytes of a file that the user named.
+def _not_xml(data: bytes, name: str, reason: str) -> InputError:
+    if not data.strip():
+        return InputError(f"{name}: expected a source data stream, got an empty file")
+    if data.startswith((b"!<arch>", b"\xed\xab\xee\xdb")):
+        hint = "unpack it: data streams are in /usr/share/xml/scap/ssg/content"
+        return InputError(f"{name}: expected a source data stream, got a package", hint=hint)
+    return InputError(f"{name}: not XML: {reason}")
 
-    Raises:
-        InputError: it is no regular file, cannot be read, or is too long.
-    """
-    with open_named_file(path) as file:
-        return read_open_file(file, path, max_bytes=MAX_DATA_STREAM_BYTES)
+
+_XCCDF_11 = "{http://checklists.nist.gov/xccdf/1.1}"
+_ARF = "{http://scap.nist.gov/schema/asset-reporting-format/1.1}"
+_COMPOSE_HINT = (
+    "combine it with the OVAL files that it names: oscap ds sds-compose FILE-xccdf.xml FILE-ds.xml"
+)
+_OTHER_FILES = {
+    XCCDF + "Benchmark": ("an XCCDF 1.2 benchmark without its checks", _COMPOSE_HINT),
+    _XCCDF_11 + "Benchmark": (
+        "an XCCDF 1.1 benchmark",
+        "take SCAP 1.2 or 1.3 content: DISA's manual STIGs have no checks, its benchmarks have",
+    ),
+    OVAL + "oval_definitions": ("OVAL definitions without a benchmark", _COMPOSE_HINT),
+    XCCDF + "Tailoring": ("an XCCDF tailoring", "give it with --tailoring"),
+    _ARF + "asset-report-collection": ("the results of a scan (ARF)", ""),
+    XCCDF + "TestResult": ("the results of a scan (XCCDF)", ""),
+}
+
+
+def _not_data_stream(root: Element, name: str) -> InputError:
+    description, hint = _OTHER_FILES.get(str(root.tag), (f"<{etree.QName(root).localname}>", ""))
+    return InputError(
+        f"{name}: expected a source data stream, got {description}",
+        hint=hint or "take the file that ends in -ds.xml",
+    )
 
 
 def serialize(root: Element) -> bytes:

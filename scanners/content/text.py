@@ -154,7 +154,7 @@ class _PlainTextWriter:
             text = text.lstrip()
         self._size += len(text)
         if self._size > _MAX_CHARACTERS:
-            raise InputError(f"a text of the benchmark: longer than {_MAX_CHARACTERS} characters")
+            raise InputError(f"a text: longer than {_MAX_CHARACTERS} characters")
         self._line += text
 
     def _push(self) -> None:
@@ -172,7 +172,7 @@ def _write_children(
     element: Element, substitutions: Substitutions, writer: _PlainTextWriter, *, depth: int
 ) -> None:
     if depth > _MAX_DEPTH:
-        raise InputError(f"a text of the benchmark: elements nested deeper than {_MAX_DEPTH}")
+        raise InputError(f"a text: elements nested deeper than {_MAX_DEPTH}")
     add = writer.add_folded if substitutions.has_markup else writer.add_lines
     add(element.text or "")
     for child in element:
@@ -256,7 +256,7 @@ def _write_code(text: str, writer: _PlainTextWriter) -> None:
 def _raw_text(element: Element, substitutions: Substitutions, *, depth: int) -> str:
     """Return the text of a ``pre`` with its blanks and line breaks."""
     if depth > _MAX_DEPTH:
-        raise InputError(f"a text of the benchmark: elements nested deeper than {_MAX_DEPTH}")
+        raise InputError(f"a text: elements nested deeper than {_MAX_DEPTH}")
     parts = [element.text or ""]
     for child in element:
         if isinstance(child.tag, str):

@@ -61,7 +61,9 @@ def test_rule_is_parsed_with_all_ids() -> None:
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        (b"", "not XML"),
+        (b"", "expected a source data stream, got an empty file"),
+        (b"!<arch>\ndebian-binary", "expected a source data stream, got a package"),
+        (b"%PDF-1.7", "not XML"),
         (MINIMAL_DATASTREAM[:500], "not XML"),
         (b"<html/>", "expected a source data stream, got <html>"),
         (b'<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>', "has a DOCTYPE"),
