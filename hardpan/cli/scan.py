@@ -199,6 +199,7 @@ def _print_json(findings: Findings, output: Path, verify_command: str) -> None:
         "verify": verify_command,
         "profile": findings.profile,
         "counts": dict(findings.counts),
+        "scores": findings.scores_to_json(),
         "open": findings.count_open_by_severity(),
         "content": findings.content.identity_to_json(),
         "compatibility": None if compatibility is None else compatibility.count_verdicts(),

@@ -25,6 +25,7 @@ def summarize(result: RunResult) -> dict[str, object]:
         "baseline": hardened.baseline_counts,
         "current": dict(findings.counts),
         "score": findings.score,
+        "scores": findings.scores_to_json(),
         "content": findings.content.identity_to_json(),
         "open": findings.count_open_by_severity(),
         "compatibility": None if compatibility is None else compatibility.count_verdicts(),

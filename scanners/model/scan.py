@@ -79,9 +79,15 @@ class RuleResult:
 
     title: str
     severity: str
-    """``high``, ``medium``, ``low`` or ``unknown``."""
+    """``high``, ``medium``, ``low``, ``unknown`` or ``info``, as OpenSCAP reports it."""
 
     verdict: Verdict
+    role: str = "full"
+    """``full``, ``unscored`` or ``unchecked``, as OpenSCAP reports it."""
+
+    disa_severity: str = ""
+    """The highest DISA severity of its requirements; empty if it has none."""
+
     stig_ids: tuple[str, ...] = ()
     """DISA ids, e.g. ``RHEL-09-231125``."""
 

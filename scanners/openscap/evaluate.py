@@ -5,6 +5,7 @@ Not scanned is never passed: a selected rule without a result is an ``error``.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from hardpan.core.errors import InputError, ToolError
 from hardpan.scanners.content.benchmark import Benchmark, BenchmarkRule
@@ -62,15 +63,17 @@ def merge_results(
         finished=max((a.finished for a in readable_arfs), default=fallback_time),
         engine=engine,
         results=results,
-        score=compute_score(rules, {r.rule_id: r.verdict for r in results}),
+        score=compute_score(rules, {r.rule_id: r for r in results}),
     )
 
 
-def compute_score(rules: Sequence[BenchmarkRule], verdicts: Mapping[str, Verdict]) -> float:
+def compute_score(rules: Sequence[BenchmarkRule], results: Mapping[str, RuleResult]) -> float:
     """Compute the XCCDF default score, 0 to 100, of a benchmark's rules.
 
     A group's score is the weighted mean of its children's scores, rules and groups alike;
-    rules that were not checked do not count. Source: NISTIR 7275r4, section 7.3.3.
+    rules that were not checked or are unscored do not count. Weights are the ones that rules and
+    groups declare: oscap's score uses no refined weight. A rule with several results counts with
+    their combination, while oscap takes the first. Source: NISTIR 7275r4, section 7.3.3.
     """
     # Path of group ids -> [(score, weight)] of the children that count, deepest path first.
     children: dict[tuple[str, ...], list[tuple[float, float]]] = defaultdict(list)
@@ -79,9 +82,10 @@ def compute_score(rules: Sequence[BenchmarkRule], verdicts: Mapping[str, Verdict
         path = tuple(g for g, _ in rule.groups)
         for depth in range(1, len(path) + 1):
             weights[path[:depth]] = rule.groups[depth - 1][1]
-        verdict = verdicts.get(rule.rule_id)
-        if verdict in _SCORED:
-            children[path].append((100.0 if verdict in _PASSING else 0.0, rule.weight))
+        result = results.get(rule.rule_id)
+        if result is not None and result.role != "unscored" and result.verdict in _SCORED:
+            score = 100.0 if result.verdict in _PASSING else 0.0
+            children[path].append((score, rule.declared_weight))
     for path in sorted(weights, key=len, reverse=True):
         mean = _weighted_mean(children[path])
         if not path:
@@ -92,8 +96,11 @@ def compute_score(rules: Sequence[BenchmarkRule], verdicts: Mapping[str, Verdict
 
 
 def _weighted_mean(children: Sequence[tuple[float, float]]) -> float | None:
+    """Return None without children, and 0 if none of them has a weight, as oscap does."""
+    if not children:
+        return None
     weight = sum(w for _, w in children)
-    return sum(s * w for s, w in children) / weight if weight else None
+    return sum(s * w for s, w in children) / weight if weight else 0.0
 
 
 def _validate_arf(
@@ -117,34 +124,37 @@ def _validate_arf(
 def _merge_rule_results(
     prepared: PreparedContent, part_arfs: Sequence[tuple[StreamPart, Arf | UnreadableArf]]
 ) -> dict[str, ArfRuleResult]:
-    conditional = {r.rule_id for r in prepared.benchmark.rules if r.is_conditional}
+    rule_by_id = {r.rule_id: r for r in prepared.benchmark.rules}
     results_by_rule: dict[str, ArfRuleResult] = {}
     for part, arf in part_arfs:
         for rule_id in part.rule_ids:
             if isinstance(arf, UnreadableArf):
-                results_by_rule[rule_id] = _missing_result(rule_id, arf.reason)
+                results_by_rule[rule_id] = _missing_result(rule_by_id[rule_id], arf.reason)
             elif rule_id in arf.rules:
                 results_by_rule[rule_id] = _downgrade_incomplete(arf.rules[rule_id])
-            elif rule_id not in conditional:
-                results_by_rule[rule_id] = _missing_result(rule_id, _NO_RESULT)
+            elif not rule_by_id[rule_id].is_conditional:
+                results_by_rule[rule_id] = _missing_result(rule_by_id[rule_id], _NO_RESULT)
     return results_by_rule
 
 
 def _downgrade_incomplete(rule_result: ArfRuleResult) -> ArfRuleResult:
     if not rule_result.incomplete or rule_result.verdict is not Verdict.PASS:
         return rule_result
-    return ArfRuleResult(
-        rule_id=rule_result.rule_id,
+    return replace(
+        rule_result,
         verdict=Verdict.UNKNOWN,
-        engine=rule_result.engine,
         evidence_lines=(_INCOMPLETE, *rule_result.evidence_lines),
-        incomplete=True,
     )
 
 
-def _missing_result(rule_id: str, reason: str) -> ArfRuleResult:
+def _missing_result(rule: BenchmarkRule, reason: str) -> ArfRuleResult:
     return ArfRuleResult(
-        rule_id=rule_id, verdict=Verdict.ERROR, engine="", evidence_lines=(reason,), incomplete=True
+        rule_id=rule.rule_id,
+        verdict=Verdict.ERROR,
+        severity=rule.severity,
+        engine="",
+        evidence_lines=(reason,),
+        incomplete=True,
     )
 
 
@@ -156,16 +166,19 @@ def _is_selected(rule: BenchmarkRule, results_by_rule: Mapping[str, ArfRuleResul
 def _build_rule_result(
     rule: BenchmarkRule, rule_result: ArfRuleResult, stig: ManualStig | None
 ) -> RuleResult:
+    group_ids = () if stig is None else stig.groups_of(rule.sv_ids)
     return RuleResult(
         rule_id=rule.rule_id,
         title=rule.title,
-        severity=rule.severity,
+        severity=rule_result.severity,
         verdict=rule_result.verdict,
+        role=rule_result.role,
+        disa_severity="" if stig is None else stig.severity_of(group_ids),
         stig_ids=rule.stig_ids,
         sv_ids=rule.sv_ids,
         nist=rule.nist,
         ccis=() if stig is None else stig.ccis_of(rule.sv_ids),
-        group_ids=() if stig is None else stig.groups_of(rule.sv_ids),
+        group_ids=group_ids,
         cce=rule.cce,
         engine=rule_result.engine,
         evidence_lines=rule_result.evidence_lines,

@@ -111,6 +111,11 @@ class ManualStig:
             sorted({g for g in map(parse_group_id, sv_ids) if g in self.requirements_by_group})
         )
 
+    def severity_of(self, group_ids: Iterable[str]) -> str:
+        """Return the highest severity of these requirements; empty if there is none."""
+        severities = [self.requirements_by_group[g].severity for g in group_ids]
+        return min(severities, key=list(CATEGORIES).index, default="")
+
     def controls_of(self, ccis: Iterable[str]) -> tuple[str, ...]:
         """Controls of NIST SP 800-53 revision 5 behind ``ccis``: ``AC-2(1)``, ``CM-6``; sorted."""
         return tuple(

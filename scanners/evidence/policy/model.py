@@ -174,7 +174,9 @@ class TrustPolicy(PolicyModel):
 
     max_open: dict[Severity, Annotated[int, Field(ge=0)]] = {}
     """Severity -> most rules that may be open: not passed (``error`` and ``unknown``
-    included) and without a waiver on record. ``high`` is DISA's CAT I."""
+    included) and without a waiver on record. ``high`` is DISA's CAT I. A rule counts with the
+    higher of OpenSCAP's and DISA's severity, and one of unknown severity at least as ``medium``;
+    ``unknown`` and ``info`` limit the rules for which OpenSCAP reports these."""
 
     max_compatibility: dict[CompatibilityVerdictName, Annotated[int, Field(ge=0)]] = {}
     """Verdict of a compatibility check -> most that may have it. Where one is set, evidence

@@ -21,6 +21,7 @@ from hardpan.scanners.evidence.statement.model import (
 from hardpan.scanners.evidence.statement.predicate_extensions import summarize_waivers
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
 from hardpan.scanners.report.model.scan_changes import ScanChanges
+from hardpan.scanners.report.model.scores import count_covered, count_passed, format_share
 from hardpan.scanners.report.model.sections import ImagePart
 from hardpan.scanners.report.model.types import VERDICTS
 from hardpan.scanners.report.registry import FORMATS
@@ -89,6 +90,8 @@ def check_findings(statement: Statement, findings: Findings) -> None:
         "times": (claim.scan.started, claim.scan.finished) == (findings.started, findings.finished),
         "profile": claim.scan.profile == findings.profile,
         "FIPS flag": _is_fips_flag_consistent(findings),
+        "pass ratio": findings.pass_ratio == format_share(*count_passed(findings.rules)),
+        "coverage": findings.coverage == format_share(*count_covered(findings.rules)),
     }
     mismatches = [name for name, is_equal in comparisons.items() if not is_equal]
     if mismatches:

@@ -25,7 +25,7 @@ def check_thresholds(context: VerificationContext) -> CheckOutcome:
 
 def _find_exceeded(findings: Findings, policy: TrustPolicy) -> list[str]:
     """Describe each exceeded threshold."""
-    open_counts = findings.count_open_by_severity()
+    open_counts = findings.count_open_for_thresholds()
     thresholds = [(str(v), findings.counts[v], maximum) for v, maximum in policy.max_counts.items()]
     thresholds += [(f"open {s}", open_counts[s], maximum) for s, maximum in policy.max_open.items()]
     exceeded = [f"{name}: {n}, at most {maximum}" for name, n, maximum in thresholds if n > maximum]

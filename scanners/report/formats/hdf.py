@@ -31,7 +31,7 @@ from hardpan.scanners.stig.manual_stig import ManualStig
 
 HdfStatus = Literal["passed", "failed", "skipped", "error"]
 
-IMPACT = {"high": 0.7, "medium": 0.5, "low": 0.3, "unknown": 0.5}
+IMPACT = {"high": 0.7, "medium": 0.5, "low": 0.3, "unknown": 0.5, "info": 0.1}
 _UNDETERMINED = ("error", "unknown")
 _STATUS_BY_VERDICT: dict[str, HdfStatus] = {
     "pass": "passed",

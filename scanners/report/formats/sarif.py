@@ -35,7 +35,13 @@ _KINDS = {
     "notapplicable": "notApplicable",
     "informational": "informational",
 }
-_LEVELS = {"high": "error", "medium": "warning", "low": "note", "unknown": "warning"}
+_LEVELS = {
+    "high": "error",
+    "medium": "warning",
+    "low": "note",
+    "unknown": "warning",
+    "info": "note",
+}
 _SECURITY_SEVERITIES = {"high": "8.0", "medium": "5.5", "low": "3.0"}
 """Middles of the bands that code-scanning services sort ``security-severity`` into."""
 

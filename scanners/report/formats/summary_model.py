@@ -7,6 +7,7 @@ Each renderer escapes it for its format.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from hardpan.scanners.report.model import scores
 from hardpan.scanners.report.model.counts import format_counts
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
 from hardpan.scanners.report.model.sections import CompatibilityPart, RulePart
@@ -107,7 +108,13 @@ def _result_lines(findings: Findings) -> tuple[SummaryLine, ...]:
         SummaryLine(label="baseline", text=baseline),
         SummaryLine(label="open", text=by_severity or "none"),
         SummaryLine(label="waived", text=f"{sum(r.is_waived for r in findings.rules)}, not passed"),
-        SummaryLine(label="score", text=f"{findings.score} of 100 (XCCDF default model)"),
+        SummaryLine(label="score", text=f"{findings.score} of 100 ({scores.SCORE_FORMULA})"),
+        SummaryLine(
+            label="passed", text=f"{findings.pass_ratio or '-'} % ({scores.SHARE_FORMULA})"
+        ),
+        SummaryLine(
+            label="coverage", text=f"{findings.coverage or '-'} % ({scores.COVERAGE_FORMULA})"
+        ),
     )
 
 

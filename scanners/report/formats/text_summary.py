@@ -1,5 +1,6 @@
 """The summary of a scan as plain lines, printed by ``scan``, ``show`` and ``build``."""
 
+from hardpan.scanners.report.model import scores
 from hardpan.scanners.report.model.counts import format_counts
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
 from hardpan.scanners.report.model.sections import CompatibilityPart
@@ -28,8 +29,9 @@ def format_summary(findings: Findings, smoke: SmokeDocument | None) -> tuple[str
             else "not scanned before hardening",
         ),
         ("current", format_counts(findings.counts)),
-        ("score", f"{findings.score} of 100 ({statistics.SCORE_FORMULA})"),
+        ("score", f"{findings.score} of 100 ({scores.SCORE_FORMULA})"),
         ("passed", _describe_passed(findings)),
+        ("coverage", _describe_coverage(findings)),
         *_category_rows(findings),
         ("open", _describe_open(findings)),
         (
@@ -50,9 +52,15 @@ def _describe_fips(findings: Findings) -> str:
 
 
 def _describe_passed(findings: Findings) -> str:
-    passed, total = statistics.count_passed_rules(findings)
-    percent = statistics.format_percent(passed, total)
-    return f"{passed} of {total} rules, {percent} ({statistics.PASSED_FORMULA})"
+    passed, total = scores.count_passed(findings.rules)
+    percent = findings.pass_ratio or "-"
+    return f"{passed} of {total} rules, {percent} % ({scores.SHARE_FORMULA})"
+
+
+def _describe_coverage(findings: Findings) -> str:
+    covered, total = scores.count_covered(findings.rules)
+    percent = findings.coverage or "-"
+    return f"{covered} of {total} rules, {percent} % ({scores.COVERAGE_FORMULA})"
 
 
 def _category_rows(findings: Findings) -> list[tuple[str, str]]:

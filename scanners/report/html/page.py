@@ -16,6 +16,7 @@ from jinja2 import Environment
 from hardpan.core.resources import resource_path
 from hardpan.core.templates import html_environment
 from hardpan.scanners.report.html import charts, view_models
+from hardpan.scanners.report.model import scores
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.sections import CompatibilityResultPart
 from hardpan.scanners.report.model.types import HOST_KEY_TRUST_TEXT, VERDICTS
@@ -30,6 +31,12 @@ LABELS = {
     "not_tested": "not tested",
 }
 """Verdicts as people write them; the others are words already."""
+
+_SCORE_FORMULAS = (
+    ("score", scores.SCORE_FORMULA),
+    ("passed", scores.SHARE_FORMULA),
+    ("coverage", scores.COVERAGE_FORMULA),
+)
 
 _MARKS = {
     **dict.fromkeys(("pass", "passed", "fixed", "satisfied", "validated"), "✓"),
@@ -72,6 +79,7 @@ class Html:
                 soon_days=view_models.EXPIRING_SOON_DAYS,
                 n_open=sum(r.is_open for r in findings.rules),
                 n_waived=sum(r.is_waived for r in findings.rules),
+                score_formulas=_SCORE_FORMULAS,
                 open_by_severity=findings.count_open_by_severity(),
                 bars=_build_bars(findings),
                 verdicts=[

@@ -9,7 +9,13 @@ from typing import Literal
 from hardpan.scanners.report.model.sections import RulePart, WaiverPart
 from hardpan.scanners.report.model.types import SEVERITIES, VERDICTS
 
-CATEGORIES = {"high": "CAT I", "medium": "CAT II", "low": "CAT III", "unknown": "no CAT"}
+CATEGORIES = {
+    "high": "CAT I",
+    "medium": "CAT II",
+    "low": "CAT III",
+    "unknown": "no CAT",
+    "info": "no CAT",
+}
 """DISA's category of a severity."""
 
 EXPIRING_SOON_DAYS = 30

@@ -15,6 +15,7 @@ from hardpan.scanners.model.results import (
 )
 from hardpan.scanners.model.scan import Scan, Waiver
 from hardpan.scanners.report.model.documents import Findings, MeasurePart, SmokeDocument
+from hardpan.scanners.report.model.scores import count_covered, count_passed, format_share
 from hardpan.scanners.report.model.sections import (
     CheckPart,
     CompatibilityCheckPart,
@@ -32,7 +33,9 @@ from hardpan.scanners.report.model.types import (
     HOST_KEY_TRUST_TEXT,
     VERDICTS,
     CheckOutcomeName,
+    DisaSeverity,
     Number,
+    RoleName,
     Severity,
     VerdictName,
 )
@@ -48,6 +51,7 @@ def build_findings(scan: Scan) -> Findings:
     """Return the findings document of ``scan``, with the target's text sanitized."""
     evaluation = scan.evaluation
     content = evaluation.content
+    rules = _build_rules(scan)
     return Findings(
         schema_version="1.0",
         profile=replace_control_characters(scan.profile),
@@ -69,11 +73,13 @@ def build_findings(scan: Scan) -> Findings:
             engine=replace_control_characters(evaluation.engine),
         ),
         score=f"{evaluation.score:.2f}",
+        pass_ratio=format_share(*count_passed(rules)),
+        coverage=format_share(*count_covered(rules)),
         counts=evaluation.counts(),
         baseline_counts=None
         if scan.baseline_counts is None
         else {v: scan.baseline_counts.get(v, 0) for v in VERDICTS},
-        rules=_build_rules(scan),
+        rules=rules,
         checks=tuple(
             CheckPart(
                 name=replace_control_characters(c.name),
@@ -234,6 +240,8 @@ def _build_rules(scan: Scan) -> tuple[RulePart, ...]:
             rule_id=replace_control_characters(r.rule_id),
             title=replace_control_characters(r.title),
             severity=_parse_severity(r.severity),
+            disa_severity=cast(DisaSeverity, r.disa_severity),
+            role=cast(RoleName, r.role),
             verdict=cast(VerdictName, r.verdict.value),
             waiver=_build_waiver(scan.waivers.get(r.rule_id)),
             stig_ids=tuple(map(replace_control_characters, r.stig_ids)),

@@ -32,6 +32,9 @@ from hardpan.scanners.report.model.types import (
     Timestamp,
 )
 
+Percent = Annotated[str, Field(pattern=r"^([0-9]{1,3}\.[0-9]{2})?$")]
+"""Two decimals; empty for a share of nothing."""
+
 
 class Findings(Document):
     """``findings.json``: the results of the scan, rule by rule."""
@@ -45,6 +48,10 @@ class Findings(Document):
     content: ContentPart
     score: Annotated[str, Field(pattern=r"^[0-9]{1,3}\.[0-9]{2}$")]
     """XCCDF default score, 0.00 to 100.00."""
+    pass_ratio: Percent = ""
+    """Passed rules, of those with the answer pass, fail, error or unknown, in percent."""
+    coverage: Percent = ""
+    """Rules that passed or failed, of those that apply, in percent."""
     counts: Counts
     baseline_counts: Counts | None
     """Counts before hardening, if the same run built the image."""
@@ -57,10 +64,24 @@ class Findings(Document):
     stig: StigPart | None = None
     """None if the content belongs to no known STIG."""
 
+    def scores_to_json(self) -> dict[str, str]:
+        """Return the three scores in percent; an empty one is a share of nothing."""
+        return {"xccdf": self.score, "pass_ratio": self.pass_ratio, "coverage": self.coverage}
+
     def count_open_by_severity(self) -> dict[str, int]:
-        """Severity -> number of open rules."""
+        """Severity -> number of open rules, by the severity that OpenSCAP reports."""
         count = Counter[str](r.severity for r in self.rules if r.is_open)
         return {s: count[s] for s in SEVERITIES}
+
+    def count_open_for_thresholds(self) -> dict[str, int]:
+        """Severity -> number of open rules, as ``--fail-on`` and policies count them.
+
+        ``high``, ``medium`` and ``low`` count by ``gate_severity``. A rule of ``unknown`` or
+        ``info`` severity also counts under that name, so that a policy can limit these.
+        """
+        counts = self.count_open_by_severity()
+        gate_counts = Counter[str](r.gate_severity for r in self.rules if r.is_open)
+        return counts | {s: gate_counts[s] for s in ssg.SEVERITIES}
 
     def uncollected_parts(self) -> tuple[CheckPart, ...]:
         """Return the parts that could not be collected, as checks with the reason."""
@@ -88,7 +109,7 @@ class Findings(Document):
         if min_severity == "none":
             return False
         severities = ssg.SEVERITIES[: ssg.SEVERITIES.index(min_severity) + 1]
-        open_counts = self.count_open_by_severity()
+        open_counts = self.count_open_for_thresholds()
         return any(open_counts[severity] for severity in severities)
 
     def count_checks_by_outcome(self) -> dict[str, int]:

@@ -8,14 +8,17 @@ from pydantic import Field, model_validator
 from hardpan.scanners.fips.model import CertificateState, EnvironmentMatch, ModuleName, TriState
 from hardpan.scanners.report.model.types import (
     OPEN_VERDICTS,
+    SEVERITIES,
     CheckOutcomeName,
     CompatibilityOutcomeName,
     CompatibilityVerdictName,
+    DisaSeverity,
     Document,
     HexDigest,
     HostKeyTrustName,
     JsonList,
     Number,
+    RoleName,
     Severity,
     VerdictName,
 )
@@ -139,6 +142,12 @@ class RulePart(Document):
     rule_id: str
     title: str
     severity: Severity
+    """As OpenSCAP reports it, refined by the profile."""
+    disa_severity: DisaSeverity = ""
+    """DISA's severity of the requirement that the rule checks: CAT I, II or III; the highest of
+    several, and empty if there is none."""
+    role: RoleName = "full"
+    """``unscored`` and ``unchecked`` rules are neither open nor part of the score."""
     verdict: VerdictName
     waiver: WaiverPart | None
     """The waiver of the rule; it does not change the verdict."""
@@ -159,12 +168,25 @@ class RulePart(Document):
     @property
     def is_open(self) -> bool:
         """True if it failed or could not be evaluated, and no waiver is active."""
-        return self.verdict in OPEN_VERDICTS and not self.is_waived
+        return self._needs_attention and not self.is_waived
 
     @property
     def is_waived(self) -> bool:
         """True if it failed or could not be evaluated, and a waiver is active."""
-        return self.verdict in OPEN_VERDICTS and self.waiver is not None and self.waiver.is_active
+        return self._needs_attention and self.waiver is not None and self.waiver.is_active
+
+    @property
+    def gate_severity(self) -> Severity:
+        """The severity that ``--fail-on`` and policies count an open rule as.
+
+        The higher of OpenSCAP's and DISA's; ``unknown`` is at least ``medium``.
+        """
+        severity = "medium" if self.severity == "unknown" else self.severity
+        return min(severity, self.disa_severity or severity, key=SEVERITIES.index)
+
+    @property
+    def _needs_attention(self) -> bool:
+        return self.role == "full" and self.verdict in OPEN_VERDICTS
 
 
 class CheckPart(Document):

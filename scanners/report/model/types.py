@@ -13,7 +13,9 @@ from hardpan.profiles.schema import ssg
 from hardpan.scanners.model.scan import Verdict
 
 VERDICTS = tuple(v.value for v in Verdict if v is not Verdict.NOT_SELECTED)
-SEVERITIES = (*ssg.SEVERITIES, "unknown")
+SEVERITIES = (*ssg.SEVERITIES, "unknown", "info")
+"""Severities of XCCDF, the highest first, except that ``unknown`` may be any."""
+
 OPEN_VERDICTS = frozenset({"fail", "error", "unknown"})
 """Verdicts that need someone's attention unless a waiver is on record."""
 
@@ -46,7 +48,9 @@ TextByName = Annotated[
 ]
 """Names are ASCII: canonical JSON sorts others differently in different writers."""
 
-Severity = Literal["high", "medium", "low", "unknown"]
+Severity = Literal["high", "medium", "low", "unknown", "info"]
+DisaSeverity = Literal["high", "medium", "low", ""]
+RoleName = Literal["full", "unscored", "unchecked"]
 HostKeyTrustName = Literal["pinned", "known_hosts", "built_image", "local", "first_use", "unknown"]
 HOST_KEY_TRUST_TEXT: dict[HostKeyTrustName, str] = {
     "pinned": "the host key was pinned",

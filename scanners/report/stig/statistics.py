@@ -1,9 +1,4 @@
-"""How a scan is counted: the score, the share that passed, and DISA's open CAT I, II and III.
-
-Each figure comes with its formula. ``error``, ``unknown`` and ``notchecked`` are never
-counted as passed. The XCCDF default score leaves ``notchecked`` out, as its definition
-asks; the other two do not.
-"""
+"""DISA's counts of a scan: open, not reviewed and passed requirements of CAT I, II and III."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -17,20 +12,11 @@ from hardpan.scanners.report.stig.checklist_model import (
 )
 from hardpan.scanners.stig.manual_stig import CATEGORIES
 
-SCORE_FORMULA = (
-    "XCCDF default: the weighted mean of each group, from the innermost out; pass and fixed are "
-    "100, fail, error and unknown are 0, everything else is left out"
-)
-PASSED_FORMULA = (
-    "pass + fixed, of all rules but notapplicable and informational; error, unknown and "
-    "notchecked are not passed"
-)
 OPEN_FORMULA = (
     "a requirement is open when a rule of it fails, waived or not; not reviewed when none fails "
     "and one is error, unknown, notchecked or missing; CAT I, II, III are DISA's severities high, "
     "medium, low"
 )
-_UNCOUNTED_VERDICTS = ("notapplicable", "informational")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +35,6 @@ class StatusCounts:
     def applicable(self) -> int:
         """All but the not applicable ones."""
         return self.open + self.not_reviewed + self.not_a_finding
-
-
-def count_passed_rules(findings: Findings) -> tuple[int, int]:
-    """How many rules passed, and of how many (``PASSED`` is the formula)."""
-    counts = findings.counts
-    total = sum(n for verdict, n in counts.items() if verdict not in _UNCOUNTED_VERDICTS)
-    return counts["pass"] + counts["fixed"], total
 
 
 def count_by_category(findings: Findings) -> dict[str, StatusCounts] | None:
@@ -80,8 +59,3 @@ def count_statuses(requirements: tuple[AssessedRequirement, ...]) -> StatusCount
         not_a_finding=count[ChecklistStatus.NOT_A_FINDING],
         not_applicable=count[ChecklistStatus.NOT_APPLICABLE],
     )
-
-
-def format_percent(part: int, total: int) -> str:
-    """``91.70 %``; ``-`` of nothing."""
-    return f"{100 * part / total:.2f} %" if total else "-"

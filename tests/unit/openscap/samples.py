@@ -89,6 +89,7 @@ def make_arf(*, incomplete: bool = False, **verdicts: str) -> Arf:
             k: ArfRuleResult(
                 rule_id=k,
                 verdict=Verdict(v),
+                severity="medium",
                 engine="OVAL",
                 evidence_lines=(),
                 incomplete=incomplete,

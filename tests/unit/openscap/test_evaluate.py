@@ -4,7 +4,7 @@ import pytest
 
 from hardpan.core.errors import InputError, ToolError
 from hardpan.scanners.content.prepare import PreparedContent
-from hardpan.scanners.model.scan import Evaluation, Verdict
+from hardpan.scanners.model.scan import Evaluation, RuleResult, Verdict
 from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf
 from hardpan.scanners.openscap.evaluate import compute_score, merge_results
 from tests.unit.openscap.samples import make_arf, make_prepared, make_rule
@@ -41,6 +41,8 @@ def test_ccis_and_groups_are_joined_by_requirement_id() -> None:
 
     assert result.results[0].group_ids == ("V-257779",)
     assert "CCI-001384" in result.results[0].ccis
+    assert result.results[0].disa_severity == "medium"
+    assert result.results[1].disa_severity == ""
     assert (result.results[1].group_ids, result.results[1].ccis) == ((), ())
     unknown = evaluate(content, make_arf(one="pass", two="pass"))
     assert [(r.group_ids, r.ccis) for r in unknown.results] == [((), ()), ((), ())]
@@ -139,17 +141,48 @@ def test_every_rule_is_an_error_without_usable_results() -> None:
 
 
 def test_score_is_the_mean_of_groups() -> None:
-    verdicts = {"one": Verdict.PASS, "two": Verdict.FAIL, "three": Verdict.PASS}
-
-    assert compute_score(RULES, verdicts) == 75.0
+    assert score_of(one="pass", two="fail", three="pass") == 75.0
 
 
 def test_score_ignores_rules_that_were_not_checked() -> None:
-    verdicts = {"one": Verdict.PASS, "two": Verdict.NOT_CHECKED, "three": Verdict.NOT_APPLICABLE}
-
-    assert compute_score(RULES, verdicts) == 100.0
-    assert compute_score(RULES, {}) == 0.0
+    assert score_of(one="pass", two="notchecked", three="notapplicable") == 100.0
+    assert score_of() == 0.0
 
 
 def test_score_counts_errors_as_failures() -> None:
-    assert compute_score(RULES, {"one": Verdict.ERROR, "two": Verdict.FIXED}) == 50.0
+    assert score_of(one="error", two="fixed") == 50.0
+
+
+def test_score_ignores_unscored_rules() -> None:
+    results = make_results(one="pass", two="fail")
+
+    assert compute_score(RULES, results | {"two": replace(results["two"], role="unscored")}) == 100
+
+
+def test_group_without_weight_scores_nothing() -> None:
+    rules = (replace(RULES[0], declared_weight=0.0), RULES[2])
+
+    assert compute_score(rules, make_results(one="pass", three="pass")) == 50.0
+
+
+def score_of(**verdicts: str) -> float:
+    return compute_score(RULES, make_results(**verdicts))
+
+
+def make_results(**verdicts: str) -> dict[str, RuleResult]:
+    return {
+        rule_id: RuleResult(rule_id=rule_id, title="", severity="medium", verdict=Verdict(v))
+        for rule_id, v in verdicts.items()
+    }
+
+
+def test_severity_and_role_are_those_of_the_result() -> None:
+    arf = make_arf(one="fail", two="fail", three="pass")
+    refined = replace(arf.rules["one"], severity="high", role="unscored")
+    arf = replace(arf, rules=arf.rules | {"one": refined})
+    rules = (replace(RULES[0], severity="low"), *RULES[1:])
+
+    result = evaluate(make_prepared(rules, ("one", "two", "three")), arf)
+
+    assert (result.results[0].severity, result.results[0].role) == ("high", "unscored")
+    assert result.score == 50.0

@@ -63,7 +63,8 @@ def test_expired_waiver_leaves_rule_open() -> None:
         ("high", {"high", "medium", "low"}),
         ("medium", {"medium", "low"}),
         ("low", {"low"}),
-        ("unknown", set()),
+        ("unknown", {"medium", "low"}),
+        ("info", set()),
     ],
 )
 def test_open_rule_counts_from_its_severity_down(
@@ -76,6 +77,39 @@ def test_open_rule_counts_from_its_severity_down(
     assert {
         s for s in ("high", "medium", "low", "none") if findings.has_open_rules(s)
     } == severities_that_fail
+
+
+@pytest.mark.parametrize(
+    ("severity", "disa_severity", "expected"),
+    [
+        ("unknown", "high", "high"),
+        ("unknown", "low", "medium"),
+        ("low", "medium", "medium"),
+        ("high", "low", "high"),
+        ("info", "low", "low"),
+        ("info", "", "info"),
+    ],
+)
+def test_gate_counts_the_higher_of_both_severities(
+    severity: str, disa_severity: str, expected: str
+) -> None:
+    rule = samples.rule(1, Verdict.FAIL, severity=severity, disa_severity=disa_severity)
+    evaluation = replace(samples.scan().evaluation, results=(rule,))
+    findings = build.build_findings(replace(samples.scan(), evaluation=evaluation, waivers={}))
+
+    assert findings.rules[0].gate_severity == expected
+    counts = {s: n for s, n in findings.count_open_for_thresholds().items() if n}
+    assert counts == {expected: 1} | ({severity: 1} if severity in ("unknown", "info") else {})
+
+
+@pytest.mark.parametrize("role", ["unscored", "unchecked"])
+def test_rule_without_the_role_full_is_not_open(role: str) -> None:
+    rules = (samples.rule(1, Verdict.FAIL, role=role), samples.rule(2, Verdict.PASS))
+    evaluation = replace(samples.scan().evaluation, results=rules)
+    findings = build.build_findings(replace(samples.scan(), evaluation=evaluation, waivers={}))
+
+    assert not findings.has_open_rules("low")
+    assert (findings.pass_ratio, findings.coverage) == ("100.00", "100.00")
 
 
 def test_waiver_keeps_fail_verdict() -> None:

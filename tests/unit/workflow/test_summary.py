@@ -60,6 +60,11 @@ def test_summary_has_every_result_of_the_run(result: Any, tmp_path: Path) -> Non
         "baseline": {"fail": 2, "pass": 1},
         "current": findings.counts,
         "score": findings.score,
+        "scores": {
+            "xccdf": findings.score,
+            "pass_ratio": findings.pass_ratio,
+            "coverage": findings.coverage,
+        },
         "content": {
             "name": "ssg-rhel9-ds.xml",
             "version": "0.1.82",
