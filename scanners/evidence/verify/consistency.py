@@ -19,6 +19,7 @@ from hardpan.scanners.evidence.statement.model import (
     hash_selected_rules,
 )
 from hardpan.scanners.evidence.statement.predicate_extensions import summarize_waivers
+from hardpan.scanners.evidence.verify.waiver_records import are_waivers_consistent
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
 from hardpan.scanners.report.model.scan_changes import ScanChanges
 from hardpan.scanners.report.model.scores import count_covered, count_passed, format_share
@@ -81,6 +82,7 @@ def check_findings(statement: Statement, findings: Findings) -> None:
         "score": results.score == findings.score,
         "waivers": results.waivers == waived
         and claim.waivers in (None, summarize_waivers(findings)),
+        "waiver records": are_waivers_consistent(findings),
         "selected rules": claim.content.selected_rules_sha256 == hash_selected_rules(findings),
         "host": claim.target.host == findings.host,
         "content": _dump_content(claim) == findings.content.model_dump(),

@@ -51,6 +51,7 @@ def build_sections(report: Report) -> tuple[SummarySection, ...]:
         _build_section(
             f"Waived rules, not passed: {len(waived_rules)}", map(_rule_line, waived_rules)
         ),
+        *_waiver_sections(findings),
         _build_section(
             f"Not checked, manual review required: {len(unchecked_rules)}",
             map(_rule_line, unchecked_rules),
@@ -124,6 +125,21 @@ def _rule_line(rule: RulePart) -> SummaryLine:
     if rule.waiver is not None:
         text += f" / waiver: {rule.waiver.describe()}"
     return SummaryLine(label=f"{rule.severity}, {rule.verdict}", text=text)
+
+
+def _waiver_sections(findings: Findings) -> tuple[SummarySection, ...]:
+    """The waivers that someone should change or remove; no section without any."""
+    records = findings.waiver_warnings()
+    if not records:
+        return ()
+    lines = (
+        SummaryLine(
+            label=record.describe_status(),
+            text=f"{record.selector} / {record.source} / {record.reason} ({record.owner})",
+        )
+        for record in records
+    )
+    return (_build_section(f"Waivers to review: {len(records)}", lines),)
 
 
 def _fips_lines(findings: Findings) -> tuple[SummaryLine, ...]:

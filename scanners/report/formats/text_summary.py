@@ -8,6 +8,8 @@ from hardpan.scanners.report.model.types import HOST_KEY_TRUST_TEXT
 from hardpan.scanners.report.stig import statistics
 from hardpan.scanners.report.stig.checklist_model import find_content_stig
 
+_MAX_WAIVER_LINES = 20
+
 
 def format_summary(findings: Findings, smoke: SmokeDocument | None) -> tuple[str, ...]:
     """Format one fact per line with aligned labels; the text is not sanitized."""
@@ -34,6 +36,7 @@ def format_summary(findings: Findings, smoke: SmokeDocument | None) -> tuple[str
         ("coverage", _describe_coverage(findings)),
         *_category_rows(findings),
         ("open", _describe_open(findings)),
+        *_waiver_rows(findings),
         (
             "checks",
             format_counts(findings.count_checks_by_outcome()) if findings.checks else "none ran",
@@ -84,6 +87,15 @@ def _describe_open(findings: Findings) -> str:
     waived = sum(r.is_waived for r in findings.rules)
     by_severity = ", ".join(f"{n} {s}" for s, n in findings.count_open_by_severity().items() if n)
     return f"{by_severity or 'none'}; {waived} waived"
+
+
+def _waiver_rows(findings: Findings) -> list[tuple[str, str]]:
+    """Describe the waivers that someone should change or remove."""
+    records = findings.waiver_warnings()
+    lines = [record.describe() for record in records[:_MAX_WAIVER_LINES]]
+    if omitted := len(records) - len(lines):
+        lines.append(f"and {omitted} more, in findings.json")
+    return [("waivers" if n == 0 else "", f"warning: {line}") for n, line in enumerate(lines)]
 
 
 def _compatibility_rows(compatibility: CompatibilityPart | None) -> list[tuple[str, str]]:

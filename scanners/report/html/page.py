@@ -72,6 +72,7 @@ class Html:
                 script_hash=_digest_for_csp(js),
                 open_groups=view_models.group_open_rows(rule_rows),
                 other_groups=view_models.group_other_rows(rule_rows),
+                waiver_warnings=findings.waiver_warnings(),
                 waivers=view_models.select_waived_rows(rule_rows),
                 anchors={r.rule.rule_id: r.anchor for r in rule_rows},
                 by_verdict=view_models.list_verdicts(rule_rows),

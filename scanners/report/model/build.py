@@ -13,7 +13,7 @@ from hardpan.scanners.model.results import (
     CompatibilityResult,
     SmokeReport,
 )
-from hardpan.scanners.model.scan import Scan, Waiver
+from hardpan.scanners.model.scan import Scan, Waiver, WaiverRecord
 from hardpan.scanners.report.model.documents import Findings, MeasurePart, SmokeDocument
 from hardpan.scanners.report.model.scores import count_covered, count_passed, format_share
 from hardpan.scanners.report.model.sections import (
@@ -28,6 +28,7 @@ from hardpan.scanners.report.model.sections import (
     RulePart,
     StigPart,
     WaiverPart,
+    WaiverRecordPart,
 )
 from hardpan.scanners.report.model.types import (
     HOST_KEY_TRUST_TEXT,
@@ -91,6 +92,7 @@ def build_findings(scan: Scan) -> Findings:
         ),
         compatibility=_build_compatibility(scan),
         fips=_build_fips(scan),
+        waivers=tuple(map(_build_waiver_record, scan.waiver_records)),
         stig=_build_stig(evaluation.benchmark_id),
     )
 
@@ -222,6 +224,18 @@ def _build_waiver(waiver: Waiver | None) -> WaiverPart | None:
         owner=replace_control_characters(waiver.owner),
         expires=waiver.expires,
         is_active=waiver.is_active,
+    )
+
+
+def _build_waiver_record(record: WaiverRecord) -> WaiverRecordPart:
+    return WaiverRecordPart(
+        selector=replace_control_characters(record.selector),
+        source=replace_control_characters(record.source),
+        reason=replace_control_characters(record.reason),
+        owner=replace_control_characters(record.owner),
+        expires=record.expires,
+        rule_ids=tuple(map(replace_control_characters, record.rule_ids)),
+        status=record.status.value,
     )
 
 

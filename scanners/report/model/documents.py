@@ -21,6 +21,7 @@ from hardpan.scanners.report.model.sections import (
     ImagePart,
     RulePart,
     StigPart,
+    WaiverRecordPart,
 )
 from hardpan.scanners.report.model.types import (
     SEVERITIES,
@@ -61,6 +62,8 @@ class Findings(Document):
     """The compatibility checks; none where they did not run."""
     fips: FipsPart | None = None
     """None if it was not collected."""
+    waivers: JsonList[WaiverRecordPart] = ()
+    """Every name in the waivers of the scan, also one that matched no rule."""
     stig: StigPart | None = None
     """None if the content belongs to no known STIG."""
 
@@ -111,6 +114,10 @@ class Findings(Document):
         severities = ssg.SEVERITIES[: ssg.SEVERITIES.index(min_severity) + 1]
         open_counts = self.count_open_for_thresholds()
         return any(open_counts[severity] for severity in severities)
+
+    def waiver_warnings(self) -> tuple[WaiverRecordPart, ...]:
+        """Return the waivers that match no rule, have expired, or are not needed any more."""
+        return tuple(record for record in self.waivers if record.has_warning)
 
     def count_checks_by_outcome(self) -> dict[str, int]:
         """Outcome -> number of testinfra checks."""

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from hardpan.scanners.model.waiver_status import WaiverStatus
 from tests.tamper.kit import Evidence
 from tests.unit.evidence import samples
 
@@ -42,6 +43,25 @@ def _first_waiver(kit, **fields):
     return Evidence(files=kit.resign_changed_findings(change))
 
 
+def _waiver_record(kit, **fields):
+    def change(f):
+        f["waivers"][0].update(fields)
+
+    return Evidence(files=kit.resign_changed_findings(change))
+
+
+def _no_waiver_records(kit):
+    return Evidence(files=kit.resign_changed_findings(lambda f: f.update(waivers=[])))
+
+
+def _expired_waiver_marked_active(kit):
+    """Rule and record agree; the last day does not."""
+    ended = replace(samples.WAIVER, expires="2026-11-20", is_active=True)
+    scan = samples.slim_scan(waivers={samples.RULES[2].rule_id: ended})
+    records = tuple(replace(r, status=WaiverStatus.ACTIVE) for r in scan.waiver_records)
+    return Evidence(files=kit.sign_scan(waivers=scan.waivers, waiver_records=records))
+
+
 VARIANTS = {
     "control": _content,
     "an edited data stream": lambda kit: _content(kit, derived_sha256="0" * 64),
@@ -50,4 +70,12 @@ VARIANTS = {
     "expired waiver leaves the rule open": _ended,
     "expired waiver marked active": lambda kit: _first_waiver(kit, expires="2026-11-20"),
     "a waiver prolonged in the findings": lambda kit: _first_waiver(kit, expires="2099-01-01"),
+    "expired waiver marked active everywhere": _expired_waiver_marked_active,
+    "a waiver without its record": _no_waiver_records,
+    "an unmatched waiver hidden as active": lambda kit: _waiver_record(kit, ruleIds=[]),
+    "a record with another reason": lambda kit: _waiver_record(kit, reason="approved"),
+    "a record for another rule": lambda kit: _waiver_record(
+        kit, ruleIds=[samples.RULES[1].rule_id]
+    ),
+    "a record with a wrong state": lambda kit: _waiver_record(kit, status="stale"),
 }

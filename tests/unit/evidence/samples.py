@@ -28,7 +28,9 @@ from hardpan.scanners.model.scan import (
     ScapContent,
     Verdict,
     Waiver,
+    WaiverRecord,
 )
+from hardpan.scanners.model.waiver_status import derive_waiver_status
 from hardpan.scanners.report.model.scan_changes import AttributeChange, RuleChange, ScanChanges
 from hardpan.signing import Signer, sign
 from tests.unit.fips import samples
@@ -264,7 +266,29 @@ def scan(**changes: object) -> Scan:
         fips=FIPS,
         invocation=("hardpan", "scan", "lab"),
     )
-    return replace(base, **changes)  # type: ignore[arg-type]
+    result = replace(base, **changes)  # type: ignore[arg-type]
+    return result if "waiver_records" in changes else with_waiver_records(result)
+
+
+def with_waiver_records(base: Scan) -> Scan:
+    """The scan with a record of each waiver of a rule."""
+    verdicts = {r.rule_id: r.verdict for r in base.evaluation.results}
+    records = (
+        WaiverRecord(
+            selector=rule_id,
+            source="profile lab-stig",
+            reason=waiver.reason,
+            owner=waiver.owner,
+            expires=waiver.expires,
+            rule_ids=(rule_id,),
+            status=derive_waiver_status(
+                (verdicts[rule_id],), has_expired=waiver.expires < base.finished[:10]
+            ),
+        )
+        for rule_id, waiver in base.waivers.items()
+        if rule_id in verdicts
+    )
+    return replace(base, waiver_records=tuple(records))
 
 
 def slim_scan(**changes: object) -> Scan:

@@ -309,7 +309,12 @@ def test_scan_without_applicable_rules_is_rejected(lab: EvidenceFixture, tmp_pat
     rules = tuple(replace(r, verdict=Verdict.NOT_APPLICABLE) for r in samples.RULES)
     for results, message in ((rules, "every rule is notapplicable"), ((), "nothing was scanned")):
         scan = samples.slim_scan()
-        scan = replace(scan, evaluation=replace(scan.evaluation, results=results), waivers={})
+        scan = replace(
+            scan,
+            evaluation=replace(scan.evaluation, results=results),
+            waivers={},
+            waiver_records=(),
+        )
 
         _refused(lab, samples.write_evidence(scan, lab.scan, tmp_path), "findings", message)
 
