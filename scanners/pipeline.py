@@ -38,9 +38,11 @@ from hardpan.scanners.openscap.arf.results import UnreadableArf
 from hardpan.scanners.openscap.evaluate import merge_results
 from hardpan.scanners.report.model.build import build_findings
 from hardpan.signing import check_sshsig
-from hardpan.ssh.client import connect
 from hardpan.ssh.connection import Connection
+from hardpan.ssh.local_target import AnyTarget
 from hardpan.ssh.target import Target
+from hardpan.ssh.transport_kind import TransportKind
+from hardpan.ssh.transports import open_connection
 
 _CONNECT_TIMEOUT_S = 180.0
 
@@ -49,7 +51,8 @@ _CONNECT_TIMEOUT_S = 180.0
 class ScanRequest:
     """Input of one scan."""
 
-    target: Target
+    target: AnyTarget
+    transport: TransportKind = TransportKind.AUTO
     plan: ScanPlan
     content: ContentSelection | ContentSource | None = None
     """The data stream, or where it is found; None: chosen for the plan's product or the host."""
@@ -77,7 +80,7 @@ def assess(
         ToolError, TrustError, UnreachableError, InputError: as the stages do.
     """
     content = prepare(source, plan.xccdf_profile)
-    with connect(target, timeout_s=_CONNECT_TIMEOUT_S) as connection:
+    with open_connection(target, timeout_s=_CONNECT_TIMEOUT_S, emit=emit) as connection:
         collection = Collection(connection, emit)
         identity = collection.collect("host", CollectTask())
         openscap_evidence = _run_openscap(collection, content)
@@ -108,8 +111,12 @@ def scan(request: ScanRequest, emit: Emit) -> Scan:
     started = clock.format_rfc3339(clock.now())
     if isinstance(request.content, Path):  # a wrong file is reported before the target is asked
         request = replace(request, content=datastream.from_file(request.content))
-    with connect(
-        request.target, timeout_s=_CONNECT_TIMEOUT_S, sudo_password=request.sudo_password
+    with open_connection(
+        request.target,
+        timeout_s=_CONNECT_TIMEOUT_S,
+        sudo_password=request.sudo_password,
+        transport=request.transport,
+        emit=emit,
     ) as connection:
         collection = Collection(connection, emit)
         identity = collection.collect("host", CollectTask())
@@ -118,6 +125,7 @@ def scan(request: ScanRequest, emit: Emit) -> Scan:
         evaluation = _evaluate(content, openscap_evidence, identity)
         parts = _collect_parts(request, collection)
         result = _build_scan(request, identity, openscap_evidence, evaluation, parts)
+        result = replace(result, transport=connection.transport)
         result = _finish_scan(result, started, request.plan.waivers)
         result = redact_secrets(result, SecretFilter([request.sudo_password]))
         with events.run_stage(emit, "host signature") as note:

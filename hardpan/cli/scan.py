@@ -32,6 +32,7 @@ from hardpan.scanners.report.formats.text_summary import format_summary
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.registry import Report
 from hardpan.signing import load_matching_certificate
+from hardpan.ssh.transport_kind import TransportKind
 from hardpan.workflow.scan_key import ensure_scan_key, find_policy
 
 _PATH = click.Path(path_type=Path)
@@ -96,7 +97,7 @@ def scan(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Scan TARGET ([user@]host[:port]) and write signed evidence.
+    """Scan TARGET ([user@]host[:port], or local: for this machine) and write signed evidence.
 
     The content and the profile follow the target's /etc/os-release, and the signing key is
     created on first use, unless options name them.
@@ -118,6 +119,7 @@ def scan(
         load_matching_certificate(certificate, scan_key.signers.scan)
     request = pipeline.ScanRequest(
         target=ssh_target,
+        transport=TransportKind(access.transport),
         plan=plan,
         content=content,
         run_smoke=not no_smoke,
@@ -134,7 +136,7 @@ def scan(
             timestamper=sign_timestamp,
             certificate=certificate,
             chain=chain,
-            runner=scanner_identity(),
+            runner=scanner_identity(result.transport),
             changes=None
             if previous_scan is None
             else changes_since_previous(previous_scan, chain, report),

@@ -10,7 +10,10 @@ from typing import Any
 import click
 
 from hardpan.core.console import prompt_secret
-from hardpan.ssh.target import Target, parse_target
+from hardpan.core.errors import InputError
+from hardpan.ssh.local_target import LOCAL, AnyTarget, find_local_target
+from hardpan.ssh.target import parse_target
+from hardpan.ssh.transport_kind import SELECTABLE_TRANSPORTS, TransportKind
 
 _PATH = click.Path(path_type=Path)
 _OPTIONS = (
@@ -24,6 +27,14 @@ _OPTIONS = (
         "--trust-new-host-key",
         is_flag=True,
         help="Accept an unknown host key for this run; the evidence records it.",
+    ),
+    click.option(
+        "--transport",
+        type=click.Choice([kind.value for kind in SELECTABLE_TRANSPORTS]),
+        default=TransportKind.AUTO.value,
+        show_default=True,
+        help="Program that carries the commands; auto: paramiko, or the system's ssh (openssh) for "
+        "what paramiko lacks.",
     ),
     click.option(
         "--ask-sudo-password", is_flag=True, help="Prompt for the sudo password of the target."
@@ -40,14 +51,18 @@ class TargetOptions:
     known_hosts: Path | None
     host_keys: tuple[str, ...]
     trust_new_host_key: bool
+    transport: str
     ask_sudo_password: bool
 
-    def parse(self, target: str) -> Target:
+    def parse(self, target: str) -> AnyTarget:
         """Return the target.
 
         Raises:
             InputError: the target or a file of the options is invalid.
         """
+        if target == LOCAL:
+            self._refuse_ssh_options()
+            return find_local_target()
         return parse_target(
             target,
             ssh_config=self.ssh_config,
@@ -56,6 +71,16 @@ class TargetOptions:
             known_hosts=self.known_hosts,
             trust_new_host_key=self.trust_new_host_key,
         )
+
+    def _refuse_ssh_options(self) -> None:
+        names = ("ssh_config", "identity", "known_hosts", "host_keys", "trust_new_host_key")
+        for name in names:
+            if getattr(self, name):
+                option = "--" + name.removesuffix("s" if name == "host_keys" else "")
+                raise InputError(
+                    f"{LOCAL} {option.replace('_', '-')}: expected no SSH option, because this "
+                    "machine is scanned without SSH"
+                )
 
     def read_sudo_password(self) -> str:
         """Return the password that the terminal prompts for; empty without the option."""

@@ -19,6 +19,7 @@ from hardpan.ssh.errors import encrypted_key, fingerprint, translate
 from hardpan.ssh.host_key_trust import HostKeyTrust
 from hardpan.ssh.known_hosts import read_known_hosts
 from hardpan.ssh.target import Target
+from hardpan.ssh.transport_kind import DEFAULT_TRANSPORT
 
 _KEEPALIVE_S = 15
 
@@ -61,6 +62,7 @@ class _ParamikoTransport:
     """Starts each command in a channel of one connection of paramiko."""
 
     def __init__(self, transport: paramiko.Transport, target: Target) -> None:
+        self.choice = DEFAULT_TRANSPORT
         self._transport = transport
         self._target = target
 

@@ -19,6 +19,7 @@ from hardpan.ssh.command import Channel, CommandOutput, OnLine, RemoteCommand
 from hardpan.ssh.host_key_trust import HostKeyTrust
 from hardpan.ssh.local_target import AnyTarget
 from hardpan.ssh.sudo import TIMED_OUT, SudoSession, build_command_line, to_shell_command
+from hardpan.ssh.transport_kind import TransportChoice
 
 _GRACE_S = 20.0
 _MiB = 1 << 20
@@ -43,6 +44,11 @@ class HostKey:
 class Transport(Protocol):
     """Starts commands on one target."""
 
+    @property
+    def choice(self) -> TransportChoice:
+        """Which transport it is, and why."""
+        ...
+
     def start(self, command_line: str, *, timeout_s: float) -> Channel:
         """Start a command line in the login shell of the target's user, within ``timeout_s``."""
         ...
@@ -64,6 +70,7 @@ class Connection:
     ) -> None:
         self.target = target
         self.host_key = host_key
+        self.transport = transport.choice
         self._transport = transport
         self._password = sudo_password
         self._secrets = SecretFilter([sudo_password])

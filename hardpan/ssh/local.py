@@ -13,6 +13,7 @@ from hardpan.ssh.errors import fingerprint
 from hardpan.ssh.host_key_trust import HostKeyTrust
 from hardpan.ssh.local_target import LOCAL, LocalTarget
 from hardpan.ssh.process_channel import ChannelRegistry, ProcessChannel
+from hardpan.ssh.transport_kind import TransportChoice, TransportKind
 
 _PREFERRED_TYPES = ("ed25519", "ecdsa", "rsa")
 """The order in which OpenSSH prefers host keys, so that a scan over SSH sees the same key."""
@@ -25,12 +26,12 @@ def connect_local(target: LocalTarget, *, sudo_password: str = "") -> Iterator[C
     """Run commands on this machine for the length of the block."""
     transport = _LocalTransport(target)
     try:
-        yield Connection(target, transport, read_own_host_key(target), sudo_password)
+        yield Connection(target, transport, read_local_host_key(target), sudo_password)
     finally:
         transport.close()
 
 
-def read_own_host_key(target: LocalTarget) -> HostKey:
+def read_local_host_key(target: LocalTarget) -> HostKey:
     """Return the SSH host key that this machine presents; type and fingerprint empty without one.
 
     A machine without sshd has no host key. A file that is not a public key counts as none.
@@ -52,6 +53,7 @@ class _LocalTransport:
     """
 
     def __init__(self, target: LocalTarget) -> None:
+        self.choice = TransportChoice(kind=TransportKind.LOCAL)
         self._target = target
         self._environment = {"HOME": str(target.home), "USER": target.user, "LOGNAME": target.user}
         self._channels = ChannelRegistry()

@@ -12,6 +12,6 @@ class UnsupportedByParamiko(UnreachableError):  # noqa: N818 - named after what 
     def __init__(self, target: object, reason: str) -> None:
         super().__init__(
             f"{target}: paramiko cannot open this connection: it needs {reason}",
-            hint="hardpan uses the system's ssh for it; '--transport ssh' selects that program",
+            hint="hardpan uses the system's ssh for it; '--transport openssh' selects it",
         )
         self.reason = reason

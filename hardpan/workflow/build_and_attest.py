@@ -167,7 +167,7 @@ def _scan(request: BuildRequest, image: AttestedImage, evidence: Path, emit: Emi
     signing_options = writer.SigningOptions(
         timestamper=timestamper(request.timestamp_url),
         chain=next_chain_link(None, ""),
-        runner=scanner_identity(),
+        runner=scanner_identity(scan.transport),
     )
     writer.write_evidence(
         scan,

@@ -13,7 +13,9 @@ from hardpan.scanners.evidence.statement.predicate_extensions import (
     ScannerIdentity,
 )
 from hardpan.scanners.evidence.verify.verifier import read_unverified
+from hardpan.scanners.report.model.build import replace_control_characters
 from hardpan.signing import check_tsa_url, request_timestamp
+from hardpan.ssh.transport_kind import TransportChoice
 
 TIMESTAMP_HELP = (
     "RFC 3161 authority that dates the signature: the one address that signing ever calls."
@@ -59,8 +61,8 @@ def next_chain_link(previous: Path | None, host_identity: str) -> ChainLink:
     return ChainLink(sequence=sequence + 1, previous_statement_sha256=opened.statement_sha256)
 
 
-def scanner_identity() -> ScannerIdentity:
-    """This station, as it describes itself."""
+def scanner_identity(transport: TransportChoice) -> ScannerIdentity:
+    """This station, as it describes itself, and the transport of the scan."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):
@@ -70,5 +72,9 @@ def scanner_identity() -> ScannerIdentity:
     except (OSError, ValueError):
         station = ""
     return ScannerIdentity(
-        user=user, station=station, python=platform.python_version(), transport="ssh"
+        user=user,
+        station=station,
+        python=platform.python_version(),
+        transport=transport.kind.value,
+        transport_reason=replace_control_characters(transport.reason),
     )

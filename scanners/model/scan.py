@@ -10,6 +10,7 @@ from hardpan.scanners.fips.model import FipsState
 from hardpan.scanners.model.results import CompatibilityReport, HostCheck, SmokeReport
 from hardpan.scanners.model.waiver_status import WaiverStatus
 from hardpan.ssh.host_key_trust import HostKeyTrust
+from hardpan.ssh.transport_kind import DEFAULT_TRANSPORT, TransportChoice
 
 
 class Verdict(StrEnum):
@@ -252,4 +253,5 @@ class Scan:
 
     started: str = ""
     finished: str = ""
+    transport: TransportChoice = DEFAULT_TRANSPORT
     invocation: tuple[str, ...] = ()

@@ -11,10 +11,12 @@ import pytest
 from hardpan.core.errors import InputError, ToolError, TrustError, UnreachableError
 from hardpan.core.events import Record, RemoteCommandEnded, observe
 from hardpan.core.process import run
-from hardpan.ssh.client import connect
 from hardpan.ssh.connection import Connection
 from hardpan.ssh.host_key_trust import HostKeyTrust
+from hardpan.ssh.local_target import find_local_target
 from hardpan.ssh.target import Target, parse_target
+from hardpan.ssh.transport_kind import TransportKind
+from hardpan.ssh.transports import open_connection
 from tests.integration.local_sshd import free_port, local_sshd
 
 pytestmark = pytest.mark.integration
@@ -26,9 +28,20 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         yield result
 
 
-@pytest.fixture
-def connection(target: Target) -> Iterator[Connection]:
-    with connect(target, timeout_s=20) as result:
+SSH_TRANSPORTS = (TransportKind.PARAMIKO, TransportKind.OPENSSH)
+
+
+@pytest.fixture(params=SSH_TRANSPORTS)
+def transport(request: pytest.FixtureRequest) -> TransportKind:
+    return TransportKind(request.param)
+
+
+@pytest.fixture(params=[*SSH_TRANSPORTS, TransportKind.LOCAL])
+def connection(request: pytest.FixtureRequest, target: Target) -> Iterator[Connection]:
+    is_local = request.param is TransportKind.LOCAL
+    chosen_target = find_local_target() if is_local else target
+    with open_connection(chosen_target, timeout_s=20, transport=request.param) as result:
+        assert result.transport.kind is request.param
         yield result
 
 
@@ -38,22 +51,25 @@ def other_key(tmp_path: Path) -> str:
     return " ".join((tmp_path / "other.pub").read_text().split()[:2])
 
 
-def connect_once(target: Target) -> Connection:
-    with connect(target, timeout_s=20) as result:
+def connect_once(target: Target, transport: TransportKind = TransportKind.PARAMIKO) -> Connection:
+    with open_connection(target, timeout_s=20, transport=transport) as result:
         return result
 
 
-def test_host_key_fingerprint_matches_ssh_keygen(connection: Connection, target: Target) -> None:
+def test_host_key_fingerprint_matches_ssh_keygen(transport: TransportKind, target: Target) -> None:
     assert target.identity is not None
     output = run(["ssh-keygen", "-lf", target.identity.parent / "host.pub"], timeout_s=30).stdout
 
-    assert connection.host_key.fingerprint == output.split()[1]
-    assert (connection.host_key.kind, connection.host_key.trust) == ("ssh-ed25519", "pinned")
+    host_key = connect_once(target, transport).host_key
+    assert host_key.fingerprint == output.split()[1]
+    assert (host_key.kind, host_key.trust) == ("ssh-ed25519", "pinned")
     guest = dataclasses.replace(target, pinned_by=HostKeyTrust.BUILT_IMAGE)
-    assert connect_once(guest).host_key.trust is HostKeyTrust.BUILT_IMAGE
+    assert connect_once(guest, transport).host_key.trust is HostKeyTrust.BUILT_IMAGE
 
 
-def test_trust_new_host_key_does_not_change_listed_trust(target: Target, tmp_path: Path) -> None:
+def test_trust_new_host_key_does_not_change_listed_trust(
+    transport: TransportKind, target: Target, tmp_path: Path
+) -> None:
     assert target.identity is not None
     listed = tmp_path / "listed"
     name = f"[{target.host}]:{target.port}"
@@ -61,42 +77,54 @@ def test_trust_new_host_key_does_not_change_listed_trust(target: Target, tmp_pat
     listed_target = dataclasses.replace(target, host_keys=(), known_hosts=(listed,))
 
     assert (
-        connect_once(dataclasses.replace(target, trust_new_host_key=True)).host_key.trust
+        connect_once(dataclasses.replace(target, trust_new_host_key=True), transport).host_key.trust
         == "pinned"
     )
     assert connect_once(
-        dataclasses.replace(listed_target, trust_new_host_key=True)
+        dataclasses.replace(listed_target, trust_new_host_key=True), transport
     ).host_key.trust == ("known_hosts")
 
 
-def test_changed_host_key_is_refused_before_login(target: Target, other_key: str) -> None:
+def test_changed_host_key_is_refused_before_login(
+    transport: TransportKind, target: Target, other_key: str
+) -> None:
     with pytest.raises(TrustError, match="got SHA256:"):
-        connect_once(dataclasses.replace(target, host_keys=(other_key,)))
+        connect_once(dataclasses.replace(target, host_keys=(other_key,)), transport)
 
 
-def test_changed_host_key_is_refused_despite_trust_flag(target: Target, other_key: str) -> None:
+def test_changed_host_key_is_refused_despite_trust_flag(
+    transport: TransportKind, target: Target, other_key: str
+) -> None:
     changed = dataclasses.replace(target, host_keys=(other_key,), trust_new_host_key=True)
 
     with pytest.raises(TrustError, match="the host key is not the expected one"):
-        connect_once(changed)
+        connect_once(changed, transport)
 
 
-def test_unknown_host_key_is_refused_and_displayed(target: Target) -> None:
+def test_unknown_host_key_is_refused_and_displayed(
+    transport: TransportKind, target: Target
+) -> None:
     with pytest.raises(TrustError, match="unknown host key; it offers ssh-ed25519 SHA256:"):
-        connect_once(dataclasses.replace(target, host_keys=()))
+        connect_once(dataclasses.replace(target, host_keys=()), transport)
 
 
-def test_trust_on_first_use_is_recorded(target: Target) -> None:
-    result = connect_once(dataclasses.replace(target, host_keys=(), trust_new_host_key=True))
+def test_trust_on_first_use_is_recorded(transport: TransportKind, target: Target) -> None:
+    result = connect_once(
+        dataclasses.replace(target, host_keys=(), trust_new_host_key=True), transport
+    )
 
     assert result.host_key.trust == "first_use"
 
 
-def test_known_hosts_file_is_trusted(target: Target, tmp_path: Path) -> None:
+def test_known_hosts_file_is_trusted(
+    transport: TransportKind, target: Target, tmp_path: Path
+) -> None:
     known_hosts = tmp_path / "known_hosts"
     known_hosts.write_text(f"[127.0.0.1]:{target.port} {target.host_keys[0]}\n")
 
-    result = connect_once(dataclasses.replace(target, host_keys=(), known_hosts=(known_hosts,)))
+    result = connect_once(
+        dataclasses.replace(target, host_keys=(), known_hosts=(known_hosts,)), transport
+    )
 
     assert result.host_key.trust == "known_hosts"
 
@@ -114,7 +142,7 @@ def test_known_hosts_file_is_trusted(target: Target, tmp_path: Path) -> None:
     ],
 )
 def test_unrelated_known_hosts_lines_do_not_prevent_login(
-    target: Target, tmp_path: Path, other_key: str, line: bytes
+    transport: TransportKind, target: Target, tmp_path: Path, other_key: str, line: bytes
 ) -> None:
     known_hosts = tmp_path / "known_hosts"
     unrelated_line = line % {b"other": other_key.split()[1].encode(), b"port": target.port}
@@ -122,7 +150,9 @@ def test_unrelated_known_hosts_lines_do_not_prevent_login(
         unrelated_line + f"\n[127.0.0.1]:{target.port} {target.host_keys[0]}\n".encode()
     )
 
-    result = connect_once(dataclasses.replace(target, host_keys=(), known_hosts=(known_hosts,)))
+    result = connect_once(
+        dataclasses.replace(target, host_keys=(), known_hosts=(known_hosts,)), transport
+    )
 
     assert result.host_key.trust == "known_hosts"
 
@@ -130,7 +160,7 @@ def test_unrelated_known_hosts_lines_do_not_prevent_login(
 @pytest.mark.parametrize("listed", [True, False])
 @pytest.mark.parametrize("flag", [True, False])
 def test_revoked_host_key_is_refused(
-    target: Target, tmp_path: Path, listed: bool, flag: bool
+    transport: TransportKind, target: Target, tmp_path: Path, listed: bool, flag: bool
 ) -> None:
     (key,) = target.host_keys
     plain, revoked = tmp_path / "known_hosts", tmp_path / "ssh_known_hosts"
@@ -140,7 +170,8 @@ def test_revoked_host_key_is_refused(
 
     with pytest.raises(TrustError, match=r"the host key is revoked: .* got ssh-ed25519 SHA256:"):
         connect_once(
-            dataclasses.replace(target, host_keys=(), known_hosts=files, trust_new_host_key=flag)
+            dataclasses.replace(target, host_keys=(), known_hosts=files, trust_new_host_key=flag),
+            transport,
         )
 
 
@@ -162,7 +193,9 @@ def test_unusable_pinned_key_is_refused(target: Target, pinned: str) -> None:
         connect_once(pinned_target)
 
 
-def test_ssh_config_is_resolved_by_openssh(target: Target, tmp_path: Path) -> None:
+def test_ssh_config_is_resolved_by_openssh(
+    transport: TransportKind, target: Target, tmp_path: Path
+) -> None:
     config = tmp_path / "config"
     config.write_text(
         f"Host web\n HostName 127.0.0.1\n Port {target.port}\n User {target.user}\n"
@@ -171,19 +204,23 @@ def test_ssh_config_is_resolved_by_openssh(target: Target, tmp_path: Path) -> No
 
     configured = parse_target("web", ssh_config=config, host_keys=target.host_keys)
 
-    assert connect_once(configured).host_key.trust == "pinned"
+    assert connect_once(configured, transport).host_key.trust == "pinned"
 
 
-def test_closed_port_is_unreachable(target: Target) -> None:
+def test_closed_port_is_unreachable(transport: TransportKind, target: Target) -> None:
+    port = free_port()
+
     with pytest.raises(UnreachableError, match="refused the connection"):
-        connect_once(dataclasses.replace(target, port=free_port()))
+        connect_once(dataclasses.replace(target, port=port, typed_port=str(port)), transport)
 
 
-def test_unauthorized_key_is_unreachable(target: Target, tmp_path: Path) -> None:
+def test_unauthorized_key_is_unreachable(
+    transport: TransportKind, target: Target, tmp_path: Path
+) -> None:
     run(["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", tmp_path / "k"], timeout_s=30)
 
     with pytest.raises(UnreachableError, match="login failed with the key"):
-        connect_once(dataclasses.replace(target, identity=tmp_path / "k"))
+        connect_once(dataclasses.replace(target, identity=tmp_path / "k"), transport)
 
 
 def test_argv_is_passed_unchanged(connection: Connection) -> None:
@@ -214,13 +251,15 @@ def test_timeout_ends_the_command_on_the_target(connection: Connection) -> None:
 
 
 def test_background_child_does_not_block_the_command(connection: Connection) -> None:
+    if connection.transport.kind is TransportKind.OPENSSH:
+        pytest.skip("ssh itself waits until all streams are closed")
     start = time.monotonic()
 
     assert connection.run("sleep 30 & echo done", timeout_s=25).stdout == "done\n"
     assert time.monotonic() - start < 15
 
 
-def test_commands_are_published_by_name(connection: Connection, target: Target) -> None:
+def test_commands_are_published_by_name(connection: Connection) -> None:
     records: list[Record] = []
 
     with observe(records.append):
@@ -229,7 +268,7 @@ def test_commands_are_published_by_name(connection: Connection, target: Target) 
 
     commands = [r for r in records if isinstance(r, RemoteCommandEnded)]
     assert [(r.target, r.command, r.exit_status) for r in commands] == [
-        *((str(target), "exit", 3), (str(target), "printf", 0)),
+        *((str(connection.target), "exit", 3), (str(connection.target), "printf", 0)),
     ]
 
 
@@ -297,11 +336,15 @@ PASSWORD = "correct horse battery"
         f"echo '{PASSWORD}' >&2",
     ],
 )
-def test_password_in_target_output_is_redacted(target: Target, command: str) -> None:
+def test_password_in_target_output_is_redacted(
+    transport: TransportKind, target: Target, command: str
+) -> None:
     lines: list[str] = []
     plain = (PASSWORD, PASSWORD[::-1], PASSWORD.encode().hex(" "), "Y29ycmVjdCBob3JzZSBiYXR0ZXJ5")
 
-    with connect(target, timeout_s=20, sudo_password=PASSWORD) as connection:
+    with open_connection(
+        target, timeout_s=20, sudo_password=PASSWORD, transport=transport
+    ) as connection:
         output = connection.run(command, timeout_s=20, on_line=lines.append)
 
     received = f"{output.stdout}\n{output.stderr}\n{lines}"
@@ -309,9 +352,11 @@ def test_password_in_target_output_is_redacted(target: Target, command: str) -> 
     assert [form for form in plain if form in received] == []
 
 
-def test_password_in_failure_message_is_redacted(target: Target) -> None:
+def test_password_in_failure_message_is_redacted(transport: TransportKind, target: Target) -> None:
     with (
-        connect(target, timeout_s=20, sudo_password=PASSWORD) as connection,
+        open_connection(
+            target, timeout_s=20, sudo_password=PASSWORD, transport=transport
+        ) as connection,
         pytest.raises(ToolError) as caught,
     ):
         connection.run(f"echo '{PASSWORD}' >&2; exit 3", timeout_s=20)
@@ -319,8 +364,10 @@ def test_password_in_failure_message_is_redacted(target: Target) -> None:
     assert caught.value.output_tail == "[redacted]"
 
 
-def test_archive_output_is_not_redacted(target: Target) -> None:
-    with connect(target, timeout_s=20, sudo_password=PASSWORD) as connection:
+def test_archive_output_is_not_redacted(transport: TransportKind, target: Target) -> None:
+    with open_connection(
+        target, timeout_s=20, sudo_password=PASSWORD, transport=transport
+    ) as connection:
         output = connection.run(f"echo '{PASSWORD}'", timeout_s=20, is_archive=True)
 
     assert output.data == f"{PASSWORD}\n".encode()

@@ -31,6 +31,10 @@ class ScannerIdentity(Document):
 
     python: str
     transport: str
+    """``paramiko``, ``openssh`` or ``local``."""
+
+    transport_reason: str = ""
+    """Why it is not the default transport; empty for the default."""
 
 
 class ChainLink(Document):

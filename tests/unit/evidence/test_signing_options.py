@@ -28,6 +28,7 @@ from hardpan.scanners.report.model.build import build_findings, build_smoke_docu
 from hardpan.signing import create_signer, read_bundle, sign_cms_detached
 from hardpan.ssh.connection import Connection
 from hardpan.ssh.host_key_trust import HostKeyTrust
+from hardpan.ssh.transport_kind import TransportChoice, TransportKind
 from tests.tools.tsa import FakeTsa
 from tests.unit.evidence import samples
 from tests.unit.evidence.evidence_fixture import NOW, EvidenceFixture
@@ -198,11 +199,14 @@ def test_svr_requires_verify_role_and_accepted_evidence(
     assert not out.exists()
 
 
+FALLBACK = TransportChoice(kind=TransportKind.OPENSSH, reason="paramiko lacks it")
+
+
 def test_chain_link_follows_previous_evidence(lab: EvidenceFixture, tmp_path: Path) -> None:
     first = next_chain_link(None, samples.HOST_KEY)
     assert (first.sequence, first.previous_statement_sha256) == (1, None)
 
-    terms = writer.SigningOptions(chain=first, runner=scanner_identity())
+    terms = writer.SigningOptions(chain=first, runner=scanner_identity(FALLBACK))
     path = tmp_path / "one.evidence.zip"
     writer.write_evidence(samples.scan(), lab.scan, path, events.discard, options=terms)
     second = next_chain_link(path, samples.HOST_KEY)
@@ -211,7 +215,7 @@ def test_chain_link_follows_previous_evidence(lab: EvidenceFixture, tmp_path: Pa
     assert next_chain_link(lab.valid_path, samples.HOST_KEY).sequence == 2
     runner = verified.statement.predicate.runner
     assert runner is not None
-    assert runner.transport == "ssh"
+    assert (runner.transport, runner.transport_reason) == ("openssh", "paramiko lacks it")
 
     with pytest.raises(InputError, match=r"is about another host \(lab\)"):
         next_chain_link(path, FINGERPRINT[:-1] + "B")

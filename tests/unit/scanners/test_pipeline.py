@@ -24,6 +24,7 @@ from hardpan.scanners.model.scan import ContentOrigin, Scan
 from hardpan.scanners.openscap.arf.results import UnreadableArf
 from hardpan.scanners.report.model.build import build_findings
 from hardpan.ssh.target import Target
+from hardpan.ssh.transport_kind import DEFAULT_TRANSPORT
 from tests.unit.deviations.samples import make_waiver
 from tests.unit.evidence import samples
 from tests.unit.openscap.samples import make_arf, make_prepared, make_rule
@@ -122,7 +123,7 @@ def run_scan(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scan]:
 
     @contextlib.contextmanager
     def connect(*_: object, **__: object) -> Iterator[SimpleNamespace]:
-        yield SimpleNamespace()
+        yield SimpleNamespace(transport=DEFAULT_TRANSPORT)
 
     def scan(
         scan_request: pipeline.ScanRequest | None = None,
@@ -142,7 +143,7 @@ def run_scan(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scan]:
             )
 
         monkeypatch.setattr(pipeline, "prepare", lambda *_: content)
-        monkeypatch.setattr(pipeline, "connect", connect)
+        monkeypatch.setattr(pipeline, "open_connection", connect)
         monkeypatch.setattr(collection, "create_collector", collector)
         return pipeline.scan(scan_request or request(), discard)
 
