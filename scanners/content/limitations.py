@@ -16,6 +16,6 @@ def _iter_limitations(bench: Element) -> Iterator[str]:
     if any(g.get("extends") for g in bench.iter(XCCDF + "Group")):
         yield "a group extends another one"
     for profile in bench.findall(XCCDF + "Profile"):
-        # oscap before 1.4.3 skips an element of a profile that directly follows another one.
+        # oscap 1.3.7 to 1.4.4 skips an element of a profile that directly follows another one.
         if any(e.tail is None and e.getnext() is not None for e in profile):
             yield "a profile has elements without white space between them"

@@ -92,7 +92,7 @@ def resolve(bench: Element, profile_id: str, name: str) -> ResolvedProfile:
         for rule_id in selection.evaluate(bench)
     )
     return ResolvedProfile(
-        lineage=lineage, rules=rules, values=resolve_values(items, settings), items=items
+        lineage=lineage, rules=rules, values=resolve_values(items, settings, name), items=items
     )
 
 

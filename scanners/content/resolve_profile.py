@@ -58,7 +58,7 @@ class ValueRefinement:
 
 @dataclass(frozen=True, slots=True)
 class SetValue:
-    """A ``set-value``; None is the text of an element without content."""
+    """A ``set-value``."""
 
     idref: str
     text: str | None
@@ -107,14 +107,17 @@ def read_settings(lineage: Sequence[Element], name: str) -> ProfileSettings:
     return settings
 
 
-def read_first_text(element: Element) -> str | None:
-    """Return the first text below an element as oscap reads it: text after a comment is ignored.
+def read_first_text(element: Element, attribute: str) -> str | None:
+    """Return the text of an element as oscap reads it.
 
-    None if the element has no content at all.
+    This is the first text or comment. An element that closes itself has no text (None), but with
+    ``attribute``, which oscap reads before the text, it has the white space that follows it.
     """
     if element.text is not None:
         return element.text
-    return None if not len(element) else element[0].text or ""
+    if len(element):
+        return element[0].text or ""  # of a comment: the schema allows no element here
+    return None if element.get(attribute) is None else element.tail or ""
 
 
 def _inherit_settings(parent: ProfileSettings, child: ProfileSettings) -> ProfileSettings:
@@ -175,4 +178,4 @@ def _read_value_refinement(element: Element, name: str) -> ValueRefinement:
 
 
 def _read_set_value(element: Element, name: str) -> SetValue:
-    return SetValue(element.get("idref", ""), read_first_text(element))
+    return SetValue(element.get("idref", ""), read_first_text(element, "idref"))
