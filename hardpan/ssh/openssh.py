@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import os
 import re
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ from hardpan.ssh.openssh_options import (
     build_master_argv,
     build_session_argv,
 )
-from hardpan.ssh.process_channel import ChannelRegistry, ProcessChannel, report_signals
+from hardpan.ssh.process_channel import ChannelRegistry, ProcessChannel
 from hardpan.ssh.target import Target
 from hardpan.ssh.transport_kind import TransportChoice, TransportKind
 
@@ -121,7 +122,7 @@ def _await_login(
     while not files.control_socket.exists():
         log = _read_text(files.log)
         if master.poll() is not None:
-            raise _translate(target, files)
+            raise _translate(target, files, master.returncode)
         if clock.monotonic_s() > deadline:
             raise UnreachableError(
                 f"{target}: does not answer: no login within {timeout_s:g} s",
@@ -133,7 +134,9 @@ def _await_login(
         time.sleep(_POLL_S)
 
 
-def _translate(target: Target, files: PrivateFiles) -> Exception:
+def _translate(target: Target, files: PrivateFiles, exit_code: int) -> Exception:
+    if exit_code == -signal.SIGXFSZ:
+        return UnreachableError(f"{target}: sent more than {_MAX_LOG_BYTES} bytes before the login")
     credentials = f"the key {target.identity}" if target.identity else "the agent and ~/.ssh"
     return translate_log(
         _read_text(files.log),
@@ -179,13 +182,15 @@ class _OpensshTransport:
         self._numbers = itertools.count()
         self._channels = ChannelRegistry()
 
-    def start(self, command_line: str, *, timeout_s: float) -> Channel:
+    def start(self, command_line: str, *, timeout_s: float, has_terminal: bool = False) -> Channel:
         number = next(self._numbers)
         channel = ProcessChannel(
-            build_session_argv(self._target, self._files, number, command_line),
+            build_session_argv(
+                self._target, self._files, number, command_line, has_terminal=has_terminal
+            ),
             label=("ssh", str(self._target)),
             cwd=Path("/"),
-            env={},
+            env={"TERM": "dumb"},
             interpret_status=partial(self._interpret_status, self._files.session_log(number)),
         )
         return self._channels.add(channel)
@@ -202,8 +207,10 @@ class _OpensshTransport:
 
     def _interpret_status(self, log: Path, exit_code: int) -> int:
         """Distinguish exit status 255 from a signal, a refused session and a lost connection."""
+        if exit_code < 0:
+            raise UnreachableError(f"{self._target}: the connection was closed")
         if exit_code != _SSH_FAILED:
-            return report_signals(exit_code)
+            return exit_code
         text = _read_text(log)
         if "Received exit status from master 255" in text:
             return _SSH_FAILED

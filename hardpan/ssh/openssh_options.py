@@ -100,14 +100,15 @@ def build_master_argv(
 
 
 def build_session_argv(
-    target: Target, files: PrivateFiles, number: int, command_line: str
+    target: Target, files: PrivateFiles, number: int, command_line: str, *, has_terminal: bool
 ) -> list[str]:
     """Build the argv of one command over the master connection.
 
     If the master is gone, ssh would open a connection of its own, with a host key that nobody
     recorded: its proxy command prevents that.
     """
-    argv = ["ssh", "-F", "none", "-T", "-E", str(files.session_log(number))]
+    argv = ["ssh", "-F", "none", "-tt" if has_terminal else "-T"]
+    argv += ["-E", str(files.session_log(number))]
     argv += ["-S", escape_tokens(str(files.control_socket))]
     for option in ("ControlMaster=no", "ProxyCommand=false", "BatchMode=yes", "LogLevel=DEBUG2"):
         argv += ["-o", option]

@@ -4,7 +4,7 @@ import contextlib
 import getpass
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from hardpan.core.process import find_program, run, spawn
@@ -19,11 +19,21 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def local_sshd(
-    folder: Path, *, replacement: tuple[str | Path, Path] | None = None
+    folder: Path,
+    *,
+    replacement: tuple[str | Path, Path] | None = None,
+    changes: Mapping[str, object] | None = None,
+    prepare: Callable[[], None] | None = None,
 ) -> Iterator[Target]:
-    """The target that it is; ``instead`` puts a file in place of a program, for it alone."""
+    """Yield it as a target.
+
+    ``replacement`` puts a file in place of a program, for it alone; ``changes`` are settings of
+    sshd_config; ``prepare`` runs once its keys exist.
+    """
     for name in ("host", "user"):
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], timeout_s=30)
+    if prepare is not None:
+        prepare()
     port = free_port()
     settings = {
         "Port": port,
@@ -35,6 +45,7 @@ def local_sshd(
         "UsePAM": "no",
         "PermitRootLogin": "yes",
         "PasswordAuthentication": "no",
+        **(changes or {}),
     }
     config = folder / "sshd_config"
     config.write_text("".join(f"{k} {v}\n" for k, v in settings.items()))

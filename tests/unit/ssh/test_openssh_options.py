@@ -100,8 +100,10 @@ def test_ssh_resolves_the_destination_as_typed(
 
 
 def test_session_never_opens_another_connection() -> None:
-    argv = build_session_argv(TARGET, FILES, 3, "env sh")
+    argv = build_session_argv(TARGET, FILES, 3, "env sh", has_terminal=False)
 
     assert {"ControlMaster=no", "ProxyCommand=false"} <= set(_options(argv))
     assert argv[:3] == ["ssh", "-F", "none"]
     assert argv[-3:] == ["--", "192.0.2.1", "env sh"]
+    assert "-T" in argv
+    assert "-tt" in build_session_argv(TARGET, FILES, 3, "env sh", has_terminal=True)
