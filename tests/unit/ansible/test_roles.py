@@ -30,7 +30,7 @@ def find_text_comparisons(text: str) -> list[str]:
 
 def role_files() -> Iterator[Path]:
     for path in sorted(ROLES.rglob("*")):
-        if path.is_file() and ".ansible" not in path.parts:
+        if path.is_file() and not {".ansible", "__pycache__"} & set(path.parts):
             yield path
 
 
