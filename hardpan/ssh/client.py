@@ -66,8 +66,10 @@ class _ParamikoTransport:
         self._transport = transport
         self._target = target
 
-    def start(self, command_line: str, *, timeout_s: float) -> Channel:
+    def start(self, command_line: str, *, timeout_s: float, has_terminal: bool = False) -> Channel:
         channel = self._transport.open_session(timeout=timeout_s)
+        if has_terminal:
+            channel.get_pty("dumb")
         channel.exec_command(command_line)
         return channel
 

@@ -15,13 +15,32 @@ from typing import Protocol
 from hardpan.core.errors import ToolError
 from hardpan.core.events import RemoteCommandEnded, publish
 from hardpan.core.redaction import SecretFilter
-from hardpan.ssh.command import Channel, CommandOutput, OnLine, RemoteCommand
+from hardpan.ssh.bootstrap import TIMED_OUT, to_shell_command
+from hardpan.ssh.command import (
+    RC_FILE_HINT,
+    Channel,
+    CommandOutput,
+    CommandRequest,
+    OnLine,
+    RemoteCommand,
+)
 from hardpan.ssh.host_key_trust import HostKeyTrust
 from hardpan.ssh.local_target import AnyTarget
-from hardpan.ssh.sudo import TIMED_OUT, SudoSession, build_command_line, to_shell_command
+from hardpan.ssh.privileges import (
+    FACTS_SCRIPT,
+    Attempt,
+    BecomeMethod,
+    Privileges,
+    detect_privileges,
+    parse_facts,
+)
+from hardpan.ssh.sudo import BecomeDialogue, BecomeFailure, explain_failure
 from hardpan.ssh.transport_kind import TransportChoice
 
 _GRACE_S = 20.0
+_BECOME_S = 30.0
+_CANNOT_EXECUTE = 126
+_MAX_DIALOGUE_CHARS = 2000
 _MiB = 1 << 20
 
 
@@ -49,8 +68,11 @@ class Transport(Protocol):
         """Which transport it is, and why."""
         ...
 
-    def start(self, command_line: str, *, timeout_s: float) -> Channel:
-        """Start a command line in the login shell of the target's user, within ``timeout_s``."""
+    def start(self, command_line: str, *, timeout_s: float, has_terminal: bool = False) -> Channel:
+        """Start a command line in the login shell of the target's user, within ``timeout_s``.
+
+        With ``has_terminal`` its three streams are one pseudo-terminal, as some sudo rules demand.
+        """
         ...
 
     def close(self) -> None:
@@ -74,6 +96,8 @@ class Connection:
         self._transport = transport
         self._password = sudo_password
         self._secrets = SecretFilter([sudo_password])
+        self._privileges: Privileges | None = None
+        self._privileges_lock = threading.Lock()
 
     def run(
         self,
@@ -103,45 +127,121 @@ class Connection:
                 more than ``max_bytes`` of output, or sudo refuses.
             UnreachableError: the connection broke, or the target stopped reading it.
         """
-        sudo_session = SudoSession(self._password) if sudo and self.target.user != "root" else None
-        on_redacted_line = None if on_line is None else _redact_lines(on_line, self._secrets)
-        remote_command = RemoteCommand(
-            to_shell_command(command),
-            sudo_session,
-            stdin or b"",
-            kill_on_disconnect,
-            max_bytes,
-            on_redacted_line,
+        become, has_terminal = self._become() if sudo else (None, False)
+        request = CommandRequest(
+            script=to_shell_command(command),
+            timeout_s=timeout_s,
+            stdin=stdin or b"",
+            kill_on_disconnect=kill_on_disconnect,
+            max_bytes=max_bytes,
+            become=become,
+            has_terminal=has_terminal,
+            on_line=None if on_line is None else _redact_lines(on_line, self._secrets),
         )
-        start = time.monotonic()
-        command_line = build_command_line(command, timeout_s=timeout_s, sudo=sudo_session)
-        with (
-            self._transport.translate_errors(),
-            self._watchdog(timeout_s + 2 * _GRACE_S),
-        ):
-            channel = self._transport.start(command_line, timeout_s=_GRACE_S)
-            try:
-                exit_status = remote_command.run(channel, start + timeout_s + _GRACE_S)
-            finally:
-                channel.close()
-        duration_s = time.monotonic() - start
-        publish(
-            RemoteCommandEnded(
-                target=str(self.target),
-                command=remote_command.display_name,
-                exit_status=exit_status,
-                duration_s=duration_s,
-            )
-        )
+        remote_command, exit_status = self._run(request)
         self._raise_on_failure(remote_command, exit_status, ok, timeout_s)
         data = bytes(remote_command.out)
         return CommandOutput(
             exit_status=exit_status,
             data=data if is_archive else self._secrets.filter_bytes(data),
             stderr=self._secrets.filter_text(remote_command.err.decode("utf-8", "replace")),
-            duration_s=duration_s,
+            duration_s=remote_command.duration_s,
             secrets=self._secrets,
         )
+
+    @property
+    def privileges(self) -> Privileges:
+        """The way to root on this target; the first use tries sudo and doas.
+
+        Raises:
+            ToolError: a password is missing or incorrect, or sudo cannot run programs.
+            UnreachableError: the connection broke.
+        """
+        with self._privileges_lock:
+            if self._privileges is None:
+                self._privileges = self._detect_privileges()
+            return self._privileges
+
+    @property
+    def is_privileged(self) -> bool:
+        """Whether ``sudo=True`` runs a command as root; else it runs with the login's rights."""
+        return self.privileges.is_privileged
+
+    def _become(self) -> tuple[BecomeDialogue | None, bool]:
+        privileges = self.privileges
+        if privileges.method in (BecomeMethod.ROOT, BecomeMethod.NONE):
+            return None, False
+        return BecomeDialogue(privileges.method.value, self._password), privileges.needs_terminal
+
+    def _detect_privileges(self) -> Privileges:
+        if self.target.user == "root":
+            return Privileges(method=BecomeMethod.ROOT)
+        facts = parse_facts(self.run(FACTS_SCRIPT, timeout_s=_BECOME_S, max_bytes=_MiB).stdout)
+        result = detect_privileges(facts, self._password, self._attempt_become)
+        if isinstance(result, Privileges):
+            return result
+        raise ToolError(
+            ["sudo" if "doas" not in result.reason else "doas"],
+            f"on {self.target}: {result.reason}",
+            output_tail=result.output,
+            hint=result.hint,
+        )
+
+    def _attempt_become(self, become: BecomeDialogue, has_terminal: bool) -> Attempt:
+        request = CommandRequest(
+            script="env true",
+            timeout_s=_BECOME_S,
+            max_bytes=_MiB,
+            become=become,
+            has_terminal=has_terminal,
+        )
+        remote_command, exit_status = self._run(request)
+        if remote_command.is_command_started and exit_status == 0:
+            return Attempt(failure=None)
+        text = remote_command.dialogue + remote_command.err
+        failure = become.failure(text)
+        if remote_command.is_command_started and exit_status == _CANNOT_EXECUTE:
+            failure = BecomeFailure.NOEXEC
+        reason, hint = explain_failure(failure, become, self.target.user)
+        output = self._secrets.filter_text(become.output(text))[-_MAX_DIALOGUE_CHARS:]
+        return Attempt(failure=failure, reason=reason, hint=hint, output=output)
+
+    def _run(self, request: CommandRequest) -> tuple[RemoteCommand, int]:
+        """Run a command and return it with its exit status.
+
+        Raises:
+            ToolError: the login shell does not start ``sh``, or a limit is exceeded.
+            UnreachableError: the connection broke.
+        """
+        remote_command = RemoteCommand(request)
+        start = time.monotonic()
+        with (
+            self._transport.translate_errors(),
+            self._watchdog(request.timeout_s + 2 * _GRACE_S),
+        ):
+            channel = self._transport.start(
+                request.login_line, timeout_s=_GRACE_S, has_terminal=request.has_terminal
+            )
+            try:
+                exit_status = remote_command.run(channel, start + request.timeout_s + _GRACE_S)
+            finally:
+                channel.close()
+        publish(
+            RemoteCommandEnded(
+                target=str(self.target),
+                command=request.display_name,
+                exit_status=exit_status,
+                duration_s=time.monotonic() - start,
+            )
+        )
+        if not remote_command.is_shell_started:
+            raise ToolError(
+                ["login shell"],
+                f"of {self.target} ended with {exit_status} before it started sh",
+                output_tail=self._secrets.filter_text(remote_command.preamble),
+                hint=RC_FILE_HINT,
+            )
+        return remote_command, exit_status
 
     @contextlib.contextmanager
     def _watchdog(self, limit_s: float) -> Iterator[None]:
@@ -194,11 +294,15 @@ class Connection:
         ok: Sequence[int] | None,
         timeout_s: float,
     ) -> None:
-        name = remote_command.display_name
-        if remote_command.sudo is not None and not remote_command.sudo.has_started:
-            reason, hint = remote_command.sudo.failure_reason()
-            tail = self._secrets.filter_text(remote_command.sudo.output())
-            raise ToolError(["sudo"], f"on {self.target}: {reason}", output_tail=tail, hint=hint)
+        name = remote_command.request.display_name
+        become = remote_command.request.become
+        if become is not None and not remote_command.is_command_started:
+            text = remote_command.dialogue
+            reason, hint = explain_failure(become.failure(text), become, self.target.user)
+            tail = self._secrets.filter_text(become.output(text))
+            raise ToolError(
+                [become.program], f"on {self.target}: {reason}", output_tail=tail, hint=hint
+            )
         if ok is None or exit_status in ok:
             return
         tail = self._secrets.filter_text(remote_command.tail())
@@ -209,7 +313,9 @@ class Connection:
         else:
             reason = f"on {self.target} exited with {exit_status}"
         hint = (
-            "sudo's noexec option stops programs from starting others" if exit_status == 126 else ""
+            "sudo's noexec option stops programs from starting others"
+            if become is not None and exit_status == _CANNOT_EXECUTE
+            else ""
         )
         raise ToolError([name], reason, output_tail=tail, hint=hint)
 

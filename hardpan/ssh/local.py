@@ -58,7 +58,13 @@ class _LocalTransport:
         self._environment = {"HOME": str(target.home), "USER": target.user, "LOGNAME": target.user}
         self._channels = ChannelRegistry()
 
-    def start(self, command_line: str, *, timeout_s: float) -> Channel:
+    def start(self, command_line: str, *, timeout_s: float, has_terminal: bool = False) -> Channel:
+        if has_terminal:
+            raise ToolError(
+                ["sudo"],
+                f"on {LOCAL} insists on a terminal",
+                hint="run hardpan as root, or add to sudoers: Defaults:USER !requiretty",
+            )
         channel = ProcessChannel(
             ("sh", "-c", f"exec {command_line.removeprefix('exec ')}"),
             label=("sh",),

@@ -1,116 +1,170 @@
-"""Command lines for a target's shell, and the dialogue with its ``sudo``.
+"""The dialogue with ``sudo`` or ``doas`` before a command starts, and what their messages mean.
 
-No I/O: nothing here opens a connection. Every command runs under ``timeout`` on the target,
-so that it also ends there.
+No I/O: nothing here opens a connection.
 """
 
+import re
 import secrets
-import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_KILL_AFTER_S = 5
-_MAX_PREAMBLE = 64 << 10
+_ASK_HINT = "give it with --ask-sudo-password, or allow NOPASSWD for this user"
+_INSTALL_HINT = "log in as root, or install sudo"
+_LINE_END = re.compile(r"[\r\n]+")
+_DOAS_PROMPT = re.compile(rb"password: ?\Z", re.IGNORECASE)
+_OTHER_PROMPT = re.compile(rb"[^\r\n]{1,200}: ?\Z")
+_ONE_TIME_CODE = re.compile(rb"code|token|otp|one-time|pin\b", re.IGNORECASE)
 
-TIMED_OUT = (124, 137)
-"""Exit codes of ``timeout``: ended by SIGTERM, or by the SIGKILL after it."""
 
-FAILURE_REASONS = {
-    "password is required": (
-        "sudo asks for a password",
-        "give it with --ask-sudo-password, or allow NOPASSWD for this user",
-    ),
-    "must have a tty": (
-        "sudo insists on a terminal",
-        "add to sudoers on the target: Defaults:USER !requiretty",
-    ),
-    "no tty present": ("sudo asks for a password", "give it with --ask-sudo-password"),
-    "not in the sudoers": ("sudo does not know this user", "use a user that may use sudo"),
-    "not allowed": (
-        "sudo does not allow this user to run it",
-        "the user needs the right to run every command as root",
-    ),
-    "incorrect password": ("sudo did not take the password", "type it again"),
-    "sudo: not found": ("sudo is not installed there", "log in as root, or install sudo"),
-    "sudo: command not found": ("sudo is not installed there", "log in as root, or install sudo"),
+class BecomeFailure(StrEnum):
+    """Why sudo or doas did not start a command."""
+
+    CREDENTIAL_REQUIRED = "a password is required"
+    CREDENTIAL_INCORRECT = "the password is incorrect"
+    ONE_TIME_CODE = "one-time code"
+    NO_RIGHTS = "no rights"
+    NO_TERMINAL = "no terminal"
+    NOT_INSTALLED = "not installed"
+    NOEXEC = "noexec"
+    OTHER = "other"
+
+
+FAILURES = {
+    "a terminal is required to authenticate": BecomeFailure.CREDENTIAL_REQUIRED,
+    "password is required": BecomeFailure.CREDENTIAL_REQUIRED,
+    "no tty present": BecomeFailure.CREDENTIAL_REQUIRED,
+    "interactive authentication is required": BecomeFailure.CREDENTIAL_REQUIRED,
+    "Authentication required": BecomeFailure.CREDENTIAL_REQUIRED,
+    "must have a tty": BecomeFailure.NO_TERMINAL,
+    "a tty is required": BecomeFailure.NO_TERMINAL,
+    "not in the sudoers": BecomeFailure.NO_RIGHTS,
+    "may not run sudo": BecomeFailure.NO_RIGHTS,
+    "not allowed": BecomeFailure.NO_RIGHTS,
+    "Operation not permitted": BecomeFailure.NO_RIGHTS,
+    "incorrect password": BecomeFailure.CREDENTIAL_INCORRECT,
+    "incorrect authentication": BecomeFailure.CREDENTIAL_INCORRECT,
+    "Authentication failed": BecomeFailure.CREDENTIAL_INCORRECT,
+    "sudo: not found": BecomeFailure.NOT_INSTALLED,
+    "doas: not found": BecomeFailure.NOT_INSTALLED,
+    "command not found": BecomeFailure.NOT_INSTALLED,
+    "No such file or directory": BecomeFailure.NOT_INSTALLED,
+    "Permission denied": BecomeFailure.NOEXEC,
 }
-"""Text in sudo's output -> (reason, hint)."""
-
-
-def to_shell_command(command: Sequence[str] | str) -> str:
-    """Return a shell script (a str) unchanged, or an argv with every argument quoted."""
-    return command if isinstance(command, str) else shlex.join(command)
-
-
-def build_command_line(
-    command: Sequence[str] | str, *, timeout_s: float, sudo: "SudoSession | None" = None
-) -> str:
-    """Build the single line that is sent to the target's login shell."""
-    # Every argument is quoted, so any login shell with single quotes works.
-    argv = ["env", "LC_ALL=C.UTF-8", f"PATH={_PATH}"]
-    argv += ["timeout", "-k", str(_KILL_AFTER_S), f"{timeout_s:.1f}"]
-    argv += ["sh", "-c", to_shell_command(command)]
-    if sudo is None:
-        return shlex.join(argv)
-    sudo_options = ["-S", "-p", sudo.prompt] if sudo.password else ["-n"]
-    start = f"echo {sudo.start_marker} >&2; exec {shlex.join(argv)}"
-    return shlex.join(["env", "LC_ALL=C", "sudo", *sudo_options, "--", "sh", "-c", start])
+"""Text in the output of sudo (1.8, 1.9), sudo-rs or doas (OpenDoas) -> the failure; in order."""
 
 
 @dataclass(slots=True)
-class SudoSession:
-    """The dialogue with one ``sudo``: prompt, password, start of the command.
+class BecomeDialogue:
+    """The dialogue with one ``sudo`` or ``doas``: prompt and password.
 
-    The password is sent only when sudo prompts for it: with a cached credential or NOPASSWD it
-    would become input of the command. Prompt and start marker are random, so text of the target
-    cannot imitate them.
+    The password is sent only in answer to a prompt: with a cached credential or NOPASSWD it would
+    become input of the command. sudo gets a random prompt, so text of the target cannot imitate
+    it; ``%p`` in it is the user whose password sudo expects (sudo(8), ``-p``).
     """
 
+    program: str = "sudo"
     password: str = ""
-    """Empty: sudo must not prompt."""
+    """Empty: the program must not prompt."""
 
-    prompt: str = field(default_factory=lambda: f"hardpan-prompt-{secrets.token_hex(12)}")
-    start_marker: str = field(default_factory=lambda: f"hardpan-ready-{secrets.token_hex(12)}")
-    has_started: bool = False
-    """True once the command itself runs."""
-
+    prompt: str = field(default_factory=lambda: f"hardpan-prompt-{secrets.token_hex(12)}-")
     prompt_count: int = 0
-    """How often sudo prompted; more than once means that the password was incorrect."""
+    """How often it prompted; more than once means that the password was incorrect."""
 
-    _buffer: bytes = b""
+    password_owner: str = ""
+    """User whose password sudo expects: the login, or another (``rootpw``, ``targetpw``)."""
 
-    def feed(self, data: bytes) -> tuple[bytes, bytes]:
-        """Return what to send to stdin, and the part of ``data`` that is the command's stderr."""
-        if self.has_started:
-            return b"", data
-        self._buffer += data
-        reply = b""
-        prompt = self.prompt.encode()
-        if self.password and prompt in self._buffer:
-            self._buffer = self._buffer.replace(prompt, b"", 1)
-            self.prompt_count += 1
-            reply = self.password.encode() + b"\n"
-        marker = self.start_marker.encode() + b"\n"
-        if marker in self._buffer:
-            self.has_started = True
-            _, _, remaining = self._buffer.partition(marker)
-            self._buffer = b""
-            return reply, remaining
-        self._buffer = self._buffer[-_MAX_PREAMBLE:]
-        return reply, b""
+    is_code_required: bool = False
+    """Whether the prompt asks for something else than a password."""
 
-    def output(self) -> str:
-        """Return sudo's own output, for a command that never started."""
-        text = self._buffer.decode("utf-8", "replace").replace(self.prompt, "")
-        return "\n".join(x.strip() for x in text.splitlines() if x.strip())
+    _answered_bytes: int = 0
 
-    def failure_reason(self) -> tuple[str, str]:
-        """Return why sudo failed, and a hint."""
-        text = self.output()
+    def argv(self) -> list[str]:
+        """Return the program with its options; the command follows."""
+        if self.program == "doas":
+            return ["doas"] if self.password else ["doas", "-n"]
+        if not self.password:
+            return ["sudo", "-n", "--"]
+        return ["sudo", "-S", "-p", f"{self.prompt}%p:", "--"]
+
+    def answer(self, text: bytes, *, is_idle: bool) -> bytes:
+        """Return what to send, when ``text`` is all output of the program up to now.
+
+        With ``is_idle`` nothing arrived for a while: a line without end is then a prompt, such as
+        one of a PAM module, which sudo shows instead of ours.
+        """
+        if len(text) < self._answered_bytes:
+            self._answered_bytes = 0
+        unanswered = text[self._answered_bytes :]
+        if not self.password or not self._is_prompt(unanswered, is_idle):
+            return b""
+        self._answered_bytes = len(text)
+        self.prompt_count += 1
+        return self.password.encode("utf-8", "surrogateescape") + b"\n"
+
+    def has_failed(self) -> bool:
+        """Whether another answer makes no sense."""
+        return self.prompt_count > 1 or self.is_code_required
+
+    def output(self, text: bytes) -> str:
+        """Return the output of the program without prompts, for a message."""
+        plain = re.sub(rf"{self.prompt}[^:]*:", "", text.decode("utf-8", "replace"))
+        return "\n".join(x.strip() for x in _LINE_END.split(plain) if x.strip())
+
+    def failure(self, text: bytes) -> BecomeFailure:
+        """Return why the program did not start the command."""
+        if self.is_code_required:
+            return BecomeFailure.ONE_TIME_CODE
         if self.prompt_count > 1:
-            return FAILURE_REASONS["incorrect password"]
-        for pattern, meaning in FAILURE_REASONS.items():
-            if pattern in text:
-                return meaning
-        return "sudo refused", "run the same with sudo on the target to see why"
+            return BecomeFailure.CREDENTIAL_INCORRECT
+        output = self.output(text)
+        return next((f for t, f in FAILURES.items() if t in output), BecomeFailure.OTHER)
+
+    def _is_prompt(self, text: bytes, is_idle: bool) -> bool:
+        match = re.search(re.escape(self.prompt.encode()) + rb"([^:\r\n]{0,64}):", text)
+        if match:
+            self.password_owner = match[1].decode("utf-8", "replace")
+            return True
+        if self.program == "doas":
+            return _DOAS_PROMPT.search(text) is not None
+        if not is_idle or not _OTHER_PROMPT.search(text):
+            return False
+        self.is_code_required = _ONE_TIME_CODE.search(text) is not None
+        return not self.is_code_required
+
+
+def explain_failure(failure: BecomeFailure, dialogue: BecomeDialogue, user: str) -> tuple[str, str]:
+    """Return the reason and the hint for a failure of the program."""
+    program = dialogue.program
+    owner = dialogue.password_owner
+    if failure is BecomeFailure.CREDENTIAL_INCORRECT and owner not in ("", user):
+        reason = f"sudo did not take the password: it asks for the password of {owner}"
+        hint = f"type the password of {owner} (sudoers has rootpw, targetpw or runaspw)"
+        return reason, hint
+    return {
+        BecomeFailure.CREDENTIAL_REQUIRED: (f"{program} asks for a password", _ASK_HINT),
+        BecomeFailure.CREDENTIAL_INCORRECT: (
+            f"{program} did not take the password",
+            "type it again",
+        ),
+        BecomeFailure.ONE_TIME_CODE: (
+            f"{program} asks for a one-time code",
+            "use a user for whom it asks only for a password, or nothing",
+        ),
+        BecomeFailure.NO_RIGHTS: (
+            f"{program} does not allow this user to run every command as root",
+            "use a user with that right",
+        ),
+        BecomeFailure.NO_TERMINAL: (
+            f"{program} insists on a terminal",
+            "add to sudoers on the target: Defaults:USER !requiretty",
+        ),
+        BecomeFailure.NOT_INSTALLED: (f"{program} is not installed there", _INSTALL_HINT),
+        BecomeFailure.NOEXEC: (
+            "sudo's noexec option stops programs from starting others",
+            f"add to sudoers on the target: Defaults:{user} !noexec; or log in as root",
+        ),
+        BecomeFailure.OTHER: (
+            f"{program} refused",
+            f"run the same with {program} on the target to see why",
+        ),
+    }[failure]

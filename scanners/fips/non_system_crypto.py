@@ -4,7 +4,7 @@ import re
 from fnmatch import fnmatchcase
 
 from hardpan.scanners.fips.model import FipsAnswers, NonSystemCrypto, TriState
-from hardpan.ssh.sudo import TIMED_OUT
+from hardpan.ssh.bootstrap import TIMED_OUT
 
 SEARCH_ROOTS = ("/opt", "/usr/local", "/srv", "/home", "/root", "/var/lib")
 """Folders of files that do not come from the distribution."""

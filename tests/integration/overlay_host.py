@@ -34,6 +34,7 @@ _FRESH_FOLDERS = {
     "/root": "700",
     "/mnt": "755",
 }
+_FIRST_USER_ID = 2001
 _XATTRS = "--xattrs --xattrs-include='*'"
 
 
@@ -240,7 +241,9 @@ def _setup_script(folder: Path, spec: HostSpec, port: int) -> str:
     if spec.sudoers:
         lines += [_write_file("/etc/sudoers.d/overlay", spec.sudoers)]
         lines += ["chmod 440 /etc/sudoers.d/overlay"]
-    lines += [line for user in spec.users for line in _user_script(user)]
+    for user_id, user in enumerate(spec.users, _FIRST_USER_ID):
+        lines += _user_script(user, user_id)
+    lines += [_password_script(spec.users)]
     return "\n".join([*lines, spec.setup, "true"])
 
 
@@ -251,20 +254,25 @@ def _write_file(path: str, text: str) -> str:
     return f"mkdir -p {folder}; printf %s {content} > {quoted}; chmod {mode} {quoted}"
 
 
-def _user_script(user: HostUser) -> Iterator[str]:
+def _user_script(user: HostUser, user_id: int) -> Iterator[str]:
     home = "/root" if user.name == "root" else f"/home/{user.name}"
     if user.name == "root":
-        yield f"usermod -s {user.login_shell} root"
+        yield f"sed -i 's#^root:.*#root:x:0:0:root:/root:{user.login_shell}#' /etc/passwd"
     else:
-        groups = f"-G {','.join(user.groups)}" if user.groups else ""
-        # '*': no password matches; sshd refuses a user with '!' as locked.
-        yield f"useradd -p '*' -m -d {home} -s {user.login_shell} {groups} {user.name} 2>/dev/null"
-    if user.password:
-        line = shlex.quote(f"{user.name}:{user.password}")
-        yield f"printf '%s\\n' {line} | chpasswd -c SHA256 -s 1000"
+        # useradd needs half a second. '*': sshd refuses a user with '!' as locked.
+        ids = f"{user_id}:{user_id}"
+        yield f"echo '{user.name}:x:{ids}::{home}:{user.login_shell}' >> /etc/passwd"
+        yield f"echo '{user.name}:x:{user_id}:' >> /etc/group"
+        yield f"echo '{user.name}:*:19000:0:99999:7:::' >> /etc/shadow; mkdir -p {home}"
+        yield from (f"usermod -aG {group} {user.name}" for group in user.groups)
     for name, text in user.files.items():
         yield _write_file(f"{home}/{name}", text)
     yield f"chown -R {user.name}: {home}"
+
+
+def _password_script(users: Sequence[HostUser]) -> str:
+    lines = "".join(f"{u.name}:{u.password}\n" for u in users if u.password)
+    return f"printf %s {shlex.quote(lines)} | chpasswd -c SHA256 -s 1000" if lines else ""
 
 
 def _layer(packages: Sequence[str], script: str) -> Path | None:

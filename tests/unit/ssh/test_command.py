@@ -1,6 +1,6 @@
 """One command on a target: a line that never ends is looked at once."""
 
-from hardpan.ssh.command import RemoteCommand
+from hardpan.ssh.command import CommandRequest, RemoteCommand
 
 
 class CountingBuffer(bytearray):
@@ -15,7 +15,7 @@ class CountingBuffer(bytearray):
 
 def test_unterminated_line_is_searched_once() -> None:
     lines: list[str] = []
-    call = RemoteCommand("x", None, b"", False, 1 << 20, lines.append)
+    call = RemoteCommand(CommandRequest(script="x", timeout_s=1, on_line=lines.append))
     call.err = CountingBuffer()
 
     for _ in range(200):

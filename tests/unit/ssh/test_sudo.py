@@ -1,75 +1,99 @@
-import shlex
+import pytest
 
-from hardpan.ssh.sudo import SudoSession, build_command_line, to_shell_command
+from hardpan.ssh.sudo import BecomeDialogue, BecomeFailure, explain_failure
 
 SECRET = "hunter2 $(x)"
 
 
-def test_every_word_of_an_argv_is_quoted() -> None:
-    argv = ["echo", "a b", "$(reboot)", "it's", "-n"]
-
-    assert shlex.split(to_shell_command(argv)) == argv
+def prompt_of(sudo: BecomeDialogue, user: str = "me") -> bytes:
+    return f"{sudo.prompt}{user}:".encode()
 
 
-def test_command_has_a_timeout_on_the_target() -> None:
-    argv = shlex.split(build_command_line("sleep 9", timeout_s=3))
+def test_password_is_not_in_the_argv() -> None:
+    sudo = BecomeDialogue("sudo", SECRET)
 
-    assert argv[argv.index("timeout") :] == ["timeout", "-k", "5", "3.0", "sh", "-c", "sleep 9"]
-
-
-def test_password_is_not_in_the_command_line() -> None:
-    sudo = SudoSession(SECRET)
-
-    assert SECRET not in build_command_line(["id"], timeout_s=3, sudo=sudo)
-    assert f"-S -p {sudo.prompt}" in build_command_line(["id"], timeout_s=3, sudo=sudo)
+    assert SECRET not in " ".join(sudo.argv())
+    assert sudo.argv() == ["sudo", "-S", "-p", f"{sudo.prompt}%p:", "--"]
 
 
-def test_sudo_is_non_interactive_without_password() -> None:
-    assert "sudo -n --" in build_command_line(["id"], timeout_s=3, sudo=SudoSession())
+def test_programs_are_non_interactive_without_password() -> None:
+    assert BecomeDialogue("sudo").argv() == ["sudo", "-n", "--"]
+    assert BecomeDialogue("doas").argv() == ["doas", "-n"]
 
 
 def test_password_is_sent_only_after_the_prompt() -> None:
-    sudo = SudoSession(SECRET)
+    sudo = BecomeDialogue("sudo", SECRET)
+    text = b"a lecture\n"
 
-    assert sudo.feed(b"a lecture\n") == (b"", b"")
-    assert sudo.feed(sudo.prompt.encode()) == (SECRET.encode() + b"\n", b"")
-    assert sudo.feed(f"{sudo.start_marker}\nwarning\n".encode()) == (b"", b"warning\n")
-    assert sudo.feed(sudo.prompt.encode()) == (b"", sudo.prompt.encode())
+    assert sudo.answer(text, is_idle=False) == b""
+    text += prompt_of(sudo)
+    assert sudo.answer(text, is_idle=False) == SECRET.encode() + b"\n"
+    assert sudo.answer(text, is_idle=True) == b""
+    assert (sudo.prompt_count, sudo.has_failed()) == (1, False)
 
 
 def test_prompt_split_over_two_reads_is_recognized() -> None:
-    sudo = SudoSession(SECRET)
-    text = sudo.prompt.encode()
+    sudo = BecomeDialogue("sudo", SECRET)
+    text = prompt_of(sudo)
 
-    assert sudo.feed(text[:9]) == (b"", b"")
-    assert sudo.feed(text[9:])[0] == SECRET.encode() + b"\n"
+    assert sudo.answer(text[:9], is_idle=False) == b""
+    assert sudo.answer(text, is_idle=False) == SECRET.encode() + b"\n"
 
 
-def test_password_is_not_sent_with_cached_credential() -> None:
-    sudo = SudoSession(SECRET)
+def test_prompt_of_a_pam_module_is_answered_when_idle() -> None:
+    sudo = BecomeDialogue("sudo", SECRET)
 
-    assert sudo.feed(f"{sudo.start_marker}\n".encode()) == (b"", b"")
-    assert sudo.has_started
+    assert sudo.answer(b"Passwort: ", is_idle=False) == b""
+    assert sudo.answer(b"Passwort: ", is_idle=True) == SECRET.encode() + b"\n"
+
+
+def test_password_is_not_sent_to_a_prompt_for_a_code() -> None:
+    sudo = BecomeDialogue("sudo", SECRET)
+
+    assert sudo.answer(b"Verification code: ", is_idle=True) == b""
+    assert sudo.failure(b"") is BecomeFailure.ONE_TIME_CODE
 
 
 def test_second_prompt_means_incorrect_password() -> None:
-    sudo = SudoSession(SECRET)
-    sudo.feed(sudo.prompt.encode())
-    sudo.feed(b"Sorry, try again.\n" + sudo.prompt.encode())
+    sudo = BecomeDialogue("sudo", SECRET)
+    text = prompt_of(sudo, "root")
+    sudo.answer(text, is_idle=False)
+    text += b"\nSorry, try again.\n" + prompt_of(sudo, "root")
+    sudo.answer(text, is_idle=False)
 
-    assert sudo.prompt_count == 2
-    assert sudo.failure_reason()[0] == "sudo did not take the password"
+    assert sudo.has_failed()
+    assert sudo.failure(text) is BecomeFailure.CREDENTIAL_INCORRECT
+    assert sudo.output(text) == "Sorry, try again."
+    reason, hint = explain_failure(sudo.failure(text), sudo, "me")
+    assert reason == "sudo did not take the password: it asks for the password of root"
+    assert hint.startswith("type the password of root")
 
 
-def test_failure_reason_explains_sudo_output() -> None:
-    for output, meaning in {
-        "sudo: a password is required": "asks for a password",
-        "sudo: sorry, you must have a tty to run sudo": "insists on a terminal",
-        "me is not in the sudoers file.": "does not know this user",
-        "env: sudo: not found\nsudo: not found": "not installed",
-        "boom": "sudo refused",
-    }.items():
-        sudo = SudoSession()
-        sudo.feed(output.encode() + b"\n")
+def test_doas_prompt_on_the_terminal_is_answered() -> None:
+    doas = BecomeDialogue("doas", SECRET)
 
-        assert meaning in sudo.failure_reason()[0]
+    assert doas.argv() == ["doas"]
+    assert doas.answer(b"doas (me@host) password: ", is_idle=False) == SECRET.encode() + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("output", "failure"),
+    [
+        ("sudo: a password is required", BecomeFailure.CREDENTIAL_REQUIRED),
+        ("sudo: sorry, you must have a tty to run sudo", BecomeFailure.NO_TERMINAL),
+        ("me is not in the sudoers file.", BecomeFailure.NO_RIGHTS),
+        ("Sorry, user me is not allowed to execute '/bin/sh' as root", BecomeFailure.NO_RIGHTS),
+        ("env: 'sudo': No such file or directory", BecomeFailure.NOT_INSTALLED),
+        ("sh: 1: sudo: not found", BecomeFailure.NOT_INSTALLED),
+        ("doas: Authentication required", BecomeFailure.CREDENTIAL_REQUIRED),
+        ("doas: Operation not permitted", BecomeFailure.NO_RIGHTS),
+        ("boom", BecomeFailure.OTHER),
+    ],
+)
+def test_failure_is_recognized_in_the_output(output: str, failure: BecomeFailure) -> None:
+    sudo = BecomeDialogue("sudo")
+
+    assert sudo.failure(output.encode() + b"\n") is failure
+    reason, hint = explain_failure(failure, sudo, "me")
+    assert reason.startswith("sudo")
+    assert hint
