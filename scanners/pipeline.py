@@ -17,6 +17,7 @@ from hardpan.profiles.schema.ssg import Fix
 from hardpan.profiles.schema.waivers import LocatedWaiver
 from hardpan.scanners.collect.base import CollectedEvidence, CollectTask, HostChallenge
 from hardpan.scanners.collect.collection import Collection, run_workload_collectors
+from hardpan.scanners.collect.evaluation import evaluate_content
 from hardpan.scanners.collect.plan import ScanPlan
 from hardpan.scanners.content import datastream
 from hardpan.scanners.content.datastream import ContentSelection, ContentSource
@@ -34,8 +35,7 @@ from hardpan.scanners.fips.cmvp import load_table
 from hardpan.scanners.fips.model import FipsAnswers
 from hardpan.scanners.model.results import CompatibilityReport, HostCheck, SmokeReport
 from hardpan.scanners.model.scan import Evaluation, ImageRef, RuleResult, Scan, ScannedHost, Verdict
-from hardpan.scanners.openscap.arf.results import UnreadableArf
-from hardpan.scanners.openscap.evaluate import merge_results
+from hardpan.scanners.openscap.evaluate import EvaluatedParts, merge_results
 from hardpan.scanners.report.model.build import build_findings
 from hardpan.signing import check_sshsig
 from hardpan.ssh.connection import Connection
@@ -85,9 +85,8 @@ def assess(
         identity = collection.collect("host", CollectTask())
         openscap_evidence = _run_openscap(collection, content)
     evaluation = _evaluate(content, openscap_evidence, identity)
-    for arf in openscap_evidence.arfs:
-        if isinstance(arf, UnreadableArf):
-            raise ToolError(["oscap"], f"reported no verdicts: {arf.reason}")
+    if openscap_evidence.checks:
+        raise ToolError(["oscap"], f"reported no verdicts: {openscap_evidence.checks[0].message}")
     failed_rules = {
         r.rule_id: r for r in evaluation.results if r.verdict in (Verdict.FAIL, Verdict.ERROR)
     }
@@ -188,7 +187,7 @@ def _find_product(host: ScannedHost) -> Product:
 
 def _run_openscap(collection: Collection, content: PreparedContent) -> CollectedEvidence:
     with events.run_stage(collection.emit, "openscap"):
-        return collection.collect("openscap", CollectTask(prepared=content))
+        return evaluate_content(collection, content)
 
 
 def _evaluate(
@@ -197,7 +196,7 @@ def _evaluate(
     host = _require_host(identity)
     return merge_results(
         content,
-        openscap_evidence.arfs,
+        EvaluatedParts(arfs=openscap_evidence.arfs, untouched_arf=openscap_evidence.untouched_arf),
         engine=openscap_evidence.engine,
         os_name=host.os_name,
         os_cpe=host.cpe,
@@ -308,7 +307,7 @@ def redact_secrets(result: Scan, secrets: SecretFilter) -> Scan:
 
 def _refuse_common_password(password: str, content: PreparedContent) -> None:
     data = password.encode("utf-8", "surrogateescape")
-    if data and any(data in part.data for part in content.parts):
+    if data and any(data in part.data for part in (*content.parts, content.untouched)):
         raise InputError(
             "the sudo password: cannot be used for a scan: expected a password that does not occur "
             "in the SCAP content, because it is redacted in all results",

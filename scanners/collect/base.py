@@ -147,6 +147,9 @@ class CollectedEvidence:
     arfs: tuple[Arf | UnreadableArf, ...] = ()
     """One for each part of the content, in its order."""
 
+    untouched_arf: Arf | UnreadableArf | None = None
+    """The ARF of the untouched content; None if it was not evaluated separately."""
+
     engine: str = ""
     """Version of oscap on the target, and its engines."""
 

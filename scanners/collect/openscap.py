@@ -11,7 +11,7 @@ import io
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from hardpan.core.clock import Deadline
@@ -20,6 +20,7 @@ from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit, StageMessage, StageProgress
 from hardpan.core.redaction import SecretFilter, cut_password_hashes
 from hardpan.scanners.collect.base import (
+    MAX_REASON_CHARS,
     CollectedEvidence,
     Collector,
     CollectTask,
@@ -28,6 +29,7 @@ from hardpan.scanners.collect.base import (
 from hardpan.scanners.content.prepare import PreparedContent, StreamPart
 from hardpan.scanners.openscap.arf.process import LIMITS, ArfLimits, read_arf
 from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf
+from hardpan.scanners.openscap.exit_status import find_failure
 from hardpan.ssh.connection import Connection
 
 STAGE = "openscap"
@@ -97,19 +99,15 @@ for n in @PARTS@; do
   ( TMPDIR="$work/t$n" OSCAP_PROBE_MEMORY_USAGE_RATIO=@RATIO@ nice -n 5 oscap xccdf eval \
       --progress --skip-validation --profile @PROFILE@ --results-arf "arf$n.xml" "part$n.xml" \
       3<&- >&2 2>"err$n"
-    echo $? > "rc$n"
+    rc=$?
+    tail -n 8 "err$n" > "tail$n"
+    mv "tail$n" "err$n"
+    echo "$rc" > "rc$n"
     gzip -1 "arf$n.xml" 2>/dev/null ) 3<&- &
   pids="$pids $!"
 done
 wait $pids
-worst=0
-for n in @PARTS@; do
-  rc=$(cat "rc$n")
-  case $rc in 0|2) ;; *) worst=44; echo "oscap on part $n ended with $rc" >&2
-    tail -n 8 "err$n" >&2;; esac
-done
-tar --format=ustar -cf - rc* err* $(ls arf*.xml.gz 2>/dev/null)
-exit $worst
+tar --format=ustar -cf - $(ls rc* err* arf*.xml.gz 2>/dev/null)
 """
 
 
@@ -122,7 +120,7 @@ class OpenScap(Collector):
         """Collect the ARFs, compressed and parsed; an unreadable one does not affect the others.
 
         Raises:
-            ToolError: oscap is missing there, failed or was killed.
+            ToolError: oscap is missing there, or the script failed.
         """
         if task.prepared is None:
             raise ValueError("openscap needs content")
@@ -219,17 +217,38 @@ def read_results(
         return {f"arf-{n}.xml": (UnreadableArf(reason=reason), None) for n in range(part_count)}
     for n in range(part_count):
         name = f"arf-{n}.xml"
-        if n not in members:
+        arf_data = members.get(f"arf{n}.xml.gz")
+        if failure := _find_failure(members, n, secrets):
+            arf_by_name[name] = (failure, None)
+            continue
+        if arf_data is None:
             arf_by_name[name] = (UnreadableArf(reason=f"oscap left no {name}"), None)
             continue
         time_s = max(1.0, deadline.remaining_s / (part_count - n))
-        chunks = cut_password_hashes(secrets.filter_chunks(_decompress(members[n], name)))
+        chunks = cut_password_hashes(secrets.filter_chunks(_decompress(arf_data, name)))
         arf_by_name[name] = read_arf(chunks, name=name, limits=replace(limits, time_s=time_s))
     return arf_by_name
 
 
-def unpack_results(data: bytes, part_count: int) -> dict[int, memoryview]:
-    """Return part -> its compressed ARF, from the tar archive that the script sends.
+def _find_failure(
+    members: Mapping[str, memoryview], part: int, secrets: SecretFilter
+) -> UnreadableArf | None:
+    status_file = members.get(f"rc{part}")
+    failure = find_failure(
+        None if status_file is None else bytes(status_file[:8]),
+        secrets.filter_bytes(bytes(members.get(f"err{part}", memoryview(b""))[-_CHUNK:])),
+    )
+    if failure is None:
+        return None
+    return UnreadableArf(
+        reason=failure.reason[:MAX_REASON_CHARS], is_due_to_content=failure.is_due_to_content
+    )
+
+
+def unpack_results(data: bytes, part_count: int) -> dict[str, memoryview]:
+    """Return name -> member of the tar archive that the script sends.
+
+    For the part ``N`` these are ``rcN``, ``errN`` and ``arfN.xml.gz``.
 
     ``tarfile`` itself keeps every member in memory and trusts extended headers, so only its
     parser of one header is used.
@@ -237,11 +256,8 @@ def unpack_results(data: bytes, part_count: int) -> dict[int, memoryview]:
     Raises:
         TarError, ValueError: it is not the archive of the script.
     """
-    part_by_member = {f"arf{n}.xml.gz": n for n in range(part_count)}
-    expected = {
-        *part_by_member,
-        *(f"{kind}{n}" for n in range(part_count) for kind in ("rc", "err")),
-    }
+    names = ("rc{}", "err{}", "arf{}.xml.gz")
+    expected = {name.format(n) for n in range(part_count) for name in names}
     view = memoryview(data)
     data_by_member: dict[str, memoryview] = {}
     offset = 0
@@ -256,7 +272,7 @@ def unpack_results(data: bytes, part_count: int) -> dict[int, memoryview]:
             raise ValueError(f"{member.name} is cut short")
         data_by_member[member.name] = view[start:end]
         offset = start + -(-member.size // _BLOCK) * _BLOCK
-    return {n: data_by_member[name] for name, n in part_by_member.items() if name in data_by_member}
+    return data_by_member
 
 
 def _decompress(data: memoryview, name: str) -> Iterator[bytes]:
@@ -312,7 +328,6 @@ def _raise_on_failure(
         41: f"is not installed on {connection.target}",
         42: f"has no usable work folder on {connection.target}",
         43: f"received incomplete content on {connection.target}",
-        44: f"failed on {connection.target}",
         124: f"did not end within {timeout_s:g} s on {connection.target}",
     }.get(exit_status, f"on {connection.target} ended with {exit_status}")
     raise ToolError(["oscap"], reason, output_tail=tail, hint=_HINTS.get(exit_status, ""))

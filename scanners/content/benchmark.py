@@ -1,17 +1,15 @@
 """Rules of a profile in a benchmark: order, titles, ids, weights, groups."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 from hardpan.core.errors import InputError
-from hardpan.profiles.schema.ssg import SEVERITIES
 from hardpan.scanners.content.resolve import (
     ResolvedProfile,
     ResolvedRule,
-    read_conflicts,
-    read_requires,
     resolve,
+    resolve_declared,
 )
 from hardpan.scanners.content.resolve_items import Item, read_weight
 from hardpan.scanners.content.scap_xml import (
@@ -20,6 +18,7 @@ from hardpan.scanners.content.scap_xml import (
     Element,
     element_text,
     find_benchmark,
+    parse_data_stream,
 )
 from hardpan.scanners.content.text import (
     Substitutions,
@@ -44,16 +43,13 @@ class BenchmarkRule:
     rule_id: str
     title: str
     severity: str
-    """``high``, ``medium``, ``low`` or ``unknown``, after refine-rule."""
+    """``high``, ``medium``, ``low``, ``unknown`` or ``info``, after refine-rule."""
 
     weight: float
     """After refine-rule, as in oscap's rule-result."""
 
     groups: tuple[tuple[str, float], ...]
     """Ids and weights of its groups, the outermost first."""
-
-    is_conditional: bool
-    """True if it has ``requires`` or ``conflicts``: it may be deselected at run time."""
 
     has_check: bool
     """True if it has an automated check."""
@@ -133,6 +129,26 @@ def read_benchmark(
     )
 
 
+def add_declared_rules(
+    benchmark: Benchmark, data: bytes, rule_ids: Collection[str], name: str
+) -> Benchmark:
+    """Return a benchmark with rules of its data stream that its profile does not select.
+
+    Rules that the data stream does not have are left out.
+
+    Raises:
+        InputError: the data stream is invalid.
+    """
+    bench = find_benchmark(parse_data_stream(data, name), name, benchmark.benchmark_id)
+    substitutions = read_substitutions(bench, benchmark.values)
+    known_rules = {r.rule_id: r for r in benchmark.rules}
+    ordered = resolve_declared(bench, {*known_rules, *rule_ids}, name)
+    rules = tuple(
+        known_rules.get(r.item.item_id) or _parse_rule(r, substitutions, name) for r in ordered
+    )
+    return replace(benchmark, rules=rules)
+
+
 def resolve_profile(bench: Element, profile_id: str, name: str) -> ResolvedProfile:
     """Resolve a profile of a benchmark.
 
@@ -190,12 +206,11 @@ def _parse_rule(rule: ResolvedRule, substitutions: Substitutions, name: str) -> 
     return BenchmarkRule(
         rule_id=rule.item.item_id,
         title=texts.title,
-        severity=rule.severity if rule.severity in SEVERITIES else "unknown",
+        severity=rule.severity,
         weight=rule.weight,
         declared_weight=rule.declared_weight,
         role=rule.role,
         groups=_parse_groups(e, name),
-        is_conditional=bool(read_requires(rule.item) or read_conflicts(rule.item)),
         has_check=any(c.get("system") != OCIL_SYSTEM for c in rule.item.checks()),
         stig_ids=_match_references(references, _STIG_IDS, ("RHEL-",)),
         sv_ids=_match_references(references, _STIG_REFERENCES, ("SV-",)),

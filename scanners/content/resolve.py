@@ -12,7 +12,7 @@ Deviations of OpenSCAP 1.3.7 to 1.4.4 from the specification (NISTIR 7275r4) tha
 - A rule that ``requires`` a rule below a deselected group counts that rule as selected.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hardpan.core.errors import InputError
@@ -94,6 +94,20 @@ def resolve(bench: Element, profile_id: str, name: str) -> ResolvedProfile:
     return ResolvedProfile(
         lineage=lineage, rules=rules, values=resolve_values(items, settings, name), items=items
     )
+
+
+def resolve_declared(bench: Element, rule_ids: Collection[str], name: str) -> list[ResolvedRule]:
+    """Resolve rules as the benchmark declares them, without a profile, in document order.
+
+    Raises:
+        InputError: the benchmark is one that oscap refuses.
+    """
+    items = read_items(bench, name)
+    return [
+        _resolve_rule(item, None, name)
+        for item_id, item in items.items()
+        if item.kind == "Rule" and item_id in rule_ids
+    ]
 
 
 def _read_clusters(items: Iterable[Item]) -> dict[str, tuple[str, ...]]:

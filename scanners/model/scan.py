@@ -135,6 +135,12 @@ class Evaluation:
     score: float
     """XCCDF default score, 0 to 100, recomputed over all processes."""
 
+    differences: tuple[str, ...] = ()
+    """What OpenSCAP evaluated otherwise than expected, one line each."""
+
+    used_untouched: bool = False
+    """True if the results are those of the untouched content, because of the differences."""
+
     def counts(self) -> dict[str, int]:
         """Return verdict -> number of rules, with every verdict but ``notselected``."""
         names = [v.value for v in Verdict if v is not Verdict.NOT_SELECTED]

@@ -5,65 +5,101 @@ Not scanned is never passed: a selected rule without a result is an ``error``.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from hardpan.core.errors import InputError, ToolError
-from hardpan.scanners.content.benchmark import Benchmark, BenchmarkRule
+from hardpan.scanners.content.benchmark import Benchmark, BenchmarkRule, add_declared_rules
 from hardpan.scanners.content.prepare import PreparedContent, StreamPart
 from hardpan.scanners.model.scan import Evaluation, RuleResult, Verdict
 from hardpan.scanners.openscap.arf.results import Arf, ArfRuleResult, UnreadableArf
+from hardpan.scanners.openscap.comparison import compare_result, is_other_content
 from hardpan.scanners.stig.manual_stig import ManualStig, find_stig
 
 _SCORED = (Verdict.PASS, Verdict.FIXED, Verdict.FAIL, Verdict.ERROR, Verdict.UNKNOWN)
 _PASSING = (Verdict.PASS, Verdict.FIXED)
+_NOT_EXPECTED = "OpenSCAP evaluated something else than expected"
 _NO_RESULT = "oscap gave no result for this rule"
 _INCOMPLETE = "oscap could not collect everything (memory limit), so its pass is not reliable"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluatedParts:
+    """What a target reported about the parts of the content."""
+
+    arfs: tuple[Arf | UnreadableArf, ...]
+    """One ARF for each part, in the same order."""
+
+    untouched_arf: Arf | UnreadableArf | None = None
+    """The ARF of the untouched content; None if it was not evaluated separately."""
+
+
+def find_differences(
+    prepared: PreparedContent, arfs: Sequence[Arf | UnreadableArf]
+) -> tuple[str, ...]:
+    """Return what OpenSCAP evaluated otherwise than expected, in all parts.
+
+    A part that OpenSCAP refused or crashed on is a difference, too: it may have been reduced to
+    invalid content. A part that was killed, or whose ARF is damaged, is not.
+    """
+    differences: list[str] = []
+    for part, arf in zip(prepared.parts, arfs, strict=False):
+        differences += _compare_part(prepared, part, arf)
+    return tuple(dict.fromkeys(differences))
+
+
 def merge_results(
     prepared: PreparedContent,
-    arfs: Sequence[Arf | UnreadableArf],
+    parts: EvaluatedParts,
     *,
     engine: str,
     os_name: str,
     os_cpe: str,
     fallback_time: str = "",
 ) -> Evaluation:
-    """Merge one ARF for each part of the content, in the same order, into one evaluation.
+    """Merge the ARFs of all parts of the content into one evaluation.
 
     The rules of a part whose ARF cannot be read, or is about something else, are an ``error``
-    with the reason; the other parts keep their results. ``fallback_time`` is used if no ARF
-    can be read, because then none has a time.
+    with the reason; the other parts keep their results. If OpenSCAP evaluated something else than
+    expected, all results are those of the untouched content, with the rules that OpenSCAP selects
+    there. ``fallback_time`` is used if no ARF can be read, because then none has a time.
 
     Raises:
         ToolError: there are more or fewer ARFs than parts.
         InputError: every rule is not applicable: the content is not for this system.
     """
-    if len(arfs) != len(prepared.parts):
-        raise ToolError(["oscap"], f"left {len(arfs)} results for {len(prepared.parts)} parts")
-    parts_with_arfs = zip(prepared.parts, arfs, strict=True)
-    part_arfs = [
-        (part, _validate_arf(prepared.benchmark, part, arf)) for part, arf in parts_with_arfs
-    ]
-    results_by_rule = _merge_rule_results(prepared, part_arfs)
-    rules = prepared.benchmark.rules
-    stig = find_stig(prepared.benchmark.benchmark_id)
-    results = tuple(
-        _build_rule_result(r, results_by_rule[r.rule_id], stig)
-        for r in rules
-        if _is_selected(r, results_by_rule)
-    )
-    _require_applicable(prepared.benchmark, results, os_name, os_cpe)
-    readable_arfs = [arf for _, arf in part_arfs if isinstance(arf, Arf)]
+    if len(parts.arfs) != len(prepared.parts):
+        raise ToolError(
+            ["oscap"], f"left {len(parts.arfs)} results for {len(prepared.parts)} parts"
+        )
+    differences = find_differences(prepared, parts.arfs)
+    untouched_arf = _select_untouched(prepared, parts) if differences else None
+    if untouched_arf is None:
+        parts_with_arfs = zip(prepared.parts, parts.arfs, strict=True)
+        arfs = [_reject_difference(prepared, part, arf) for part, arf in parts_with_arfs]
+        benchmark, results_by_rule = prepared.benchmark, _merge_rule_results(prepared, arfs)
+    else:
+        arfs = [untouched_arf]
+        differences += _compare_untouched(prepared, parts, untouched_arf)
+        benchmark = _add_unexpected_rules(prepared, untouched_arf)
+        results_by_rule = _read_untouched(benchmark, untouched_arf)
+    results = _build_results(benchmark, results_by_rule)
+    _require_applicable(benchmark, results, os_name, os_cpe)
+    readable_arfs = [arf for arf in arfs if isinstance(arf, Arf)]
+    content = prepared.content
+    if differences:
+        note = _describe_fallback(prepared, differences, is_used=untouched_arf is not None)
+        content = replace(content, derivation=f"{content.derivation}\n{note}".lstrip())
     return Evaluation(
-        content=prepared.content,
-        benchmark_id=prepared.benchmark.benchmark_id,
-        profile_id=prepared.benchmark.profile_id,
+        content=content,
+        benchmark_id=benchmark.benchmark_id,
+        profile_id=benchmark.profile_id,
         started=min((a.started for a in readable_arfs), default=fallback_time),
         finished=max((a.finished for a in readable_arfs), default=fallback_time),
         engine=engine,
         results=results,
-        score=compute_score(rules, {r.rule_id: r for r in results}),
+        score=compute_score(benchmark.rules, {r.rule_id: r for r in results}),
+        differences=differences,
+        used_untouched=untouched_arf is not None,
     )
 
 
@@ -103,37 +139,100 @@ def _weighted_mean(children: Sequence[tuple[float, float]]) -> float | None:
     return sum(s * w for s, w in children) / weight if weight else 0.0
 
 
-def _validate_arf(
-    benchmark: Benchmark, part: StreamPart, arf: Arf | UnreadableArf
-) -> Arf | UnreadableArf:
-    """Return ``arf`` if it belongs to this part, else the reason why it is unusable."""
-    if isinstance(arf, UnreadableArf):
+def _compare_part(
+    prepared: PreparedContent, part: StreamPart, arf: Arf | UnreadableArf
+) -> tuple[str, ...]:
+    if isinstance(arf, Arf):
+        return compare_result(prepared.benchmark, part, arf)
+    return (arf.reason,) if arf.is_due_to_content else ()
+
+
+def _compare_untouched(
+    prepared: PreparedContent, parts: EvaluatedParts, arf: Arf
+) -> tuple[str, ...]:
+    """Return how the untouched content differs from the expectation, where it is another ARF."""
+    if parts.untouched_arf is None:
+        return ()
+    differences = compare_result(prepared.benchmark, prepared.untouched, arf)
+    return tuple(f"untouched content: {difference}" for difference in differences)
+
+
+def _select_untouched(prepared: PreparedContent, parts: EvaluatedParts) -> Arf | None:
+    """Return the usable ARF of the untouched content, if there is one."""
+    arf = parts.untouched_arf
+    if arf is None and prepared.parts == (prepared.untouched,):
+        arf = parts.arfs[0]
+    if isinstance(arf, Arf) and not is_other_content(prepared.benchmark, arf):
         return arf
-    unexpected = set(arf.rules) - set(part.rule_ids)
-    if arf.profile_id != benchmark.profile_id:
-        return UnreadableArf(reason=f"oscap evaluated the profile {arf.profile_id[:200]!a}")
-    if arf.benchmark_version != benchmark.version:
-        return UnreadableArf(reason=f"oscap evaluated version {arf.benchmark_version[:40]!a}")
-    if unexpected:
-        return UnreadableArf(
-            reason=f"oscap evaluated rules that are not in its part: {min(unexpected)[:200]!a}"
-        )
-    return arf
+    return None
+
+
+def _reject_difference(
+    prepared: PreparedContent, part: StreamPart, arf: Arf | UnreadableArf
+) -> Arf | UnreadableArf:
+    """Return ``arf`` if it is what was expected of its part, else the reason why it is unusable."""
+    differences = _compare_part(prepared, part, arf)
+    if isinstance(arf, UnreadableArf) or not differences:
+        return arf
+    return UnreadableArf(reason=f"{_NOT_EXPECTED}: {differences[0]}")
+
+
+def _add_unexpected_rules(prepared: PreparedContent, arf: Arf) -> Benchmark:
+    """Return the benchmark with the rules that OpenSCAP selected though they were not expected."""
+    benchmark = prepared.benchmark
+    unexpected = set(arf.rules).difference(r.rule_id for r in benchmark.rules)
+    if not unexpected:
+        return benchmark
+    data, name = prepared.untouched.data, prepared.content.name
+    return add_declared_rules(benchmark, data, unexpected, name)
+
+
+def _read_untouched(benchmark: Benchmark, arf: Arf) -> dict[str, ArfRuleResult]:
+    """Return rule id -> result in the untouched content: there OpenSCAP's selection counts."""
+    results_by_rule = {}
+    for rule in benchmark.rules:
+        if rule.rule_id in arf.rules:
+            results_by_rule[rule.rule_id] = _downgrade_incomplete(arf.rules[rule.rule_id])
+        elif rule.rule_id not in arf.not_selected:
+            results_by_rule[rule.rule_id] = _missing_result(rule, _NO_RESULT)
+    return results_by_rule
+
+
+def _describe_fallback(
+    prepared: PreparedContent, differences: Sequence[str], *, is_used: bool
+) -> str:
+    first = f"{_NOT_EXPECTED}: {differences[0]}"
+    if len(differences) > 1:
+        first += f" (and {len(differences) - 1} more differences)"
+    if is_used:
+        consequence = f"all results are of the untouched content, {prepared.untouched.sha256}"
+    else:
+        consequence = "the untouched content has no results; the rules concerned are errors"
+    return f"{first}\n{consequence}"
+
+
+def _build_results(
+    benchmark: Benchmark, results_by_rule: Mapping[str, ArfRuleResult]
+) -> tuple[RuleResult, ...]:
+    stig = find_stig(benchmark.benchmark_id)
+    return tuple(
+        _build_rule_result(rule, results_by_rule[rule.rule_id], stig)
+        for rule in benchmark.rules
+        if rule.rule_id in results_by_rule
+    )
 
 
 def _merge_rule_results(
-    prepared: PreparedContent, part_arfs: Sequence[tuple[StreamPart, Arf | UnreadableArf]]
+    prepared: PreparedContent, arfs: Sequence[Arf | UnreadableArf]
 ) -> dict[str, ArfRuleResult]:
     rule_by_id = {r.rule_id: r for r in prepared.benchmark.rules}
     results_by_rule: dict[str, ArfRuleResult] = {}
-    for part, arf in part_arfs:
+    for part, arf in zip(prepared.parts, arfs, strict=True):
         for rule_id in part.rule_ids:
             if isinstance(arf, UnreadableArf):
                 results_by_rule[rule_id] = _missing_result(rule_by_id[rule_id], arf.reason)
-            elif rule_id in arf.rules:
+            else:
                 results_by_rule[rule_id] = _downgrade_incomplete(arf.rules[rule_id])
-            elif not rule_by_id[rule_id].is_conditional:
-                results_by_rule[rule_id] = _missing_result(rule_by_id[rule_id], _NO_RESULT)
     return results_by_rule
 
 
@@ -156,11 +255,6 @@ def _missing_result(rule: BenchmarkRule, reason: str) -> ArfRuleResult:
         evidence_lines=(reason,),
         incomplete=True,
     )
-
-
-def _is_selected(rule: BenchmarkRule, results_by_rule: Mapping[str, ArfRuleResult]) -> bool:
-    """Return False for a rule that a conflict or an unmet requirement deselected."""
-    return rule.rule_id in results_by_rule
 
 
 def _build_rule_result(

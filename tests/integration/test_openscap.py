@@ -20,7 +20,7 @@ from hardpan.scanners.collect.base import (
 from hardpan.scanners.content import datastream
 from hardpan.scanners.content.prepare import PreparedContent, prepare
 from hardpan.scanners.model.scan import ContentOrigin
-from hardpan.scanners.openscap.evaluate import merge_results
+from hardpan.scanners.openscap.evaluate import EvaluatedParts, merge_results
 from hardpan.ssh.client import connect
 from hardpan.ssh.target import Target
 from tests.integration.local_sshd import local_sshd
@@ -78,7 +78,13 @@ def test_inapplicable_content_is_an_error(
     evidence, _ = openscap_scan
 
     with pytest.raises(InputError, match="the content does not apply to the target"):
-        merge_results(prepared, evidence.arfs, engine=evidence.engine, os_name="Debian", os_cpe="")
+        merge_results(
+            prepared,
+            EvaluatedParts(arfs=evidence.arfs),
+            engine=evidence.engine,
+            os_name="Debian",
+            os_cpe="",
+        )
 
 
 def test_nothing_is_left_on_the_target(

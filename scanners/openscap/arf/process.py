@@ -134,6 +134,7 @@ class _ArfMessage(_WireModel):
     finished: _Time
     score: Annotated[float, Field(ge=0, le=100)]
     rules: Annotated[dict[_Id, _RuleResultMessage], Field(max_length=MAX_RULES + 1)]
+    not_selected: Annotated[tuple[_Id, ...], Field(max_length=MAX_RULES + 1, strict=False)]
     values: Annotated[
         dict[_Id, Annotated[str, Field(max_length=MAX_TEXT)]], Field(max_length=MAX_VALUES)
     ]
@@ -167,6 +168,7 @@ def _parse_reply(data: bytes, name: str) -> Arf:
         finished=report.finished,
         score=report.score,
         rules={key: ArfRuleResult(**dict(result)) for key, result in report.rules.items()},
+        not_selected=report.not_selected,
         values=report.values,
         platforms=report.platforms,
     )

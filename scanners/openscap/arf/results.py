@@ -84,6 +84,9 @@ class Arf:
     rules: dict[str, ArfRuleResult]
     """Rule id -> result; rules that were not selected are omitted."""
 
+    not_selected: tuple[str, ...]
+    """Rules that oscap did not select."""
+
     values: dict[str, str]
     """Value id -> the value that oscap evaluated with; long ones are cut to ``MAX_TEXT``."""
 
@@ -96,6 +99,8 @@ class UnreadableArf:
     """Takes the place of an ``Arf`` if no verdict could be read."""
 
     reason: str
+    is_due_to_content: bool = False
+    """True if oscap refused the content or crashed on it: other content may be evaluated."""
 
 
 def parse_arf(chunks: Iterable[bytes], *, name: str = "arf.xml") -> Arf:
@@ -110,13 +115,15 @@ def parse_arf(chunks: Iterable[bytes], *, name: str = "arf.xml") -> Arf:
     score = _parse_score(metadata)
     if "profile" not in metadata or not metadata.get("end-time") or score is None:
         raise invalid_arf(name, "has no finished XCCDF result")
+    rules = dict(_convert_rules(state, name))
     return Arf(
         benchmark_version=metadata.get("version", ""),
         profile_id=metadata["profile"],
         started=_parse_time(metadata, "start-time", name),
         finished=_parse_time(metadata, "end-time", name),
         score=score,
-        rules=dict(_convert_rules(state, name)),
+        rules=rules,
+        not_selected=tuple(rule_id for rule_id in state.rules if rule_id not in rules),
         values=state.values,
         platforms=tuple(state.platforms),
     )

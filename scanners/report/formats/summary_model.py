@@ -105,6 +105,11 @@ def _result_lines(findings: Findings) -> tuple[SummaryLine, ...]:
         else "not scanned before hardening"
     )
     return (
+        *(
+            SummaryLine(label="evaluated", text=line)
+            for line in (findings.describe_differences(),)
+            if line
+        ),
         SummaryLine(label="current", text=format_counts(findings.counts)),
         SummaryLine(label="baseline", text=baseline),
         SummaryLine(label="open", text=by_severity or "none"),

@@ -24,6 +24,7 @@ def format_summary(findings: Findings, smoke: SmokeDocument | None) -> tuple[str
         ("content", content.describe()),
         ("", f"sha256:{content.source_sha256}"),
         ("profile", content.profile_id),
+        *(("", line) for line in (findings.describe_differences(),) if line),
         (
             "baseline",
             format_counts(findings.baseline_counts)

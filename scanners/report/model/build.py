@@ -76,6 +76,8 @@ def build_findings(scan: Scan) -> Findings:
         score=f"{evaluation.score:.2f}",
         pass_ratio=format_share(*count_passed(rules)),
         coverage=format_share(*count_covered(rules)),
+        differences=tuple(map(replace_control_characters, evaluation.differences)),
+        used_untouched=evaluation.used_untouched,
         counts=evaluation.counts(),
         baseline_counts=None
         if scan.baseline_counts is None

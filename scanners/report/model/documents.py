@@ -53,6 +53,10 @@ class Findings(Document):
     """Passed rules, of those with the answer pass, fail, error or unknown, in percent."""
     coverage: Percent = ""
     """Rules that passed or failed, of those that apply, in percent."""
+    differences: JsonList[str] = ()
+    """What OpenSCAP evaluated otherwise than expected, one line each."""
+    used_untouched: bool = False
+    """True if the results are those of the untouched content, because of the differences."""
     counts: Counts
     baseline_counts: Counts | None
     """Counts before hardening, if the same run built the image."""
@@ -66,6 +70,18 @@ class Findings(Document):
     """Every name in the waivers of the scan, also one that matched no rule."""
     stig: StigPart | None = None
     """None if the content belongs to no known STIG."""
+
+    def describe_differences(self) -> str:
+        """Describe on one line what OpenSCAP evaluated otherwise; empty if nothing."""
+        if not self.differences:
+            return ""
+        results = (
+            "all results are of the untouched content"
+            if self.used_untouched
+            else "the rules concerned are errors"
+        )
+        more = f" (and {len(self.differences) - 1} more)" if len(self.differences) > 1 else ""
+        return f"not what was expected: {self.differences[0]}{more}; {results}"
 
     def scores_to_json(self) -> dict[str, str]:
         """Return the three scores in percent; an empty one is a share of nothing."""

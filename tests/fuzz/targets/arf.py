@@ -8,7 +8,7 @@ from hardpan.scanners.model.scan import Verdict
 from hardpan.scanners.openscap.arf.parser import MAX_EVIDENCE_LINES
 from hardpan.scanners.openscap.arf.results import parse_arf
 from hardpan.scanners.openscap.arf.state import MAX_LINE
-from hardpan.scanners.openscap.evaluate import merge_results
+from hardpan.scanners.openscap.evaluate import EvaluatedParts, merge_results
 from tests.fuzz.target import FuzzTarget, mutate_samples
 from tests.tools.hostile_arfs import KINDS, generate_hostile_arf
 from tests.unit.openscap.samples import ARF, make_prepared, make_rule
@@ -50,7 +50,9 @@ def target(folder: Path) -> FuzzTarget:
             assert rule_result.verdict is not Verdict.PASS or b"pass" in data
             assert len(rule_result.evidence_lines) <= MAX_EVIDENCE_LINES
             assert all(len(x) <= MAX_LINE and x.isprintable() for x in rule_result.evidence_lines)
-        merged = merge_results(content, [report], engine="", os_name="", os_cpe="")
+        merged = merge_results(
+            content, EvaluatedParts(arfs=(report,)), engine="", os_name="", os_cpe=""
+        )
         verdicts = {r.rule_id: r.verdict for r in merged.results}
         assert set(verdicts) == set(_RULES)
         for name, verdict in verdicts.items():

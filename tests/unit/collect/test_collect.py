@@ -33,6 +33,7 @@ from hardpan.ssh.host_key_trust import HostKeyTrust
 from tests.unit.openscap.samples import ARF, NONE, make_prepared, make_rule
 
 ARF_BYTES = ARF.replace("\x85", " ").encode()
+ARF_GZ = gzip.compress(ARF_BYTES)
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +82,9 @@ def test_unknown_collector_is_refused() -> None:
 
 
 def pack_results(**files: bytes) -> bytes:
+    """Pack the members of a target's answer; an ARF gets the exit status 2 unless one is given."""
+    arfs = [name for name in files if name.startswith("arf")]
+    files = files | {f"rc{name[3]}": b"2\n" for name in arfs if f"rc{name[3]}" not in files}
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for name, data in files.items():
@@ -118,7 +122,6 @@ def test_openscap_collects_arf_in_a_single_round_trip_with_progress() -> None:
         (41, "oscap is not installed on root@fake:22", "install openscap-scanner"),
         (42, "oscap has no usable work folder", "free some space"),
         (43, "oscap received incomplete content", "upload"),
-        (44, "oscap failed on", ""),
         (124, "oscap did not end within 9 s", ""),
         (139, "ended with 139", ""),
     ],
@@ -142,10 +145,17 @@ def collect_openscap(data: bytes) -> CollectedEvidence:
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        (b"", "oscap left no arf-0.xml"),
+        (b"", "oscap left no exit status: it was killed"),
         (b"junk" * 300, "cannot be unpacked"),
         (b"junk", "cannot be unpacked"),
-        (pack_results(), "left no arf-0.xml"),
+        (pack_results(), "oscap left no exit status: it was killed"),
+        (pack_results(rc0=b"0\n"), "oscap left no arf-0.xml"),
+        (pack_results(rc0=b"x"), "oscap left no exit status: it was killed"),
+        (
+            pack_results(rc0=b"1\n", err0=b"OpenSCAP Error: \x1b[2Jbad", arf0__xml__gz=ARF_GZ),
+            "oscap failed: OpenSCAP Error: [2Jbad",
+        ),
+        (pack_results(rc0=b"139\n", arf0__xml__gz=ARF_GZ), "oscap crashed with SIGSEGV"),
         (pack_results(arf0__xml__gz=b"not gzip"), "cannot be unpacked"),
         (pack_results(arf0__xml__gz=gzip.compress(ARF_BYTES)[:-40]), "cannot be unpacked"),
         (
@@ -208,6 +218,14 @@ def test_unreadable_part_does_not_affect_other_parts() -> None:
 
     assert [type(arf) for arf, _ in arf_by_name.values()] == [UnreadableArf, Arf, UnreadableArf]
     assert [packed is not None for _, packed in arf_by_name.values()] == [False, True, False]
+
+
+def test_password_in_stderr_is_redacted() -> None:
+    data = pack_results(rc0=b"1\n", err0=b"no correct horse battery here")
+
+    arf, _ = openscap.read_results(data, 1, SecretFilter(["correct horse battery"]))["arf-0.xml"]
+
+    assert arf == UnreadableArf(reason="oscap failed: no [redacted] here", is_due_to_content=True)
 
 
 def test_decompression_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,14 +40,13 @@ line 2</check-import><check-content-ref href="#x"/></check></rule-result>
 """
 
 
-def make_rule(rule_id: str, *groups: str, conditional: bool = False) -> BenchmarkRule:
+def make_rule(rule_id: str, *groups: str) -> BenchmarkRule:
     return BenchmarkRule(
         rule_id=rule_id,
         title=f"Title of {rule_id}",
         severity="medium",
         weight=1.0,
         groups=tuple((g, 1.0) for g in groups),
-        is_conditional=conditional,
         has_check=True,
         stig_ids=("RHEL-09-1",),
     )
@@ -72,7 +71,7 @@ def make_prepared(rules: tuple[BenchmarkRule, ...], *parts: tuple[str, ...]) -> 
         platforms=("cpe:/o:rocky:rocky:9",),
     )
     stream_parts = tuple(StreamPart(data=b"", sha256=NONE, rule_ids=ids) for ids in parts)
-    untouched = StreamPart(data=b"", sha256=NONE, rule_ids=tuple(r.rule_id for r in rules))
+    untouched = StreamPart(data=b"<whole/>", sha256=NONE, rule_ids=tuple(r.rule_id for r in rules))
     return PreparedContent(
         content=content, benchmark=bench, parts=stream_parts, untouched=untouched
     )
@@ -96,6 +95,7 @@ def make_arf(*, incomplete: bool = False, **verdicts: str) -> Arf:
             )
             for k, v in verdicts.items()
         },
+        not_selected=(),
         values={},
         platforms=(),
     )

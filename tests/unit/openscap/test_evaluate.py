@@ -6,7 +6,12 @@ from hardpan.core.errors import InputError, ToolError
 from hardpan.scanners.content.prepare import PreparedContent
 from hardpan.scanners.model.scan import Evaluation, RuleResult, Verdict
 from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf
-from hardpan.scanners.openscap.evaluate import compute_score, merge_results
+from hardpan.scanners.openscap.evaluate import (
+    EvaluatedParts,
+    compute_score,
+    find_differences,
+    merge_results,
+)
 from tests.unit.openscap.samples import make_arf, make_prepared, make_rule
 
 RULES = (make_rule("one", "a"), make_rule("two", "a"), make_rule("three", "b"))
@@ -14,7 +19,11 @@ RULES = (make_rule("one", "a"), make_rule("two", "a"), make_rule("three", "b"))
 
 def evaluate(prepared_content: PreparedContent, *arfs: Arf | UnreadableArf) -> Evaluation:
     return merge_results(
-        prepared_content, arfs, engine="oscap 1.4.2", os_name="Rocky 9", os_cpe="cpe:/o:x"
+        prepared_content,
+        EvaluatedParts(arfs=arfs),
+        engine="oscap 1.4.2",
+        os_name="Rocky 9",
+        os_cpe="cpe:/o:x",
     )
 
 
@@ -48,22 +57,92 @@ def test_ccis_and_groups_are_joined_by_requirement_id() -> None:
     assert [(r.group_ids, r.ccis) for r in unknown.results] == [((), ()), ((), ())]
 
 
-def test_rule_without_result_is_an_error() -> None:
+def test_part_with_a_missing_result_has_only_errors() -> None:
+    """Without the untouched content, because then no result of the part is reliable."""
     result = evaluate(
-        make_prepared(RULES, ("one", "two", "three")), make_arf(one="pass", three="pass")
+        make_prepared(RULES, ("one", "two"), ("three",)),
+        make_arf(one="pass"),
+        make_arf(three="pass"),
     )
 
-    missing = result.results[1]
+    assert [r.verdict.value for r in result.results] == ["error", "error", "pass"]
+    difference = "rule 'two': expected 'selected', got 'no result'"
+    assert result.differences == (difference,)
+    assert result.results[0].evidence_lines == (
+        f"OpenSCAP evaluated something else than expected: {difference}",
+    )
+    assert "the rules concerned are errors" in result.content.derivation
+
+
+def evaluate_untouched(arf: Arf | UnreadableArf) -> Evaluation:
+    """Evaluate parts of which one misses a rule, and then the untouched content."""
+    parts = EvaluatedParts(arfs=(make_arf(one="pass"), make_arf(three="pass")), untouched_arf=arf)
+    content = make_prepared(RULES, ("one", "two"), ("three",))
+    return merge_results(content, parts, engine="", os_name="", os_cpe="")
+
+
+def test_results_of_the_untouched_content_replace_all() -> None:
+    result = evaluate_untouched(make_arf(one="fail", two="pass", three="fail"))
+
+    assert {r.rule_id: r.verdict.value for r in result.results} == {
+        "one": "fail",
+        "two": "pass",
+        "three": "fail",
+    }
+    assert result.used_untouched
+    assert result.differences == ("rule 'two': expected 'selected', got 'no result'",)
+    assert "all results are of the untouched content" in result.content.derivation
+
+
+def test_openscap_decides_what_the_untouched_content_selects() -> None:
+    result = evaluate_untouched(replace(make_arf(one="pass", three="fail"), not_selected=("two",)))
+
+    assert [r.rule_id for r in result.results] == ["one", "three"]
+    assert result.differences[-1] == (
+        "untouched content: rule 'two': expected 'selected', got 'not selected'"
+    )
+
+
+def test_rule_without_result_in_the_untouched_content_is_an_error() -> None:
+    missing = evaluate_untouched(make_arf(one="pass", three="fail")).results[1]
+
     assert (missing.rule_id, missing.verdict) == ("two", Verdict.ERROR)
     assert missing.evidence_lines == ("oscap gave no result for this rule",)
 
 
-def test_rule_deselected_by_conflict_is_omitted() -> None:
-    rules = (make_rule("one", "a"), make_rule("two", "a", conditional=True))
+@pytest.mark.parametrize(
+    "arf",
+    [
+        UnreadableArf(reason="it is cut short"),
+        replace(make_arf(one="pass", two="pass", three="pass"), profile_id="other"),
+    ],
+)
+def test_unusable_untouched_content_leaves_errors_in_the_part_that_differs(
+    arf: Arf | UnreadableArf,
+) -> None:
+    result = evaluate_untouched(arf)
 
-    result = evaluate(make_prepared(rules, ("one", "two")), make_arf(one="pass"))
+    assert [r.verdict.value for r in result.results] == ["error", "error", "pass"]
+    assert not result.used_untouched
 
-    assert [r.rule_id for r in result.results] == ["one"]
+
+def test_answer_about_content_that_is_not_partitioned_counts() -> None:
+    content = make_prepared(RULES)
+    whole = replace(content, parts=(content.untouched,))
+    arf = replace(make_arf(one="pass", three="fail"), not_selected=("two",))
+
+    result = evaluate(whole, arf)
+
+    assert [r.rule_id for r in result.results] == ["one", "three"]
+    assert result.used_untouched
+
+
+def test_only_a_failure_that_the_content_may_cause_is_a_difference() -> None:
+    content = make_prepared(RULES, ("one", "two"), ("three",))
+    crash = UnreadableArf(reason="oscap crashed with SIGSEGV", is_due_to_content=True)
+    kill = UnreadableArf(reason="oscap was killed with SIGKILL")
+
+    assert find_differences(content, (crash, kill)) == ("oscap crashed with SIGSEGV",)
 
 
 def test_pass_on_incomplete_evidence_is_unknown() -> None:
@@ -92,15 +171,15 @@ UNUSABLE_RESULTS: dict[str, tuple[Arf | UnreadableArf, str]] = {
     "unreadable": (UnreadableArf(reason="it is cut short"), "it is cut short"),
     "a rule of another part": (
         make_arf(four="pass"),
-        "oscap evaluated rules that are not in its part: 'four'",
+        "rule 'four': expected 'not selected', got 'selected'",
     ),
     "another profile": (
         replace(make_arf(one="pass", two="pass"), profile_id="x\x1b"),
-        "oscap evaluated the profile 'x\\x1b'",
+        "OpenSCAP evaluated something else than expected: profile: expected 'stig', got 'x\\x1b'",
     ),
     "another version": (
         replace(make_arf(one="pass", two="pass"), benchmark_version="2"),
-        "oscap evaluated version '2'",
+        "OpenSCAP evaluated something else than expected: benchmark version: expected '1', got '2'",
     ),
 }
 
@@ -108,10 +187,9 @@ UNUSABLE_RESULTS: dict[str, tuple[Arf | UnreadableArf, str]] = {
 @pytest.mark.parametrize("name", UNUSABLE_RESULTS)
 def test_rules_of_a_part_without_usable_results_are_errors(name: str) -> None:
     unusable, reason = UNUSABLE_RESULTS[name]
-    rules = (*RULES[:1], make_rule("two", "a", conditional=True), RULES[2])
 
     result = evaluate(
-        make_prepared(rules, ("one", "two"), ("three",)), unusable, make_arf(three="pass")
+        make_prepared(RULES, ("one", "two"), ("three",)), unusable, make_arf(three="pass")
     )
 
     assert {r.rule_id: r.verdict.value for r in result.results} == {
@@ -119,7 +197,8 @@ def test_rules_of_a_part_without_usable_results_are_errors(name: str) -> None:
         "two": "error",
         "three": "pass",
     }
-    assert result.results[0].evidence_lines == (reason,)
+    assert len(result.results[0].evidence_lines) == 1
+    assert result.results[0].evidence_lines[0].endswith(reason)
     assert result.started == "2026-11-21T05:00:00+00:00"
 
 
@@ -128,7 +207,7 @@ def test_every_rule_is_an_error_without_usable_results() -> None:
 
     result = merge_results(
         content,
-        [UnreadableArf(reason="no")],
+        EvaluatedParts(arfs=(UnreadableArf(reason="no"),)),
         engine="",
         os_name="Rocky 9",
         os_cpe="",
@@ -180,7 +259,7 @@ def test_severity_and_role_are_those_of_the_result() -> None:
     arf = make_arf(one="fail", two="fail", three="pass")
     refined = replace(arf.rules["one"], severity="high", role="unscored")
     arf = replace(arf, rules=arf.rules | {"one": refined})
-    rules = (replace(RULES[0], severity="low"), *RULES[1:])
+    rules = (replace(RULES[0], severity="high", role="unscored"), *RULES[1:])
 
     result = evaluate(make_prepared(rules, ("one", "two", "three")), arf)
 
