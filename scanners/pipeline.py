@@ -35,6 +35,7 @@ from hardpan.scanners.fips.cmvp import load_table
 from hardpan.scanners.fips.model import FipsAnswers
 from hardpan.scanners.model.results import CompatibilityReport, HostCheck, SmokeReport
 from hardpan.scanners.model.scan import Evaluation, ImageRef, RuleResult, Scan, ScannedHost, Verdict
+from hardpan.scanners.openscap.arf.results import UnreadableArf
 from hardpan.scanners.openscap.evaluate import EvaluatedParts, merge_results
 from hardpan.scanners.report.model.build import build_findings
 from hardpan.signing import check_sshsig
@@ -85,8 +86,9 @@ def assess(
         identity = collection.collect("host", CollectTask())
         openscap_evidence = _run_openscap(collection, content)
     evaluation = _evaluate(content, openscap_evidence, identity)
-    if openscap_evidence.checks:
-        raise ToolError(["oscap"], f"reported no verdicts: {openscap_evidence.checks[0].message}")
+    for arf in openscap_evidence.arfs:
+        if isinstance(arf, UnreadableArf) and not evaluation.used_untouched:
+            raise ToolError(["oscap"], f"reported no verdicts: {arf.reason}")
     failed_rules = {
         r.rule_id: r for r in evaluation.results if r.verdict in (Verdict.FAIL, Verdict.ERROR)
     }

@@ -41,9 +41,9 @@ def evaluate_content(collection: Collection, content: PreparedContent) -> Collec
 def _add_untouched(
     collection: Collection, content: PreparedContent, evidence: CollectedEvidence
 ) -> CollectedEvidence:
-    whole = replace(content, parts=(content.untouched,))
+    task_content = replace(content, parts=(content.untouched,))
     try:
-        untouched = collection.collect("openscap", CollectTask(prepared=whole))
+        untouched = collection.collect("openscap", CollectTask(prepared=task_content))
     except ResourceError:
         raise  # this machine's fault
     except ToolError as e:

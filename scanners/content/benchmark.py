@@ -141,10 +141,10 @@ def add_declared_rules(
     """
     bench = find_benchmark(parse_data_stream(data, name), name, benchmark.benchmark_id)
     substitutions = read_substitutions(bench, benchmark.values)
-    known_rules = {r.rule_id: r for r in benchmark.rules}
-    ordered = resolve_declared(bench, {*known_rules, *rule_ids}, name)
+    rule_by_id = {r.rule_id: r for r in benchmark.rules}
+    ordered = resolve_declared(bench, {*rule_by_id, *rule_ids}, name)
     rules = tuple(
-        known_rules.get(r.item.item_id) or _parse_rule(r, substitutions, name) for r in ordered
+        rule_by_id.get(r.item.item_id) or _parse_rule(r, substitutions, name) for r in ordered
     )
     return replace(benchmark, rules=rules)
 

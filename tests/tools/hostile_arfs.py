@@ -41,7 +41,7 @@ def _pieces(anchor: str, piece: Callable[[int], str]) -> Callable[[int], Iterato
     return lambda n: iter([(anchor, piece(n))])
 
 
-def _results_of_one_rule(_n: int) -> Iterator[tuple[str, str]]:
+def _repeated_results(_n: int) -> Iterator[tuple[str, str]]:
     check = f'<check system="{_OVAL}"><check-content-ref href="#oval0" name="d1"/></check>'
     yield _RULES, f'<rule-result idref="r"><result>pass</result>{check}</rule-result>'
 
@@ -57,7 +57,7 @@ def _checks(n: int) -> Iterator[tuple[str, str]]:
 REPEATED: dict[str, Callable[[int], Iterator[tuple[str, str]]]] = {
     "rules that share a definition": _shared_definitions,
     "definitions in a chain": _chained_definitions,
-    "results of one rule": _results_of_one_rule,
+    "results of one rule": _repeated_results,
     "checks of complex checks": _checks,
     "values": _pieces(_RULES, lambda n: f'<set-value idref="v{n}">{n}</set-value>'),
     "overrides": _pieces("<result>fail<", lambda n: f"<override><remark>{n}</remark></override>"),

@@ -230,14 +230,14 @@ def test_severity_role_weight_and_values_are_those_of_the_result() -> None:
 
     arf = results.parse_arf([data])
 
-    one = arf.rules["one"]
-    assert (one.severity, one.role, one.weight) == ("high", "unscored", 2.5)
+    refined = arf.rules["one"]
+    assert (refined.severity, refined.role, refined.weight) == ("high", "unscored", 2.5)
     three = arf.rules["three"]
     assert (three.severity, three.role, three.weight) == ("unknown", "full", 1.0)
     assert arf.values == {"mode": "0600"}
 
 
-def test_replaced_result_is_shown_with_its_author() -> None:
+def test_overridden_result_names_its_authority() -> None:
     override = (
         '<result>pass</result><override time="2026-11-21T06:00:00" authority="A. Person">'
         "<old-result>fail</old-result><new-result>pass</new-result><remark>no</remark></override>"

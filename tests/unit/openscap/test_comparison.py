@@ -33,9 +33,9 @@ def test_expected_result_has_no_difference() -> None:
 
 def test_single_precision_of_weights_is_no_difference() -> None:
     rules = (replace(RULES[0], weight=3.3333333333), *RULES[1:])
-    one = replace(ARF.rules["one"], weight=3.333333)
+    weighted = replace(ARF.rules["one"], weight=3.333333)
 
-    arf = replace(ARF, rules=ARF.rules | {"one": one})
+    arf = replace(ARF, rules=ARF.rules | {"one": weighted})
     assert compare_result(replace(BENCHMARK, rules=rules), CONTENT.parts[0], arf) == ()
 
 

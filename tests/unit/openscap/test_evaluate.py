@@ -94,7 +94,7 @@ def test_results_of_the_untouched_content_replace_all() -> None:
     assert "all results are of the untouched content" in result.content.derivation
 
 
-def test_openscap_decides_what_the_untouched_content_selects() -> None:
+def test_openscap_selects_the_rules_of_the_untouched_content() -> None:
     result = evaluate_untouched(replace(make_arf(one="pass", three="fail"), not_selected=("two",)))
 
     assert [r.rule_id for r in result.results] == ["one", "three"]
@@ -128,10 +128,10 @@ def test_unusable_untouched_content_leaves_errors_in_the_part_that_differs(
 
 def test_answer_about_content_that_is_not_partitioned_counts() -> None:
     content = make_prepared(RULES)
-    whole = replace(content, parts=(content.untouched,))
+    unpartitioned = replace(content, parts=(content.untouched,))
     arf = replace(make_arf(one="pass", three="fail"), not_selected=("two",))
 
-    result = evaluate(whole, arf)
+    result = evaluate(unpartitioned, arf)
 
     assert [r.rule_id for r in result.results] == ["one", "three"]
     assert result.used_untouched
