@@ -36,23 +36,33 @@ def boot(
     log: Path,
     emit: Emit,
     overlay: bool,
+    overlay_folder: Path | None = None,
+    host_keys_timeout_s: float | None = _HOST_KEYS_TIMEOUT_S,
 ) -> Iterator[BootedGuest]:
     """Boot a guest for the duration of the block and shut it down afterwards.
 
     With ``overlay`` the disk itself is not modified, and the guest is stopped without shutdown. The
-    host keys are read from the guest's console, so that the first connection can pin them.
+    host keys are read from the guest's console, so that the first connection can pin them; with
+    ``host_keys_timeout_s`` None they are not awaited. Temporary files are in ``overlay_folder``, or
+    next to the disk.
 
     Raises:
         ToolError: the guest panics, enters an emergency shell, does not respond in time, prints no
             host keys, or does not power off.
     """
-    with tempfile.TemporaryDirectory(prefix=".boot-", dir=spec.disk.parent) as workdir:
+    with tempfile.TemporaryDirectory(
+        prefix=".boot-", dir=overlay_folder or spec.disk.parent
+    ) as workdir:
         guest_spec = replace(spec, ssh_port=free_port())
         if overlay:
             overlay_disk = Path(workdir) / "overlay.qcow2"
             create_disk(overlay_disk, backing=spec.disk)
             guest_spec = replace(guest_spec, disk=overlay_disk)
-        with _start_until_ssh(guest_spec, acceleration, log, emit) as (machine, boot_s, keys):
+        with _start_until_ssh(guest_spec, acceleration, log, emit, host_keys_timeout_s) as (
+            machine,
+            boot_s,
+            keys,
+        ):
             yield BootedGuest(
                 address="127.0.0.1",
                 port=guest_spec.ssh_port,
@@ -69,7 +79,11 @@ def boot(
 
 @contextlib.contextmanager
 def _start_until_ssh(
-    spec: VmSpec, acceleration: Acceleration, log: Path, emit: Emit
+    spec: VmSpec,
+    acceleration: Acceleration,
+    log: Path,
+    emit: Emit,
+    host_keys_timeout_s: float | None,
 ) -> Iterator[tuple[VirtualMachine, float, tuple[str, ...]]]:
     """Yield a VM that responds on SSH, the boot duration in seconds, and its host keys.
 
@@ -82,9 +96,11 @@ def _start_until_ssh(
             try:
                 _await_ssh(machine, spec.ssh_port, start + _BOOT_TIMEOUT_S * timeout_factor)
                 boot_s = clock.monotonic_s() - start
-                keys = _await_host_keys(
-                    machine, clock.monotonic_s() + _HOST_KEYS_TIMEOUT_S * timeout_factor
-                )
+                keys = machine.console.host_keys
+                if host_keys_timeout_s is not None:
+                    keys = _await_host_keys(
+                        machine, clock.monotonic_s() + host_keys_timeout_s * timeout_factor
+                    )
             except ToolError as e:
                 if not attempts_left or not machine.has_panicked():
                     raise

@@ -1,7 +1,9 @@
 """``hardpan scan``: scan a running host over SSH and sign the evidence."""
 
+import contextlib
 import shlex
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from hardpan.cli.fail_on_option import fail_on_option
 from hardpan.cli.target_options import TargetOptions, target_options
 from hardpan.core.console import print_json, print_line, print_message, show_progress, stderr
 from hardpan.core.errors import Exit, InputError
+from hardpan.core.events import Emit
 from hardpan.core.xdg import data_home
 from hardpan.profiles.loader.waiver_file import load_waivers
 from hardpan.scanners import pipeline
@@ -32,7 +35,9 @@ from hardpan.scanners.report.formats.text_summary import format_summary
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.registry import Report
 from hardpan.signing import load_matching_certificate
+from hardpan.ssh.local_target import AnyTarget
 from hardpan.ssh.transport_kind import TransportKind
+from hardpan.workflow.image_target import ImageTarget, OpenTarget
 from hardpan.workflow.scan_key import ensure_scan_key, find_policy
 
 _PATH = click.Path(path_type=Path)
@@ -97,7 +102,10 @@ def scan(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Scan TARGET ([user@]host[:port], or local: for this machine) and write signed evidence.
+    """Scan TARGET and write signed evidence.
+
+    TARGET is [user@]host[:port]; local: is this machine, image:FILE.qcow2 a virtual machine that is
+    booted from a temporary copy of a disk image.
 
     The content and the profile follow the target's /etc/os-release, and the signing key is
     created on first use, unless options name them.
@@ -112,24 +120,27 @@ def scan(
     plan = load_plan(profile_name)
     if waiver_file is not None:
         plan = replace(plan, waivers=(*plan.waivers, *load_waivers(waiver_file)))
-    ssh_target = access.parse(target)
+    scan_target = access.parse(target)
     scan_key = _provide_key(keys)
     sign_timestamp = timestamper(tsa)
     if certificate is not None:
         load_matching_certificate(certificate, scan_key.signers.scan)
-    request = pipeline.ScanRequest(
-        target=ssh_target,
-        transport=TransportKind(access.transport),
-        plan=plan,
-        content=content,
-        run_smoke=not no_smoke,
-        run_compatibility=compatibility,
-        nonce=nonce,
-        sudo_password=access.read_sudo_password(),
-        invocation=("hardpan", *sys.argv[1:]),
-    )
+    sudo_password = access.read_sudo_password()
     with show_progress(quiet=quiet) as emit:
-        result = pipeline.scan(request, emit)
+        with _open_target(scan_target, emit) as opened:
+            request = pipeline.ScanRequest(
+                target=opened.target,
+                transport=TransportKind(access.transport),
+                plan=plan,
+                content=content,
+                run_smoke=not no_smoke,
+                run_compatibility=compatibility,
+                nonce=nonce,
+                sudo_password=sudo_password,
+                image=opened.image,
+                invocation=("hardpan", *sys.argv[1:]),
+            )
+            result = pipeline.scan(request, emit)
         report = writer.build_report(result, scan_key.signers.scan)
         chain = next_chain_link(previous, report.findings.host.identity)
         signing_options = writer.SigningOptions(
@@ -158,6 +169,19 @@ def scan(
         _print_summary(report, output, verify_command)
     report.findings.require_complete()
     return int(Exit.FINDINGS if report.findings.has_open_rules(fail_on) else Exit.OK)
+
+
+@contextlib.contextmanager
+def _open_target(target: AnyTarget | ImageTarget, emit: Emit) -> Iterator[OpenTarget]:
+    """Boot the target for the length of the block if it is an image."""
+    if not isinstance(target, ImageTarget):
+        yield OpenTarget(target=target)
+        return
+    # It needs the extra 'build', which other targets do not.
+    from hardpan.workflow.image_scan import boot_image
+
+    with boot_image(target, emit) as booted_target:
+        yield booted_target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,15 +5,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
+from hardpan.builder.vm.qcow2_header import require_self_contained
 from hardpan.core.console import prompt_secret
 from hardpan.core.errors import InputError
+from hardpan.ssh.destination import validate_user
 from hardpan.ssh.local_target import LOCAL, AnyTarget, find_local_target
 from hardpan.ssh.target import parse_target
 from hardpan.ssh.transport_kind import SELECTABLE_TRANSPORTS, TransportKind
+from hardpan.workflow.image_target import IMAGE_PREFIX, ImageTarget
+
+_BUILD_USER = "steward"
+"""Build user of the shipped profiles."""
 
 _PATH = click.Path(path_type=Path)
 _OPTIONS = (
@@ -37,6 +43,24 @@ _OPTIONS = (
         "what paramiko lacks.",
     ),
     click.option(
+        "--image-user",
+        default=_BUILD_USER,
+        show_default=True,
+        help="Login of an image: target; --identity is its key.",
+    ),
+    click.option(
+        "--image-firmware",
+        type=click.Choice(["bios", "uefi"]),
+        default="bios",
+        show_default=True,
+        help="Firmware that boots an image: target.",
+    ),
+    click.option(
+        "--cloud-init",
+        is_flag=True,
+        help="Create the login of an image: target with cloud-init, for a foreign cloud image.",
+    ),
+    click.option(
         "--ask-sudo-password", is_flag=True, help="Prompt for the sudo password of the target."
     ),
 )
@@ -52,9 +76,12 @@ class TargetOptions:
     host_keys: tuple[str, ...]
     trust_new_host_key: bool
     transport: str
+    image_user: str
+    image_firmware: Literal["bios", "uefi"]
+    cloud_init: bool
     ask_sudo_password: bool
 
-    def parse(self, target: str) -> AnyTarget:
+    def parse(self, target: str) -> AnyTarget | ImageTarget:
         """Return the target.
 
         Raises:
@@ -63,12 +90,31 @@ class TargetOptions:
         if target == LOCAL:
             self._refuse_ssh_options()
             return find_local_target()
+        if target.startswith(IMAGE_PREFIX):
+            return self._parse_image(Path(target.removeprefix(IMAGE_PREFIX)))
         return parse_target(
             target,
             ssh_config=self.ssh_config,
             identity=self.identity,
             host_keys=self.host_keys,
             known_hosts=self.known_hosts,
+            trust_new_host_key=self.trust_new_host_key,
+        )
+
+    def _parse_image(self, path: Path) -> ImageTarget:
+        if self.ssh_config or self.known_hosts:
+            raise InputError(
+                f"{IMAGE_PREFIX}{path}: expected neither --ssh-config nor --known-hosts: a new "
+                "guest is in neither of them"
+            )
+        require_self_contained(path)
+        return ImageTarget(
+            path=path,
+            user=validate_user(self.image_user, "--image-user"),
+            identity=self.identity,
+            uses_cloud_init=self.cloud_init,
+            firmware=self.image_firmware,
+            host_keys=self.host_keys,
             trust_new_host_key=self.trust_new_host_key,
         )
 

@@ -13,7 +13,7 @@ class HostKeyTrust(StrEnum):
     """A ``known_hosts`` file lists it."""
 
     BUILT_IMAGE = "built_image"
-    """hardpan built and booted the guest, which printed its key on its serial console."""
+    """hardpan booted the guest, which printed its key on its serial console."""
 
     LOCAL = "local"
     """The target is the scanning machine itself; its key, if it has one, was read from its disk."""

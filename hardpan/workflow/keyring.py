@@ -51,11 +51,20 @@ def ensure_operator_key(user: str, key_file: Path | None, data_folder: Path) -> 
     if access is None:
         new_key = _generated_key_path(data_folder)
         new_key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # P-256: sshd in FIPS mode takes no Ed25519.
-        argv = ["ssh-keygen", "-q", "-t", "ecdsa", "-b", "256", "-N", "", "-C", "hardpan"]
-        run([*argv, "-f", new_key], timeout_s=60)
-        access = _read_access(user, new_key)
+        access = create_access(user, new_key)
     return access
+
+
+def create_access(user: str, key_file: Path) -> SshAccess:
+    """Generate an SSH key in ``key_file`` for ``user``.
+
+    Raises:
+        ToolError: ssh-keygen is missing or fails.
+    """
+    # P-256: sshd in FIPS mode takes no Ed25519.
+    argv = ["ssh-keygen", "-q", "-t", "ecdsa", "-b", "256", "-N", "", "-C", "hardpan"]
+    run([*argv, "-f", key_file], timeout_s=60)
+    return _read_access(user, key_file)
 
 
 def find_operator_key(user: str, key_file: Path | None, data_folder: Path) -> SshAccess | None:

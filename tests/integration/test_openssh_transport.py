@@ -77,9 +77,9 @@ def test_configuration_cannot_weaken_the_connection(target: Target, tmp_path: Pa
         f" ForkAfterAuthentication yes\n LogLevel QUIET\n LocalForward {tmp_path}/l 127.0.0.1:1\n"
         " NoHostAuthenticationForLocalhost yes\n"
     )
-    known = tmp_path / "known hosts"
-    known.write_text(f"[127.0.0.1]:{target.port} {target.host_keys[0]}\n")
-    accepted = parse_target("web", ssh_config=config, known_hosts=known)
+    listed_keys = tmp_path / "known hosts"
+    listed_keys.write_text(f"[127.0.0.1]:{target.port} {target.host_keys[0]}\n")
+    accepted = parse_target("web", ssh_config=config, known_hosts=listed_keys)
     empty = tmp_path / "empty"
     empty.touch()
 
@@ -104,7 +104,7 @@ def test_jump_host_and_certificate(target: Target, tmp_path: Path) -> None:
     ca = tmp_path / "ca"
     run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", ca], timeout_s=30)
     certificate = folder / "host-cert.pub"
-    known = tmp_path / "known"
+    listed_keys = tmp_path / "known"
 
     def sign_host_key() -> None:
         sign = ["ssh-keygen", "-q", "-s", ca, "-I", "host", "-h", "-n", "inner"]
@@ -118,9 +118,9 @@ def test_jump_host_and_certificate(target: Target, tmp_path: Path) -> None:
             f"Host jump\n Port {target.port}\n IdentityFile {target.identity}\n"
             f"Host inner\n Port {inner.port}\n IdentityFile {inner.identity}\n ProxyJump jump\n"
             f" HostKeyAlias inner\n"
-            f"Host *\n HostName 127.0.0.1\n User {target.user}\n UserKnownHostsFile {known}\n"
+            f"Host *\n HostName 127.0.0.1\n User {target.user}\n UserKnownHostsFile {listed_keys}\n"
         )
-        known.write_text(
+        listed_keys.write_text(
             f"[127.0.0.1]:{target.port} {target.host_keys[0]}\n"
             f"@cert-authority inner {ca.with_suffix('.pub').read_text()}"
         )

@@ -55,7 +55,7 @@ HostKeyTrustName = Literal["pinned", "known_hosts", "built_image", "local", "fir
 HOST_KEY_TRUST_TEXT: dict[HostKeyTrustName, str] = {
     "pinned": "the host key was pinned",
     "known_hosts": "the host key was in known_hosts",
-    "built_image": "the host key came from the console of the guest that hardpan built",
+    "built_image": "the host key came from the console of the guest that hardpan booted",
     "local": "the host scanned itself, without a network connection",
     "first_use": "the host key was trusted on first use",
     "unknown": "how the host key was known is not recorded",

@@ -1,4 +1,4 @@
-"""SECURITY.md's table of attacks: each finding of the review has its tests, and they exist."""
+"""SECURITY.md's tables of attacks: each attack has its tests, and they exist."""
 
 import ast
 import re
@@ -12,11 +12,12 @@ FINDINGS = (
     *(f"H{n}" for n in range(1, 5)),
     *(f"M{n}" for n in range(1, 11)),
     *(f"L{n}" for n in range(1, 15)),
+    *(f"T{n}" for n in range(1, 3)),
 )
 MIN_ATTACKS = 3
 """The attack of the review, and two more of its kind."""
 
-_ROW = re.compile(r"^\| ([HML]\d+) \|(.*)\|(.*)\|$", re.MULTILINE)
+_ROW = re.compile(r"^\| ([HMLT]\d+) \|(.*)\|(.*)\|$", re.MULTILINE)
 _SPAN = re.compile(r"`([^`]+)`")
 
 
