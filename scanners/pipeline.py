@@ -23,7 +23,8 @@ from hardpan.scanners.content import datastream
 from hardpan.scanners.content.datastream import ContentSelection, ContentSource
 from hardpan.scanners.content.prepare import PreparedContent, prepare
 from hardpan.scanners.content.prepare import load_fixes as load_content_fixes
-from hardpan.scanners.content.store import PRODUCTS, Product
+from hardpan.scanners.content.products import OsRelease, find_products
+from hardpan.scanners.content.store import Product
 from hardpan.scanners.deviations.waivers import assign_waivers, require_unambiguous
 from hardpan.scanners.evidence.file_names import HOST_SIGNATURE
 from hardpan.scanners.evidence.statement.predicate_extensions import (
@@ -178,8 +179,9 @@ def _find_product(host: ScannedHost) -> Product:
     Raises:
         InputError: there is none.
     """
-    for product in PRODUCTS:
-        if product.removeprefix("rhel") == host.os_version.partition(".")[0]:
+    products = find_products(OsRelease(os_id=host.os_id, version_id=host.os_version))
+    for product in products:
+        if datastream.has_content(product, datastream.default_origin(product)):
             return product
     raise InputError(
         f"{host.os_name or host.os_id}: there is no SCAP content for this system",

@@ -1,21 +1,25 @@
 """``hardpan content``: list SCAP content and update it from the Debian archive."""
 
-from collections.abc import Iterator, Sequence
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
 
 from hardpan.core.console import print_json, print_line, show_progress
-from hardpan.core.errors import Exit, HardpanError
+from hardpan.core.errors import Exit, HardpanError, InputError
 from hardpan.core.xdg import cache_home
 from hardpan.profiles.schema.ssg import RULE_PREFIX
-from hardpan.scanners.content import apt, datastream
+from hardpan.scanners.content import listing
 from hardpan.scanners.content.changes import DESCRIPTIVE_ASPECTS, ChangedRule
-from hardpan.scanners.content.datastream import AvailableContent, ContentSource
-from hardpan.scanners.content.store import PRODUCTS, Product
-from hardpan.scanners.content.update import PROFILE, ContentUpdate, ProductUpdate
+from hardpan.scanners.content.datastream import ContentSource
+from hardpan.scanners.content.listing import AvailableContent, ContentDescription
+from hardpan.scanners.content.selection import abbreviate_id
+from hardpan.scanners.content.update import ContentUpdate, ProductUpdate
 from hardpan.scanners.content.update import update_content as run_update
 
+_PRODUCT = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _DIGEST_CHARACTERS = 16
 
 
@@ -25,29 +29,45 @@ def content() -> None:
 
 
 @content.command("list")
+@click.argument("products", nargs=-1, metavar="[PRODUCT]...")
+@click.option(
+    "--content",
+    "content_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="List the benchmarks and profiles of this data stream instead.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
-def list_content(as_json: bool) -> int:
-    """List the available data streams; '*' marks the defaults.
+def list_content(products: tuple[str, ...], content_path: Path | None, as_json: bool) -> int:
+    """List data streams with their benchmarks and profiles; '*' marks the defaults.
 
-    Exits with 6 or 3 if one of them is damaged.
+    The number after a profile is the number of its rules. Given PRODUCTs (rhel9, debian12) or a
+    FILE, the profiles are listed with their titles. Exits with 6 or 3 if one of them is damaged,
+    with 3 if there is none for a PRODUCT.
     """
-    streams = datastream.list_available()
-    default_origins = {product: _find_default_origin(product) for product in PRODUCTS}
+    if content_path is not None:
+        description = listing.describe_file(content_path)
+        if as_json:
+            print_json({"content": [_description_to_json(description)]})
+            return int(Exit.OK)
+        return _print_lines([_format_description(description), *_format_profiles(description)])
+    streams = listing.list_available(products)
+    missing = sorted(set(products) - {stream.product for stream in streams})
+    if missing:
+        raise InputError(
+            f"{missing[0]}: expected a product with content, got none",
+            hint=f"'hardpan content update {missing[0]}' downloads it",
+        )
     if as_json:
-        rows = [
-            _stream_to_json(stream, is_default=stream.origin is default_origins[stream.product])
-            for stream in streams
-        ]
-        print_json({"content": rows})
+        print_json({"content": [_stream_to_json(stream) for stream in streams]})
     else:
-        for stream in streams:
-            mark = "*" if stream.origin is default_origins[stream.product] else " "
-            print_line(f"{mark} {stream.product:<6} {stream.origin:<9} {_describe_stream(stream)}")
-    errors = [stream.source for stream in streams if isinstance(stream.source, HardpanError)]
+        _print_lines(_format_streams(streams, with_titles=bool(products)))
+    errors = [s.description for s in streams if isinstance(s.description, HardpanError)]
     return int(errors[0].exit_code if errors else Exit.OK)
 
 
 @content.command()
+@click.argument("products", nargs=-1, metavar="[PRODUCT]...")
 @click.option("--dry-run", is_flag=True, help="Show what would change; store nothing.")
 @click.option(
     "--into",
@@ -56,46 +76,103 @@ def list_content(as_json: bool) -> int:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON, all rules in it.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
-def update(dry_run: bool, into: Path | None, as_json: bool, quiet: bool) -> None:
+def update(
+    products: tuple[str, ...], dry_run: bool, into: Path | None, as_json: bool, quiet: bool
+) -> None:
     """Download the newest content of the Debian archive and show which rules changed.
 
-    apt checks the archive's signature and the package's digest. Content that is not newer
-    is not stored. Exits with 4 without changes if the archive is unreachable.
+    Without a PRODUCT (rhel9, debian12) the products that are already stored are updated. apt checks
+    the archive's signature and the package's digest. Content that is not newer is not stored.
+    Exits with 4 without changes if the archive is unreachable.
     """
+    for product in products:
+        if not _PRODUCT.fullmatch(product):
+            raise InputError(f"{product!a}: expected a product such as rhel9 or debian12")
     with show_progress(quiet=quiet) as emit:
-        result = run_update(emit, cache=cache_home(), into=into, dry_run=dry_run)
+        result = run_update(emit, cache=cache_home(), products=products, into=into, dry_run=dry_run)
     if as_json:
         print_json(_update_to_json(result, dry_run=dry_run))
         return
-    for line in _format_update(result, dry_run=dry_run):
+    _print_lines(_format_update(result, dry_run=dry_run))
+
+
+def _print_lines(lines: Iterable[str]) -> int:
+    for line in lines:
         print_line(line)
+    return int(Exit.OK)
 
 
-def _find_default_origin(product: Product) -> object:
-    """Where a scan takes a product's content from; None where it would end with an error."""
-    try:
-        return datastream.default_origin(product)
-    except HardpanError:
-        return None
+def _format_streams(streams: Sequence[AvailableContent], *, with_titles: bool) -> Iterator[str]:
+    for stream in streams:
+        mark = "*" if stream.is_default else " "
+        start = f"{mark} {stream.product or 'all':<12} {stream.origin:<9}"
+        if isinstance(stream.description, HardpanError):
+            yield f"{start} DAMAGED: {stream.description}"
+            continue
+        yield f"{start} {_format_description(stream.description)}"
+        if with_titles:
+            yield from _format_profiles(stream.description)
+        else:
+            yield from _format_profile_names(stream.description)
 
 
-def _stream_to_json(stream: AvailableContent, *, is_default: bool) -> dict[str, object]:
+def _format_description(description: ContentDescription) -> str:
+    digest = f"sha256 {description.sha256[:_DIGEST_CHARACTERS]}…"
+    return f"{description.version:<8} {description.date:<10}  {digest}  {description.origin}"
+
+
+def _format_profile_names(description: ContentDescription) -> Iterator[str]:
+    for bench in description.benchmarks:
+        names = [f"{abbreviate_id(p.profile_id)} {p.rule_count}" for p in bench.profiles]
+        text = f"{abbreviate_id(bench.benchmark_id)}: {', '.join(names) or 'no profile'}"
+        yield from textwrap.wrap(text, 96, initial_indent="    ", subsequent_indent="      ")
+
+
+def _format_profiles(description: ContentDescription) -> Iterator[str]:
+    for bench in description.benchmarks:
+        yield f"  benchmark {bench.benchmark_id}: {bench.title}, version {bench.version}"
+        yield f"    for {', '.join(bench.platforms) or 'every platform'}; {bench.rule_count} rules"
+        width = max((len(abbreviate_id(p.profile_id)) for p in bench.profiles), default=0)
+        for profile in bench.profiles:
+            name = abbreviate_id(profile.profile_id)
+            yield f"    {name:<{width}}  {profile.rule_count:>4} rules  {profile.title}"
+        if not bench.profiles:
+            yield "    no profile"
+
+
+def _stream_to_json(stream: AvailableContent) -> dict[str, object]:
     row: dict[str, object] = {
         "product": stream.product,
         "origin": stream.origin,
-        "default": is_default,
+        "default": stream.is_default,
     }
-    if isinstance(stream.source, HardpanError):
-        return {**row, "problem": str(stream.source)}
-    return {**row, **_source_to_json(stream.source), "origin_text": stream.source.origin}
+    if isinstance(stream.description, HardpanError):
+        return {**row, "problem": str(stream.description)}
+    return {**row, **_description_to_json(stream.description)}
 
 
-def _describe_stream(stream: AvailableContent) -> str:
-    if isinstance(stream.source, HardpanError):
-        return f"DAMAGED: {stream.source}"
-    source = stream.source
-    digest = f"sha256 {source.sha256[:_DIGEST_CHARACTERS]}…"
-    return f"{source.version:<8} {source.date:<10}  {digest}  {source.origin}"
+def _description_to_json(description: ContentDescription) -> dict[str, object]:
+    return {
+        "name": description.name,
+        "version": description.version,
+        "date": description.date,
+        "sha256": description.sha256,
+        "origin_text": description.origin,
+        "benchmarks": [
+            {
+                "id": bench.benchmark_id,
+                "title": bench.title,
+                "version": bench.version,
+                "platforms": list(bench.platforms),
+                "rules": bench.rule_count,
+                "profiles": [
+                    {"id": p.profile_id, "title": p.title, "rules": p.rule_count}
+                    for p in bench.profiles
+                ],
+            }
+            for bench in description.benchmarks
+        ],
+    }
 
 
 def _source_to_json(source: ContentSource) -> dict[str, object]:
@@ -104,12 +181,18 @@ def _source_to_json(source: ContentSource) -> dict[str, object]:
 
 def _update_to_json(result: ContentUpdate, *, dry_run: bool) -> dict[str, object]:
     return {
-        "package": apt.PACKAGE,
-        "version": result.version,
-        "suite": result.suite,
+        "packages": [
+            {
+                "name": package.name,
+                "version": package.version,
+                "suite": package.suite,
+                "downloaded": bool(package.products),
+            }
+            for package in result.packages
+        ],
         "dry_run": dry_run,
         "stored": None if result.stored is None else str(result.stored),
-        "products": [_product_to_json(p) for p in result.products],
+        "products": [_product_to_json(p) for package in result.packages for p in package.products],
     }
 
 
@@ -157,15 +240,18 @@ def _product_to_json(product_update: ProductUpdate) -> dict[str, object]:
 
 
 def _format_update(result: ContentUpdate, *, dry_run: bool) -> Iterator[str]:
-    package = f"{apt.PACKAGE} {result.version}"
-    if not result.products:
-        yield f"{package} ({result.suite}) is the archive's newest and is here already"
-        return
-    yield f"{package} from Debian's archive ({result.suite})"
-    for p in result.products:
-        yield from _format_product(p)
+    for package in result.packages:
+        text = f"{package.name} {package.version}"
+        if not package.products:
+            yield f"{text} ({package.suite}) is the archive's newest and is here already"
+            continue
+        yield f"{text} from Debian's archive ({package.suite})"
+        for p in package.products:
+            yield from _format_product(p)
     if result.stored is not None:
         yield f"stored in {result.stored}"
+    elif not any(package.products for package in result.packages):
+        return
     elif dry_run:
         yield "dry run: nothing is stored"
     else:
@@ -174,28 +260,34 @@ def _format_update(result: ContentUpdate, *, dry_run: bool) -> Iterator[str]:
 
 def _format_product(product_update: ProductUpdate) -> Iterator[str]:
     current = f"{product_update.current.version} of {product_update.current.date}"
-    if product_update.baseline is None or product_update.changes is None:
+    baseline, changes = product_update.baseline, product_update.changes
+    if baseline is None:
         yield f"{product_update.product}: {current}, nothing to compare with"
         return
-    baseline, changes = product_update.baseline, product_update.changes
     yield (
         f"{product_update.product}: {baseline.version} of {baseline.date} "
         f"({baseline.origin_kind}) -> {current}"
         + ("" if product_update.is_newer else ", which is NOT NEWER")
     )
+    if changes is None:
+        yield "  no profile to compare"
+        return
+    profile = abbreviate_id(changes.profile_id)
     yield (
         f"  rules     {changes.baseline_rules} -> {changes.current_rules};"
-        f" selected by {PROFILE}: {changes.baseline_selected} -> {changes.current_selected}"
+        f" selected by {profile}: {changes.baseline_selected} -> {changes.current_selected}"
     )
     reworded = [r for r in changes.changed if r.is_descriptive_only]
-    yield from _format_rules("added", changes.added)
-    yield from _format_rules("removed", changes.removed)
-    yield from _format_rules("changed", [r for r in changes.changed if not r.is_descriptive_only])
-    yield f"  reworded  {_format_count(reworded)} (title, description or references alone)"
+    decisive = [r for r in changes.changed if not r.is_descriptive_only]
+    yield from _format_rules("added", changes.added, profile)
+    yield from _format_rules("removed", changes.removed, profile)
+    yield from _format_rules("changed", decisive, profile)
+    count = _format_count(reworded, profile)
+    yield f"  reworded  {count} (title, description or references alone)"
 
 
-def _format_rules(label: str, rules: Sequence[ChangedRule]) -> Iterator[str]:
-    yield f"  {label:<9} {_format_count(rules)}"
+def _format_rules(label: str, rules: Sequence[ChangedRule], profile: str) -> Iterator[str]:
+    yield f"  {label:<9} {_format_count(rules, profile)}"
     for r in rules:
         if r.in_profile:
             decisive = ", ".join(
@@ -204,5 +296,5 @@ def _format_rules(label: str, rules: Sequence[ChangedRule]) -> Iterator[str]:
             yield f"    {r.rule_id.removeprefix(RULE_PREFIX)}{': ' if decisive else ''}{decisive}"
 
 
-def _format_count(rules: Sequence[ChangedRule]) -> str:
-    return f"{len(rules)}, selected by {PROFILE}: {sum(r.in_profile for r in rules)}"
+def _format_count(rules: Sequence[ChangedRule], profile: str) -> str:
+    return f"{len(rules)}, selected by {profile}: {sum(r.in_profile for r in rules)}"

@@ -13,10 +13,11 @@ from hardpan.core.errors import HardpanError, ToolError
 from hardpan.core.process import run
 from hardpan.core.xdg import cache_home
 from hardpan.scanners.content import datastream
-from hardpan.scanners.content.store import PRODUCTS
 
 _MIN_FREE_DISK_GIB = 25
 _MIN_MEMORY_MIB = 4096
+_BUILD_PRODUCTS = ("rhel9", "rhel10")
+"""Products of the SCAP content for images that hardpan builds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,7 @@ def _check_ovmf() -> DoctorCheck:
 
 def _check_content() -> DoctorCheck:
     try:
-        data_streams = [datastream.find(product) for product in PRODUCTS]
+        data_streams = [datastream.find(product) for product in _BUILD_PRODUCTS]
     except HardpanError as e:
         return DoctorCheck(name="SCAP content", ok=False, detail=str(e), fix=e.hint)
     description = ", ".join(f"{s.name} {s.version} ({s.origin_kind})" for s in data_streams)

@@ -1,6 +1,7 @@
-"""Debian's ``ssg-nondebian``, through apt's own signed metadata, without changing apt's state.
+"""Debian's packages of SCAP content, through apt's own signed metadata, in a private apt root.
 
-Debian 12 has no STIG for RHEL 9 in its own release; trixie and sid do. A private
+``ssg-debian`` and ``ssg-debderived`` have the content for Debian and Ubuntu, ``ssg-nondebian`` the
+others'. Debian 12 itself has old ones; trixie and sid have the STIG for RHEL 9. The private
 apt root uses the archive that this machine's apt already uses; apt verifies the archive's
 signature, and the signed index has the package's digest. The source names a suite, not a version:
 the archive drops a version when the next one arrives.
@@ -18,16 +19,14 @@ from hardpan.core.files import Sha256, require_free_space, sha256_file
 from hardpan.core.limited_process import ProcessLimits, run_limited
 from hardpan.core.limits import MAX_DATA_STREAM_BYTES
 from hardpan.core.process import Argv, find_program, run
-from hardpan.scanners.content.store import PRODUCTS, Product, file_name
+from hardpan.scanners.content.store import Product, file_name
 
-PACKAGE = "ssg-nondebian"
 SUITES = ("sid", "trixie")
 """The newest version wins; sid has it first."""
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 _CONTENT = "usr/share/xml/scap/ssg/content"
-_NOTICE = f"usr/share/doc/{PACKAGE}/copyright"
 _TARGETS = "$(ORIGIN)|$(CODENAME)|$(COMPONENT)|$(REPO_URI)"
 _FIELD = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:-]{0,99}")
 _FIELDS = "${Package}|${source:Package}|${Version}"
@@ -39,18 +38,18 @@ _UNTRUSTED = re.compile(
 """apt's messages about an unexpected signature, date or digest of the archive."""
 
 _UPDATE_TIMEOUT_S, _DOWNLOAD_TIMEOUT_S, _UNPACK_TIMEOUT_S = 300, 600, 120
-_REQUIRED_MIB = 256
+_REQUIRED_MIB = 1024
 _FALLBACK_HINT = (
     "scans work without it: see 'hardpan content list'; --content FILE takes any data stream"
 )
 
-# The package unpacks to 2 GB; three files of it are extracted, and no complete folder.
+# A package unpacks to 2 GB; a few files of it are extracted, and no complete folder.
 _UNPACK = (
     'dpkg-deb --fsys-tarfile "$1" | tar --extract --no-same-owner --no-same-permissions'
     ' --no-recursion --directory "$2" "${@:3}"'
 )
 _PROCESS_LIMITS = ProcessLimits(max_file_bytes=MAX_DATA_STREAM_BYTES, max_memory_bytes=4 << 30)
-_TREE_LIMITS = TreeLimits(max_files=64, max_total_bytes=len(PRODUCTS) * MAX_DATA_STREAM_BYTES)
+_TREE_LIMITS = TreeLimits(max_files=128, max_total_bytes=4 << 30)
 _MAX_NOTICE_BYTES = 4 << 20
 
 OnPercent = Callable[[float], None]
@@ -59,8 +58,9 @@ OnPercent = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageCandidate:
-    """The newest package of the archive, before the download."""
+    """The newest package of that name in the archive, before the download."""
 
+    name: str
     version: str
     suite: str
     config: Path
@@ -85,8 +85,8 @@ class DownloadedContent:
     """Its copyrights and licences."""
 
 
-def find_newest(cache: Path) -> PackageCandidate:
-    """Find the newest package of Debian's archive; the private apt is in ``cache``.
+def find_newest(cache: Path, packages: tuple[str, ...]) -> tuple[PackageCandidate, ...]:
+    """Find the newest of these packages in Debian's archive; the private apt is in ``cache``.
 
     Raises:
         ToolError: there is no apt, it has no Debian archive, or the archive does not answer.
@@ -108,14 +108,20 @@ def find_newest(cache: Path) -> PackageCandidate:
         _raise_if_untrusted(e, uri)
         reason = f"cannot read Debian's archive ({e})"
         raise ToolError(["apt-get"], reason, output_tail=e.output_tail, hint=_FALLBACK_HINT) from e
-    version, suite = parse_madison(
-        run(["apt-cache", "madison", PACKAGE], timeout_s=60, env=env).stdout
-    )
-    return PackageCandidate(version=version, suite=suite, config=config)
+    madison = run(["apt-cache", "madison", *packages], timeout_s=60, env=env).stdout
+    candidates = []
+    for package in packages:
+        version, suite = parse_madison(madison, package)
+        candidates.append(
+            PackageCandidate(name=package, version=version, suite=suite, config=config)
+        )
+    return tuple(candidates)
 
 
-def download(candidate: PackageCandidate, cache: Path, on_percent: OnPercent) -> DownloadedContent:
-    """Download the suite's package and extract the content.
+def download(
+    candidate: PackageCandidate, products: tuple[Product, ...], cache: Path, on_percent: OnPercent
+) -> DownloadedContent:
+    """Download the suite's package and extract the data streams of ``products``.
 
     Raises:
         ToolError: the download fails, or the package lacks a data stream.
@@ -128,23 +134,20 @@ def download(candidate: PackageCandidate, cache: Path, on_percent: OnPercent) ->
     with tempfile.TemporaryDirectory(prefix="content-", dir=cache) as name:
         folder = Path(name)
         deb = _download_package(candidate, folder, on_percent)
-        content = unpack(deb, candidate.suite, folder / "unpacked")
-    if (content.name, content.version) != (PACKAGE, candidate.version):
-        raise TrustError(
-            f"the downloaded package: expected {PACKAGE} {candidate.version}, "
-            f"got {content.name} {content.version}"
-        )
-    return content
+        return unpack(deb, candidate, products, folder / "unpacked")
 
 
-def unpack(deb: Path, suite: str, folder: Path) -> DownloadedContent:
-    """Extract the content of a package into the new folder ``folder``.
+def unpack(
+    deb: Path, candidate: PackageCandidate, products: tuple[Product, ...], folder: Path
+) -> DownloadedContent:
+    """Extract the data streams of ``products`` from a package into the new folder ``folder``.
 
     apt verified the package; its files are read as untrusted nevertheless.
 
     Raises:
         ToolError: it is no package, or lacks a data stream.
         InputError: a data stream is a link, no regular file, or too long.
+        TrustError: it is another package or version than the index lists.
     """
     show: Argv = ["dpkg-deb", "--show", f"--showformat={_FIELDS}", deb]
     output = run_limited(show, limits=_PROCESS_LIMITS, timeout_s=60).stdout
@@ -154,27 +157,33 @@ def unpack(deb: Path, suite: str, folder: Path) -> DownloadedContent:
             f"{deb.name}: expected a package with name and version, got {output[:200]!a}"
         )
     package, source, version = fields
-    path_by_product = {p: f"{_CONTENT}/{file_name(p)}" for p in PRODUCTS}
-    names = [f"./{name}" for name in (*path_by_product.values(), _NOTICE)]
+    if (package, version) != (candidate.name, candidate.version):
+        raise TrustError(
+            f"the downloaded package: expected {candidate.name} {candidate.version}, "
+            f"got {package} {version}"
+        )
+    notice = f"usr/share/doc/{package}/copyright"
+    path_by_product = {p: f"{_CONTENT}/{file_name(p)}" for p in products}
+    names = [f"./{name}" for name in (*path_by_product.values(), notice)]
     folder.mkdir()
     run_limited(
         ["bash", "-o", "pipefail", "-c", _UNPACK, "bash", deb, folder, *names],
         limits=_PROCESS_LIMITS,
         timeout_s=_UNPACK_TIMEOUT_S,
-        hint=f"{PACKAGE} {version} lacks a file that is needed",
+        hint=f"{package} {version} may have no data stream for one of: {', '.join(products)}",
     )
     check_tree(folder, _TREE_LIMITS)
     return DownloadedContent(
         name=package,
         source=source,
         version=version,
-        suite=suite,
+        suite=candidate.suite,
         sha256=sha256_file(deb),
         streams={
             p: read_bytes(folder, n, max_bytes=MAX_DATA_STREAM_BYTES)
             for p, n in path_by_product.items()
         },
-        notice=read_bytes(folder, _NOTICE, max_bytes=_MAX_NOTICE_BYTES),
+        notice=read_bytes(folder, notice, max_bytes=_MAX_NOTICE_BYTES),
     )
 
 
@@ -201,20 +210,20 @@ def parse_archive(text: str) -> str:
     return ""
 
 
-def parse_madison(madison: str) -> tuple[str, str]:
-    """Parse version and suite of the newest package, which ``apt-cache madison`` lists first.
+def parse_madison(madison: str, package: str) -> tuple[str, str]:
+    """Parse version and suite of a package's newest one, which ``apt-cache madison`` lists first.
 
     Raises:
         ToolError: it lists none.
     """
     for line in madison.splitlines():
         fields = [f.strip() for f in line.split("|")]
-        if len(fields) == 3 and fields[0] == PACKAGE:
+        if len(fields) == 3 and fields[0] == package:
             tokens = fields[2].split()
             suite = next((w.partition("/")[0] for w in tokens if "/" in w and ":" not in w), "")
             return fields[1], suite
     raise ToolError(
-        ["apt-get"], f"finds no {PACKAGE} in {' or '.join(SUITES)}", hint=_FALLBACK_HINT
+        ["apt-get"], f"finds no {package} in {' or '.join(SUITES)}", hint=_FALLBACK_HINT
     )
 
 
@@ -230,13 +239,20 @@ def _download_package(candidate: PackageCandidate, folder: Path, on_percent: OnP
         if percent is not None:
             on_percent(percent)
 
-    argv = ["apt-get", "download", "-q", "-o", "APT::Status-Fd=2", f"{PACKAGE}/{candidate.suite}"]
+    argv = [
+        "apt-get",
+        "download",
+        "-q",
+        "-o",
+        "APT::Status-Fd=2",
+        f"{candidate.name}/{candidate.suite}",
+    ]
     env = {"APT_CONFIG": str(candidate.config)}
     try:
         run(argv, timeout_s=_DOWNLOAD_TIMEOUT_S, env=env, cwd=folder, on_line=on_line)
     except ToolError as e:
-        _raise_if_untrusted(e, f"{PACKAGE} {candidate.version}")
-        reason = f"cannot download {PACKAGE} {candidate.version} from Debian's archive ({e})"
+        _raise_if_untrusted(e, f"{candidate.name} {candidate.version}")
+        reason = f"cannot download {candidate.name} {candidate.version} from Debian's archive ({e})"
         tail = "\n".join(x for x in e.output_tail.splitlines() if parse_percentage(x) is None)
         raise ToolError(["apt-get"], reason, output_tail=tail, hint=_FALLBACK_HINT) from e
     packages = list(folder.glob("*.deb"))

@@ -4,6 +4,7 @@ Nothing is downloaded here: the same hardpan uses the same content on every mach
 unless the user ran ``hardpan content update`` or chose another one.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,11 +16,13 @@ from hardpan.scanners.content import benchmark, store
 from hardpan.scanners.content.catalog import select_benchmark
 from hardpan.scanners.content.content_file import read_content_file
 from hardpan.scanners.content.scap_xml import Element, parse_data_stream
-from hardpan.scanners.content.store import PRODUCTS, Manifest, Product, StreamRecord
+from hardpan.scanners.content.store import Product, StreamRecord, product_order
 from hardpan.scanners.model.scan import ContentOrigin
 
 INSTALLED = Path("/usr/share/xml/scap/ssg/content")
 """Folder of the data streams of scap-security-guide (RPM) and of Debian's packages."""
+
+_INSTALLED_NAME = re.compile(r"ssg-([a-z0-9-]{1,40})-ds\.xml")
 
 ContentSelection = Path | ContentOrigin
 """A data stream's file, or one of the known origins."""
@@ -61,16 +64,6 @@ class ContentSource:
         return f"{self.name} {self.version}{date_suffix}, {self.origin}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AvailableContent:
-    """One data stream that a scan could use."""
-
-    product: Product
-    origin: ContentOrigin
-    source: ContentSource | HardpanError
-    """The error if it is damaged."""
-
-
 def find(
     product: Product, choice: ContentSelection | None = None, *, benchmark_id: str = ""
 ) -> ContentSource:
@@ -91,7 +84,7 @@ def find(
         if origin is ContentOrigin.INSTALLED:
             source = _find_installed(product)
         else:
-            source = load_stored(origin, _folder(origin), product)
+            source = load_stored(origin, content_folder(origin), product)
     if benchmark_id:
         select_benchmark(parse_data_stream(source.data, source.name), benchmark_id, source.name)
     return replace(source, benchmark_id=benchmark_id)
@@ -145,13 +138,13 @@ def load_stored(origin: ContentOrigin, folder: Path, product: Product) -> Conten
     """
     manifest = store.read_manifest(folder)
     record = None if manifest is None else manifest.streams.get(product)
-    if manifest is None or record is None:
+    if record is None:
         raise InputError(f"{folder}: expected SCAP content for {product}, got none")
     return ContentSource(
         name=store.file_name(product),
         version=record.version,
         date=record.date.isoformat(),
-        origin=_describe_origin(origin, manifest),
+        origin=describe_origin(origin, record),
         origin_kind=origin,
         sha256=Sha256(record.sha256),
         data=store.read_stream(folder, product, record),
@@ -165,7 +158,7 @@ def default_origin(product: Product) -> ContentOrigin:
         InputError: a manifest is damaged.
     """
     updated, shipped = (
-        _find_record(o, product) for o in (ContentOrigin.UPDATED, ContentOrigin.SHIPPED)
+        find_record(o, product) for o in (ContentOrigin.UPDATED, ContentOrigin.SHIPPED)
     )
     if updated is not None and (shipped is None or _is_newer(updated, shipped)):
         return ContentOrigin.UPDATED
@@ -179,45 +172,42 @@ def has_content(product: Product, origin: ContentOrigin) -> bool:
         InputError: a manifest is damaged.
     """
     if origin is ContentOrigin.INSTALLED:
-        return _exists(product, origin)
-    return _find_record(origin, product) is not None
+        return (INSTALLED / store.file_name(product)).is_file()
+    return find_record(origin, product) is not None
 
 
-def list_available() -> tuple[AvailableContent, ...]:
-    """List every available data stream, damaged ones included."""
-    return tuple(
-        AvailableContent(product=product, origin=origin, source=_try_find(product, origin))
-        for product in PRODUCTS
-        for origin in (ContentOrigin.SHIPPED, ContentOrigin.UPDATED, ContentOrigin.INSTALLED)
-        if _exists(product, origin)
-    )
+def list_products(origin: ContentOrigin) -> tuple[Product, ...]:
+    """Return the products that an origin has a data stream for, in the order of their names.
+
+    Raises:
+        InputError: a manifest is damaged.
+    """
+    if origin is ContentOrigin.INSTALLED:
+        names = [_INSTALLED_NAME.fullmatch(p.name) for p in INSTALLED.glob("ssg-*-ds.xml")]
+        return tuple(sorted((m[1] for m in names if m is not None), key=product_order))
+    with _add_hint(origin):
+        manifest = store.read_manifest(content_folder(origin))
+    return () if manifest is None else tuple(manifest.streams)
+
+
+def find_record(origin: ContentOrigin, product: Product) -> StreamRecord | None:
+    """Return the manifest's record of a shipped or updated data stream; None if it has none.
+
+    Raises:
+        InputError: the manifest is damaged.
+    """
+    with _add_hint(origin):
+        manifest = store.read_manifest(content_folder(origin))
+    return None if manifest is None else manifest.streams.get(product)
+
+
+def content_folder(origin: ContentOrigin) -> Path:
+    """Return the folder of the shipped or the updated content."""
+    return store.shipped_folder() if origin is ContentOrigin.SHIPPED else store.updated_folder()
 
 
 def _is_newer(candidate: StreamRecord, reference: StreamRecord) -> bool:
     return candidate.is_newer_than(reference.version, reference.date.isoformat())
-
-
-def _try_find(product: Product, origin: ContentOrigin) -> ContentSource | HardpanError:
-    try:
-        return find(product, origin)
-    except HardpanError as e:
-        return e
-
-
-def _exists(product: Product, origin: ContentOrigin) -> bool:
-    if origin is ContentOrigin.INSTALLED:
-        return (INSTALLED / store.file_name(product)).is_file()
-    return (_folder(origin) / store.MANIFEST).is_file()
-
-
-def _folder(origin: ContentOrigin) -> Path:
-    return store.shipped_folder() if origin is ContentOrigin.SHIPPED else store.updated_folder()
-
-
-def _find_record(origin: ContentOrigin, product: Product) -> StreamRecord | None:
-    with _add_hint(origin):
-        manifest = store.read_manifest(_folder(origin))
-    return None if manifest is None else manifest.streams.get(product)
 
 
 def _find_installed(product: Product) -> ContentSource:
@@ -244,10 +234,11 @@ def _load_file(
     )
 
 
-def _describe_origin(origin: ContentOrigin, manifest: Manifest) -> str:
-    package = f"Debian {manifest.package.name} {manifest.package.version}"
+def describe_origin(origin: ContentOrigin, record: StreamRecord) -> str:
+    """Describe where a stored data stream came from."""
+    package = f"Debian {record.package.name} {record.package.version}"
     if origin is ContentOrigin.UPDATED:
-        return f"updated on {manifest.retrieved}, {package}"
+        return f"updated on {record.retrieved}, {package}"
     return f"shipped with hardpan, {package}"
 
 

@@ -1,16 +1,19 @@
-"""Derive content for EL systems that are not RHEL from RHEL content.
+"""Derive content for systems that upstream's content does not recognize.
 
-Upstream's rules first check for RHEL through the package ``redhat-release``. Without a change
-every rule is ``notapplicable`` elsewhere. Added are: one CPE name per system, an inventory
-definition that checks for that system's release package, and one platform line. The content does
-not claim to be RHEL, no rule is changed, every reference stays.
+Upstream's rules first check for their system, RHEL by the package ``redhat-release``. Without a
+change every rule is ``notapplicable`` on a rebuild or relative. Added are: one CPE name per system,
+an inventory definition that checks for it, and one platform line. The content does not claim to be
+RHEL, no rule is changed, every reference stays.
 """
-
-from dataclasses import dataclass
 
 from lxml import etree
 
 from hardpan.core.errors import InputError
+from hardpan.scanners.content.derived_systems import (
+    SYSTEMS,
+    DerivedSystem,
+    PackageCheck,
+)
 from hardpan.scanners.content.scap_xml import (
     CATALOG,
     CPE_DICT,
@@ -20,78 +23,40 @@ from hardpan.scanners.content.scap_xml import (
     XCCDF,
     XLINK,
     Element,
+    remove_element,
 )
 from hardpan.scanners.content.scap_xml import find_benchmark as find_benchmark
 
 LINUX = "{http://oval.mitre.org/XMLSchema/oval-definitions-5#linux}"
+INDEPENDENT = "{http://oval.mitre.org/XMLSchema/oval-definitions-5#independent}"
 NOTICE_ID = "hardpan_derived_content"
 _NOTICE = (
     "hardpan derived this content: it also applies to {names}. It was not reviewed, certified or "
-    "endorsed for them by DISA, by Red Hat or by the ComplianceAsCode project."
+    "endorsed for them by DISA, by the vendor or by the ComplianceAsCode project."
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DerivedSystem:
-    """One EL system that the content is extended to."""
-
-    key: str
-    """Part of the generated ids."""
-
-    title: str
-    cpe: str
-    package: str
-    """Release package that identifies the system."""
-
-    version: str
-    """Pattern for that package's version."""
-
-
-def _rocky_system(major: int) -> DerivedSystem:
-    return DerivedSystem(
-        key=f"rocky{major}",
-        title=f"Rocky Linux {major}",
-        cpe=f"cpe:/o:rocky:rocky:{major}",
-        package="rocky-release",
-        version=rf"^{major}(\..*)?$",
-    )
-
-
-def _lab_system(major: int) -> DerivedSystem:
-    return DerivedSystem(
-        key=f"hardpan_lab{major}",
-        title=f"hardpan lab {major}",
-        cpe=f"cpe:/o:hardpan:lab:{major}",
-        package="hardpan-lab-release",
-        version=rf"^{major}(\..*)?$",
-    )
-
-
-SYSTEMS = {
-    "cpe:/o:redhat:enterprise_linux:9": (_rocky_system(9), _lab_system(9)),
-    "cpe:/o:redhat:enterprise_linux:10": (_rocky_system(10), _lab_system(10)),
-}
-"""CPE of upstream's content -> systems that it is extended to."""
+_SECTIONS = ("definitions", "tests", "objects", "states")
 
 
 def derive(root: Element, name: str) -> tuple[str, ...]:
     """Change the tree in place; return the additions, one line each.
 
-    Content that is for none of the known systems is unchanged: empty tuple.
+    Content that is for none of the known systems, or that has no CPE dictionary to extend, is
+    unchanged: empty tuple.
 
     Raises:
-        InputError: the content is for RHEL, but has no CPE dictionary to extend.
+        InputError: the CPE dictionary refers to OVAL definitions that do not exist.
     """
     bench = find_benchmark(root, name)
     platforms = [p.get("idref", "") for p in bench.findall(XCCDF + "platform")]
-    upstream = next((p for p in platforms if p in SYSTEMS), None)
-    if upstream is None:
+    upstream = next((p for p in platforms if _to_uri(p) in SYSTEMS), None)
+    item = None if upstream is None else _find_dictionary_item(root, upstream)
+    if upstream is None or item is None:
         return ()
-    systems = [s for s in SYSTEMS[upstream] if s.cpe not in platforms]
-    item, oval = _dictionary_item(root, upstream, name)
+    oval = _find_component(root, item, name)
+    systems = [s for s in SYSTEMS[_to_uri(upstream)] if s.cpe not in platforms]
     added: list[str] = []
     for system in systems:
-        added += _add_definition(oval, system)
+        added.append(_add_definition(oval, system))
         added.append(_add_item(item, system))
         added.append(_add_platform(bench, upstream, system))
     if added:
@@ -99,16 +64,46 @@ def derive(root: Element, name: str) -> tuple[str, ...]:
     return tuple(added)
 
 
-def _dictionary_item(root: Element, cpe: str, name: str) -> tuple[Element, Element]:
-    item = next((i for i in root.iter(CPE_DICT + "cpe-item") if i.get("name") == cpe), None)
-    check = None if item is None else item.find(CPE_DICT + "check")
-    if item is None or check is None:
-        raise InputError(f"{name}: its CPE dictionary has no {cpe}")
-    return item, _find_component(root, check.get("href", ""), name)
+def remove_dangling_conflicts(root: Element, name: str) -> tuple[str, ...]:
+    """Remove conflicts with items that do not exist; return one line for each.
+
+    They change no verdict, but Debian's oscap aborts on them: upstream's content for OL 10,
+    SLE 16 and Amazon Linux has some (ComplianceAsCode/content#11909, #12718).
+    """
+    bench = find_benchmark(root, name)
+    items = list(bench.iter(XCCDF + "Rule", XCCDF + "Group"))
+    ids = {i.get("id") for i in items}
+    lines = []
+    for item in items:
+        for conflict in item.findall(XCCDF + "conflicts"):
+            if conflict.get("idref") not in ids:
+                remove_element(conflict)
+                lines.append(f"the conflict of {item.get('id')} with {conflict.get('idref')}")
+    return tuple(lines)
 
 
-def _find_component(root: Element, href: str, name: str) -> Element:
-    """Return the OVAL definitions that ``href`` refers to through the dictionary's catalogue."""
+def _to_uri(cpe: str) -> str:
+    """Return the URI binding of a CPE name, as far as ``SYSTEMS`` has names."""
+    fields = cpe.removeprefix("cpe:2.3:").split(":")
+    if not cpe.startswith("cpe:2.3:") or len(fields) < 4:
+        return cpe
+    return f"cpe:/{':'.join(fields[:4])}"
+
+
+def _find_dictionary_item(root: Element, cpe: str) -> Element | None:
+    for item in root.iter(CPE_DICT + "cpe-item"):
+        if (
+            _to_uri(item.get("name", "")) == _to_uri(cpe)
+            and item.find(CPE_DICT + "check") is not None
+        ):
+            return item
+    return None
+
+
+def _find_component(root: Element, item: Element, name: str) -> Element:
+    """Return the OVAL definitions that an item of the CPE dictionary is checked with."""
+    check = item.find(CPE_DICT + "check")
+    href = "" if check is None else check.get("href", "")
     uris = {u.get("name"): u.get("uri", "") for u in root.iter(CATALOG + "uri")}
     reference = uris.get(href, "").removeprefix("#")
     for ref in root.iter(DS + "component-ref"):
@@ -120,27 +115,45 @@ def _find_component(root: Element, href: str, name: str) -> Element:
     raise InputError(f"{name}: its CPE dictionary points to {href!r}, which does not exist")
 
 
-def _add_definition(oval: Element, system: DerivedSystem) -> list[str]:
-    ids = {k: f"oval:hardpan-{system.key}:{k}:1" for k in ("def", "tst", "obj", "ste")}
-    parts = {
-        "definitions": _build_definition(system, ids),
-        "tests": _build_test(system, ids),
-        "objects": _build_object(system, ids),
-        "states": _build_state(system, ids),
-    }
-    lines = []
-    for section, element in parts.items():
-        parent = oval.find(OVAL + section)
-        if parent is None:
-            raise InputError(f"the CPE component has no <{section}>")
-        _append(parent, element)
-        lines.append(f"{section}: {element.get('id')} ({system.package} {system.version})")
-    return lines
+def _add_definition(oval: Element, system: DerivedSystem) -> str:
+    """Add the inventory definition of a system to the OVAL definitions of the dictionary."""
+    definition_id = _definition_id(system)
+    definition = _build_definition(system, definition_id)
+    criteria = etree.SubElement(definition, OVAL + "criteria", {"operator": "AND"})
+    tests = _build_tests(system)
+    for test in tests["tests"]:
+        attributes = {"comment": test.get("comment", ""), "test_ref": test.get("id", "")}
+        etree.SubElement(criteria, OVAL + "criterion", attributes)
+    for section, elements in {"definitions": [definition], **tests}.items():
+        for element in elements:
+            _append(_provide_section(oval, section), element)
+    return f"OVAL definition {definition_id}: {system.check}"
 
 
-def _build_definition(system: DerivedSystem, ids: dict[str, str]) -> Element:
+def _provide_section(oval: Element, section: str) -> Element:
+    """Return a section of OVAL definitions; create it in the order of the schema."""
+    existing = oval.find(OVAL + section)
+    if existing is not None:
+        return existing
+    created = etree.Element(OVAL + section)
+    created.text = created.tail = "\n"
+    previous = [
+        e for s in _SECTIONS[: _SECTIONS.index(section)] if (e := oval.find(OVAL + s)) is not None
+    ]
+    if previous:
+        previous[-1].addnext(created)
+    else:
+        oval.insert(1, created)  # after the generator
+    return created
+
+
+def _definition_id(system: DerivedSystem) -> str:
+    return f"oval:hardpan-{system.key}:def:1"
+
+
+def _build_definition(system: DerivedSystem, definition_id: str) -> Element:
     definition = etree.Element(
-        OVAL + "definition", {"id": ids["def"], "version": "1", "class": "inventory"}
+        OVAL + "definition", {"id": definition_id, "version": "1", "class": "inventory"}
     )
     metadata = etree.SubElement(definition, OVAL + "metadata")
     etree.SubElement(metadata, OVAL + "title").text = system.title
@@ -150,39 +163,57 @@ def _build_definition(system: DerivedSystem, ids: dict[str, str]) -> Element:
     etree.SubElement(
         metadata, OVAL + "description"
     ).text = f"The operating system installed on the system is {system.title}"
-    criteria = etree.SubElement(definition, OVAL + "criteria", {"operator": "AND"})
-    attributes = {"comment": f"{system.package} is installed", "test_ref": ids["tst"]}
-    etree.SubElement(criteria, OVAL + "criterion", attributes)
     return definition
 
 
-def _build_test(system: DerivedSystem, ids: dict[str, str]) -> Element:
+def _build_tests(system: DerivedSystem) -> dict[str, list[Element]]:
+    """Return section -> elements of a system's tests."""
+    if isinstance(system.check, PackageCheck):
+        return _build_package_test(system.key, system.check)
+    sections: dict[str, list[Element]] = {"tests": [], "objects": []}
+    for number, pattern in enumerate(system.check.patterns, 1):
+        test_id, object_id = (f"oval:hardpan-{system.key}:{k}:{number}" for k in ("tst", "obj"))
+        comment = f"a line of /etc/os-release matches {pattern}"
+        test = _build_test(INDEPENDENT + "textfilecontent54_test", test_id, object_id, comment)
+        content = etree.Element(
+            INDEPENDENT + "textfilecontent54_object", {"id": object_id, "version": "1"}
+        )
+        etree.SubElement(content, INDEPENDENT + "filepath").text = "/etc/os-release"
+        regex = etree.SubElement(content, INDEPENDENT + "pattern", {"operation": "pattern match"})
+        regex.text = pattern
+        instance = etree.SubElement(content, INDEPENDENT + "instance", {"datatype": "int"})
+        instance.text = "1"
+        sections["tests"].append(test)
+        sections["objects"].append(content)
+    return sections
+
+
+def _build_package_test(key: str, check: PackageCheck) -> dict[str, list[Element]]:
+    test_id, object_id, state_id = (f"oval:hardpan-{key}:{k}:1" for k in ("tst", "obj", "ste"))
+    test = _build_test(LINUX + "rpminfo_test", test_id, object_id, str(check))
+    etree.SubElement(test, LINUX + "state", {"state_ref": state_id})
+    package = etree.Element(LINUX + "rpminfo_object", {"id": object_id, "version": "1"})
+    etree.SubElement(package, LINUX + "name").text = check.package
+    state = etree.Element(LINUX + "rpminfo_state", {"id": state_id, "version": "1"})
+    version = etree.SubElement(state, LINUX + "version", {"operation": "pattern match"})
+    version.text = check.version
+    return {"tests": [test], "objects": [package], "states": [state]}
+
+
+def _build_test(tag: str, test_id: str, object_id: str, comment: str) -> Element:
     test = etree.Element(
-        LINUX + "rpminfo_test",
+        tag,
         {
-            "id": ids["tst"],
+            "id": test_id,
             "version": "1",
             "check": "at least one",
             "check_existence": "at_least_one_exists",
-            "comment": f"{system.package} has a version like {system.version}",
+            "comment": comment,
         },
     )
-    etree.SubElement(test, LINUX + "object", {"object_ref": ids["obj"]})
-    etree.SubElement(test, LINUX + "state", {"state_ref": ids["ste"]})
+    namespace = etree.QName(test).namespace
+    etree.SubElement(test, f"{{{namespace}}}object", {"object_ref": object_id})
     return test
-
-
-def _build_object(system: DerivedSystem, ids: dict[str, str]) -> Element:
-    element = etree.Element(LINUX + "rpminfo_object", {"id": ids["obj"], "version": "1"})
-    etree.SubElement(element, LINUX + "name").text = system.package
-    return element
-
-
-def _build_state(system: DerivedSystem, ids: dict[str, str]) -> Element:
-    state = etree.Element(LINUX + "rpminfo_state", {"id": ids["ste"], "version": "1"})
-    pattern = {"operation": "pattern match"}
-    etree.SubElement(state, LINUX + "version", pattern).text = system.version
-    return state
 
 
 def _add_item(item: Element, system: DerivedSystem) -> str:
@@ -193,7 +224,7 @@ def _add_item(item: Element, system: DerivedSystem) -> str:
     upstream_check = item.find(CPE_DICT + "check")
     href = "" if upstream_check is None else upstream_check.get("href", "")
     check = etree.SubElement(new_item, CPE_DICT + "check", {"system": OVAL_SYSTEM, "href": href})
-    check.text = f"oval:hardpan-{system.key}:def:1"
+    check.text = _definition_id(system)
     parent = item.getparent()
     if parent is not None:
         _append(parent, new_item)
@@ -211,7 +242,7 @@ def _add_platform(bench: Element, upstream: str, system: DerivedSystem) -> str:
 
 def _add_notice(bench: Element, systems: list[DerivedSystem]) -> str:
     notice = etree.Element(XCCDF + "notice", {"id": NOTICE_ID})
-    notice.text = _NOTICE.format(names=" and ".join(s.title for s in systems))
+    notice.text = _NOTICE.format(names=", ".join(s.title for s in systems))
     anchor = bench.find(XCCDF + "notice")
     if anchor is None:
         anchor = bench.find(XCCDF + "description")

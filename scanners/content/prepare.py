@@ -8,7 +8,7 @@ from hardpan.profiles.schema.ssg import Fix
 from hardpan.scanners.content import fixes as fixes
 from hardpan.scanners.content.benchmark import Benchmark, expand_profile_id, read_benchmark
 from hardpan.scanners.content.datastream import ContentSource, parse_source
-from hardpan.scanners.content.derive import derive
+from hardpan.scanners.content.derive import derive, remove_dangling_conflicts
 from hardpan.scanners.content.limitations import find_limitations
 from hardpan.scanners.content.oval_dedup import merge_duplicates
 from hardpan.scanners.content.oval_optimize import filter_root_owned_first
@@ -60,6 +60,7 @@ def prepare(
     name = source.name
     root = parse_source(source)
     lines = [f"added {line}" for line in derive(root, name)]
+    lines += [f"removed {line}" for line in remove_dangling_conflicts(root, name)]
     profile_id = expand_profile_id(profile)
     bench = read_benchmark(root, profile_id, name, tailoring=tailoring)
     if tailoring is not None:

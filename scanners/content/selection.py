@@ -80,13 +80,11 @@ def choose_content(
         version=source.version or summary.version,
         date=source.date or summary.date,
     )
-    return HostContent(
-        source=source,
-        benchmark=summary,
-        profile=selected,
-        reason=f"{release}: {source}; benchmark {_shorten(summary.benchmark_id)}; "
-        f"profile {_shorten(selected.profile_id)} ({selected.rule_count} rules), {explanation}",
+    reason = (
+        f"{release}: {source}; benchmark {abbreviate_id(summary.benchmark_id)}; profile "
+        f"{abbreviate_id(selected.profile_id)} ({selected.rule_count} rules), {explanation}"
     )
+    return HostContent(source=source, benchmark=summary, profile=selected, reason=reason)
 
 
 def choose_profile(
@@ -101,7 +99,7 @@ def choose_profile(
         return _find_profile(summary, name, content_name), "as requested"
     for label, pattern in _DEFAULT_PROFILES:
         for profile in summary.profiles:
-            if re.fullmatch(pattern, _shorten(profile.profile_id)):
+            if re.fullmatch(pattern, abbreviate_id(profile.profile_id)):
                 return profile, f"the default: the first choice that it has is {label}"
     if len(summary.profiles) == 1:
         return summary.profiles[0], "the only one"
@@ -110,7 +108,7 @@ def choose_profile(
 
 
 def _find_profile(summary: BenchmarkSummary, name: str, content_name: str) -> ProfileSummary:
-    by_name = {_shorten(p.profile_id).lower(): p for p in summary.profiles}
+    by_name = {abbreviate_id(p.profile_id).lower(): p for p in summary.profiles}
     by_id = {p.profile_id: p for p in summary.profiles}
     synonyms = next((s for s in _SYNONYMS if name in s), ())
     for candidate in (name, *synonyms):
@@ -174,12 +172,13 @@ def _applies(summary: BenchmarkSummary, release: OsRelease) -> bool:
     )
 
 
-def _shorten(identifier: str) -> str:
+def abbreviate_id(identifier: str) -> str:
+    """Return the part of a profile's or benchmark's id that differs: ``stig``, ``RHEL-9``."""
     return re.split(r"_(?:profile|benchmark)_", identifier, maxsplit=1)[-1]
 
 
 def _list_profiles(summary: BenchmarkSummary) -> str:
     if not summary.profiles:
         return "choose another data stream with --content FILE"
-    names = ", ".join(sorted(_shorten(p.profile_id) for p in summary.profiles))
+    names = ", ".join(sorted(abbreviate_id(p.profile_id) for p in summary.profiles))
     return f"choose with --profile: {names}"

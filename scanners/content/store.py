@@ -6,6 +6,7 @@ stream of 29 MB is 1 MB of XZ, which Python's standard library reads.
 
 import datetime
 import lzma
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from io import BufferedReader
@@ -26,24 +27,25 @@ from hardpan.core.resources import resource_path
 from hardpan.core.validation_errors import format_validation_error
 from hardpan.core.xdg import data_home
 from hardpan.profiles.schema.versions import parse_version
+from hardpan.scanners.content.catalog import BenchmarkSummary
 
 Product = str
 """Name of a product as in upstream's file names, e.g. ``rhel9``."""
 
-PRODUCTS: tuple[Product, ...] = ("rhel9", "rhel10")
 MANIFEST = "manifest.json"
-NOTICE = "copyright"
-"""The package's own file of copyrights and licences, as BSD-3-Clause asks of copies."""
 
 _PRESET = 6
-"""As ``xz -6``: 1.7 MB for both data streams in 15 s; 9 with 'extreme' takes 78 s for 1.5 MB."""
+"""As ``xz -6``: 1 MB in 8 s for RHEL 9; 9 with 'extreme' takes 40 s for 0.85 MB."""
 
 _MAX_MEMORY_BYTES = 64 << 20
 """More than preset 6 needs to decompress (9 MiB): hardpan writes no file that needs more."""
 
-_MAX_MANIFEST_BYTES = 64 << 10
+_MAX_MANIFEST_BYTES = 512 << 10
+_NOTICE_PREFIX = "copyright-"
+_FILE_NAME = re.compile(r"manifest\.json|copyright-[a-z0-9-]+|ssg-[a-z0-9-]+-ds\.xml\.xz")
 
 _HexDigest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_ProductName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 
 
 class _ManifestModel(BaseModel):
@@ -53,7 +55,7 @@ class _ManifestModel(BaseModel):
 class SourcePackage(_ManifestModel):
     """The package that the data streams came from."""
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,60}$")]
     """Binary package, e.g. ``ssg-nondebian``."""
 
     source: str
@@ -80,6 +82,12 @@ class StreamRecord(_ManifestModel):
 
     size: Annotated[int, Field(gt=0, le=MAX_DATA_STREAM_BYTES)]
     sha256: _HexDigest
+    package: SourcePackage
+    retrieved: datetime.date
+    """Day on which it was taken from the archive."""
+
+    benchmarks: Annotated[tuple[BenchmarkSummary, ...], Field(min_length=1)]
+    """Its benchmarks with their profiles: a list of all content reads no data stream."""
 
     def is_newer_than(self, version: str, date: str) -> bool:
         """True for a higher version, or a later build of the same version."""
@@ -92,11 +100,23 @@ class Manifest(_ManifestModel):
     schema_version: Literal[1]
     project: Literal["ComplianceAsCode"]
     licence: Literal["BSD-3-Clause"]
-    package: SourcePackage
-    retrieved: datetime.date
-    """Day on which it was taken from the archive."""
+    streams: Annotated[dict[_ProductName, StreamRecord], Field(min_length=1)]
 
-    streams: Annotated[dict[Product, StreamRecord], Field(min_length=1)]
+
+def build_manifest(streams: Mapping[Product, StreamRecord]) -> Manifest:
+    """Build the manifest of these data streams, ordered by product."""
+    return Manifest(
+        schema_version=1,
+        project="ComplianceAsCode",
+        licence="BSD-3-Clause",
+        streams={p: streams[p] for p in sorted(streams, key=product_order)},
+    )
+
+
+def product_order(product: Product) -> tuple[str, int]:
+    """Return a key that sorts ``rhel9`` before ``rhel10``."""
+    name = product.rstrip("0123456789")
+    return name, int(product[len(name) :] or 0)
 
 
 def shipped_folder() -> Path:
@@ -112,6 +132,11 @@ def updated_folder() -> Path:
 def file_name(product: str) -> str:
     """Return the name of a product's data stream, as upstream names it."""
     return f"ssg-{product}-ds.xml"
+
+
+def notice_name(package: str) -> str:
+    """Return the name of a package's file of copyrights, as BSD-3-Clause asks of copies."""
+    return _NOTICE_PREFIX + package
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -147,20 +172,31 @@ def read_stream(folder: Path, product: str, record: StreamRecord) -> bytes:
 
 
 def write_content(
-    folder: Path, manifest: Manifest, streams: Mapping[Product, bytes], notice: bytes
+    folder: Path,
+    manifest: Manifest,
+    streams: Mapping[Product, bytes],
+    notices: Mapping[str, bytes],
 ) -> None:
-    """Replace ``folder`` completely by this content.
+    """Replace ``folder`` by this content.
+
+    ``streams`` are the new data streams, ``notices`` the copyright files of their packages. Those
+    of the manifest that are not among them are taken from ``folder`` as they are.
 
     Raises:
-        InputError: the folder has other files.
+        InputError: the folder has other files, or lacks a data stream of the manifest.
     """
     folder = folder.absolute()
     _refuse_other_files(folder)
     with atomic_path(folder) as temp:
         temp.mkdir()
-        for product, data in streams.items():
-            (temp / f"{file_name(product)}.xz").write_bytes(compress(data))
-        (temp / NOTICE).write_bytes(notice)
+        for product, record in manifest.streams.items():
+            stream_name = f"{file_name(product)}.xz"
+            data = streams.get(product)
+            compressed = _read_file(folder, stream_name) if data is None else compress(data)
+            (temp / stream_name).write_bytes(compressed)
+            package = record.package.name
+            notice = notices.get(package) or _read_file(folder, notice_name(package))
+            (temp / notice_name(package)).write_bytes(notice)
         (temp / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", "utf-8")
 
 
@@ -170,18 +206,23 @@ def compress(data: bytes) -> bytes:
 
 
 # A build checks the content before it starts and reads it again; unit tests do so 200 times.
-@lru_cache(maxsize=len(PRODUCTS))
+@lru_cache(maxsize=2)
 def _load_stream(path: Path, size: int, sha256: Sha256) -> bytes:
-    try:
-        with _open(path.parent, path.name) as file:
-            compressed = read_open_file(file, path, max_bytes=MAX_DATA_STREAM_BYTES)
-    except MissingFileError as e:
-        raise InputError(f"{path}: cannot be read: no such file") from e
+    compressed = _read_file(path.parent, path.name)
     data = _decompress(compressed, size, path)
     digest = sha256_bytes(data)
     if digest != sha256:
         raise TrustError(f"{path}: expected sha256 {sha256} after decompression, got {digest}")
     return data
+
+
+def _read_file(folder: Path, name: str) -> bytes:
+    path = folder / name
+    try:
+        with _open(folder, name) as file:
+            return read_open_file(file, path, max_bytes=MAX_DATA_STREAM_BYTES)
+    except MissingFileError as e:
+        raise InputError(f"{path}: cannot be read: no such file") from e
 
 
 def _open(folder: Path, name: str) -> BufferedReader:
@@ -204,9 +245,9 @@ def _decompress(compressed: bytes, size: int, path: Path) -> bytes:
 
 
 def _refuse_other_files(folder: Path) -> None:
-    content_names = {MANIFEST, NOTICE, *(f"{file_name(p)}.xz" for p in PRODUCTS)}
     if folder.is_dir():
-        unexpected = sorted(p.name for p in folder.iterdir() if p.name not in content_names)
+        names = sorted(p.name for p in folder.iterdir())
+        unexpected = [n for n in names if not _FILE_NAME.fullmatch(n)]
     else:
         unexpected = [folder.name] if folder.exists() else []
     if unexpected:

@@ -1,6 +1,6 @@
 """Download the archive's newest content and report which rules changed."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,161 +9,215 @@ from hardpan.core import clock
 from hardpan.core.errors import HardpanError, InputError
 from hardpan.core.events import Emit, StageProgress, run_stage
 from hardpan.core.files import sha256_bytes
-from hardpan.scanners.content import apt, benchmark, datastream, store
+from hardpan.scanners.content import apt, datastream, store
+from hardpan.scanners.content.catalog import list_benchmarks
 from hardpan.scanners.content.changes import ContentChanges, compare_content
 from hardpan.scanners.content.datastream import ContentSource
+from hardpan.scanners.content.products import debian_package
 from hardpan.scanners.content.scap_xml import parse_data_stream
-from hardpan.scanners.content.store import PRODUCTS, Manifest, SourcePackage, StreamRecord
+from hardpan.scanners.content.selection import choose_profile
+from hardpan.scanners.content.store import Product, SourcePackage, StreamRecord
 from hardpan.scanners.model.scan import ContentOrigin
-
-PROFILE = "stig"
-"""The profile whose selection and values are compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductUpdate:
     """The archive's data stream of one product, and the one that scans use now."""
 
-    product: store.Product
+    product: Product
     baseline: ContentSource | None
-    """None if the folder that is written has none yet."""
+    """None if there is none yet."""
 
     current: StreamRecord
     is_newer: bool
     changes: ContentChanges | None
-    """None without a baseline."""
+    """For the default profile; None without a baseline that has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageUpdate:
+    """The archive's newest package of that name."""
+
+    name: str
+    version: str
+    suite: str
+    products: tuple[ProductUpdate, ...]
+    """Empty if its content is already stored: nothing was downloaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentUpdate:
     """The result of an update."""
 
-    version: str
-    """Version of the archive's package."""
-
-    suite: str
-    products: tuple[ProductUpdate, ...]
-    """Empty if the package's content is already stored: nothing was downloaded."""
-
-    manifest: Manifest | None
+    packages: tuple[PackageUpdate, ...]
     stored: Path | None
     """None if nothing was stored."""
 
 
 def update_content(
-    emit: Emit, *, cache: Path, into: Path | None = None, dry_run: bool = False
+    emit: Emit,
+    *,
+    cache: Path,
+    products: Collection[Product] = (),
+    into: Path | None = None,
+    dry_run: bool = False,
 ) -> ContentUpdate:
-    """Download the archive's newest content and store it if it is newer.
+    """Download the archive's newest content and store what is newer.
 
-    It is stored in ``into``, by default in the user's folder; with ``dry_run`` not at all.
+    Without ``products``, those that are already stored are updated. The content is stored in
+    ``into``, by default in the user's folder; with ``dry_run`` not at all. Other content of the
+    folder stays.
 
     Raises:
-        ToolError: the archive does not answer, or this machine has no apt.
-        InputError: the package has no SCAP content, or ``into`` has other files.
+        ToolError: the archive does not answer, has no content for a product, or this machine has
+            no apt.
+        InputError: a package has no SCAP content, or ``into`` has other files.
     """
     cache.mkdir(parents=True, exist_ok=True)
+    products_by_package: dict[str, list[Product]] = {}
+    for product in dict.fromkeys(products or _list_stored_products(into)):
+        products_by_package.setdefault(debian_package(product), []).append(product)
+    downloads: list[apt.DownloadedContent] = []
+    stored = None
     with run_stage(emit, "content") as note:
-        note(f"reading the index of Debian's archive for {apt.PACKAGE}")
-        candidate = apt.find_newest(cache)
-        if candidate.version in set(_iter_stored_versions(into)):
-            return ContentUpdate(
-                version=candidate.version,
-                suite=candidate.suite,
-                products=(),
-                manifest=None,
-                stored=None,
-            )
-
-        def progress(percent: float) -> None:
-            label = f"% of {apt.PACKAGE} {candidate.version} ({candidate.suite})"
-            emit(StageProgress(stage="content", completed=int(percent), total=100, text=label))
-
-        package = apt.download(candidate, cache, progress)
-        manifest = build_manifest(package)
+        note(f"reading the index of Debian's archive for {', '.join(products_by_package)}")
+        candidates = apt.find_newest(cache, tuple(products_by_package))
+        for candidate in candidates:
+            package_products = tuple(products_by_package[candidate.name])
+            if not all(_is_stored(p, candidate.version, into) for p in package_products):
+                downloads.append(_download(emit, candidate, package_products, cache))
         note("comparing rules")
-        products = tuple(_compare_products(manifest, package, into))
-        stored = None
-        if not dry_run and any(p.is_newer for p in products):
+        updates = {d.name: tuple(_compare_products(d, into)) for d in downloads}
+        newer = {u.product: u.current for us in updates.values() for u in us if u.is_newer}
+        if newer and not dry_run:
             stored = into or store.updated_folder()
             note(f"compressing into {stored}")
-            store.write_content(stored, manifest, package.streams, package.notice)
-    return ContentUpdate(
-        version=package.version,
-        suite=package.suite,
-        products=products,
-        manifest=manifest,
-        stored=stored,
+            _store(stored, newer, downloads)
+    packages = tuple(
+        PackageUpdate(
+            name=c.name, version=c.version, suite=c.suite, products=updates.get(c.name, ())
+        )
+        for c in candidates
     )
+    return ContentUpdate(packages=packages, stored=stored)
 
 
-def build_manifest(package: apt.DownloadedContent) -> Manifest:
-    """Build the manifest of a package's content.
+def build_records(package: apt.DownloadedContent) -> dict[Product, StreamRecord]:
+    """Build the manifest's records of a package's content.
 
     Raises:
         InputError: a data stream is invalid, or has no version or date.
     """
+    source = SourcePackage(
+        name=package.name,
+        source=package.source,
+        version=package.version,
+        suite=package.suite,
+        sha256=package.sha256,
+    )
     records = {}
     for product, data in package.streams.items():
         name = store.file_name(product)
-        version, day = benchmark.read_version_and_date(parse_data_stream(data, name), name)
-        if not version or not day:
+        benchmarks = list_benchmarks(parse_data_stream(data, name))
+        if not benchmarks or not benchmarks[0].version or not benchmarks[0].date:
             raise InputError(f"{name}: expected a benchmark with version and date, got none")
-        records[product] = StreamRecord.model_validate(
-            {"version": version, "date": day, "size": len(data), "sha256": sha256_bytes(data)}
-        )
-    return Manifest(
-        schema_version=1,
-        project="ComplianceAsCode",
-        licence="BSD-3-Clause",
-        package=SourcePackage(
-            name=package.name,
-            source=package.source,
-            version=package.version,
-            suite=package.suite,
-            sha256=package.sha256,
-        ),
-        retrieved=clock.now().date(),
-        streams=records,
+        fields = {
+            "version": benchmarks[0].version,
+            "date": benchmarks[0].date,
+            "size": len(data),
+            "sha256": sha256_bytes(data),
+            "package": source,
+            "retrieved": clock.now().date(),
+            "benchmarks": benchmarks,
+        }
+        records[product] = StreamRecord.model_validate(fields)
+    return records
+
+
+def _download(
+    emit: Emit, candidate: apt.PackageCandidate, products: tuple[Product, ...], cache: Path
+) -> apt.DownloadedContent:
+    def progress(percent: float) -> None:
+        label = f"% of {candidate.name} {candidate.version} ({candidate.suite})"
+        emit(StageProgress(stage="content", completed=int(percent), total=100, text=label))
+
+    return apt.download(candidate, products, cache, progress)
+
+
+def _store(
+    folder: Path,
+    newer: dict[Product, StreamRecord],
+    downloads: Collection[apt.DownloadedContent],
+) -> None:
+    """Store the newer data streams in a folder, and leave its others as they are."""
+    current = None
+    with suppress(HardpanError):  # a damaged manifest is replaced
+        current = store.read_manifest(folder)
+    streams = {} if current is None else dict(current.streams)
+    store.write_content(
+        folder,
+        store.build_manifest({**streams, **newer}),
+        {p: data for d in downloads for p, data in d.streams.items() if p in newer},
+        {d.name: d.notice for d in downloads},
     )
 
 
-def _iter_stored_versions(into: Path | None) -> Iterator[str]:
-    """Yield versions of the packages whose content is stored without damage."""
+def _list_stored_products(into: Path | None) -> list[Product]:
+    """Return the products of the folder that is written, else those of the shipped content."""
+    products: list[Product] = []
+    if into is not None:
+        with suppress(HardpanError):
+            manifest = store.read_manifest(into)
+            products = [] if manifest is None else list(manifest.streams)
+    if products:
+        return products
+    for origin in (ContentOrigin.SHIPPED, ContentOrigin.UPDATED):
+        with suppress(HardpanError):
+            products += datastream.list_products(origin)
+    return products
+
+
+def _is_stored(product: Product, version: str, into: Path | None) -> bool:
+    """True if the package's content is stored without damage."""
     for folder in (store.shipped_folder(), store.updated_folder()) if into is None else (into,):
         with suppress(HardpanError):  # damaged content is downloaded again
             manifest = store.read_manifest(folder)
-            if manifest is not None:
-                for product, record in manifest.streams.items():
-                    store.read_stream(folder, product, record)
-                yield manifest.package.version
+            record = None if manifest is None else manifest.streams.get(product)
+            if record is not None and record.package.version == version:
+                store.read_stream(folder, product, record)
+                return True
+    return False
 
 
-def _compare_products(
-    manifest: Manifest, package: apt.DownloadedContent, into: Path | None
-) -> Iterator[ProductUpdate]:
-    for product in PRODUCTS:
-        record, baseline = manifest.streams[product], _find_baseline(product, into)
-        if baseline is None:
-            yield ProductUpdate(
-                product=product, baseline=None, current=record, is_newer=True, changes=None
-            )
-            continue
-        name = store.file_name(product)
+def _compare_products(package: apt.DownloadedContent, into: Path | None) -> Iterator[ProductUpdate]:
+    for product, record in build_records(package).items():
+        baseline = _find_baseline(product, into)
+        is_newer = baseline is None or record.is_newer_than(baseline.version, baseline.date)
         yield ProductUpdate(
             product=product,
             baseline=baseline,
             current=record,
-            is_newer=record.is_newer_than(baseline.version, baseline.date),
-            changes=compare_content(
-                parse_data_stream(baseline.data, name),
-                parse_data_stream(package.streams[product], name),
-                PROFILE,
-                name=name,
-            ),
+            is_newer=is_newer,
+            changes=None
+            if baseline is None
+            else _compare(baseline, package.streams[product], record),
         )
 
 
-def _find_baseline(product: store.Product, into: Path | None) -> ContentSource | None:
+def _compare(baseline: ContentSource, data: bytes, record: StreamRecord) -> ContentChanges | None:
+    """Compare for the default profile; None if there is none, or the baseline lacks it."""
+    with suppress(InputError):
+        profile, _ = choose_profile(record.benchmarks[0], None, baseline.name)
+        return compare_content(
+            parse_data_stream(baseline.data, baseline.name),
+            parse_data_stream(data, baseline.name),
+            profile.profile_id,
+            name=baseline.name,
+        )
+    return None
+
+
+def _find_baseline(product: Product, into: Path | None) -> ContentSource | None:
     """Return what a scan would use today; the shipped content if that is damaged."""
     if into is not None:
         with suppress(HardpanError):
@@ -171,4 +225,6 @@ def _find_baseline(product: store.Product, into: Path | None) -> ContentSource |
         return None
     with suppress(HardpanError):
         return datastream.find(product)
-    return datastream.find(product, ContentOrigin.SHIPPED)
+    with suppress(HardpanError):
+        return datastream.find(product, ContentOrigin.SHIPPED)
+    return None

@@ -153,7 +153,7 @@ def test_older_content_of_the_signed_archive_is_not_stored(
     done = update.update_content(discard, cache=tmp_path / "cache")
 
     assert done.stored is None
-    assert not any(product.is_newer for product in done.products)
+    assert [p.is_newer for package in done.packages for p in package.products] == [False, False]
     assert datastream.find("rhel9").version == "0.1.82"
 
 

@@ -12,6 +12,10 @@ from hardpan.scanners.content import apt
 
 pytestmark = pytest.mark.integration
 
+PRODUCTS = ("rhel9", "rhel10")
+CANDIDATE = apt.PackageCandidate(
+    name="ssg-nondebian", version="0.1.90-1", suite="sid", config=Path("apt.conf")
+)
 FOLDER = "./usr/share/xml/scap/ssg/content"
 EL9, EL10 = f"{FOLDER}/ssg-rhel9-ds.xml", f"{FOLDER}/ssg-rhel10-ds.xml"
 NOTICE = "./usr/share/doc/ssg-nondebian/copyright"
@@ -75,9 +79,9 @@ def test_only_content_files_of_a_package_are_unpacked(tmp_path: Path) -> None:
         (_make_member("./escape", tarfile.SYMTYPE, "/"), b""),
     ]
 
-    content = apt.unpack(
-        write_deb(tmp_path / "x.deb", [*other, *package_members()]), "sid", tmp_path / "unpacked"
-    )
+    deb = write_deb(tmp_path / "x.deb", [*other, *package_members()])
+
+    content = apt.unpack(deb, CANDIDATE, PRODUCTS, tmp_path / "unpacked")
 
     assert content.streams == {"rhel9": b"nine", "rhel10": b"ten"}
     assert (content.notice, content.name, content.source, content.version) == (
@@ -131,7 +135,9 @@ def test_hostile_package_is_refused_without_side_effects(
     before = (secret.stat().st_mode, secret.stat().st_nlink, secret.stat().st_mtime_ns)
 
     with pytest.raises(error, match=problem):
-        apt.unpack(write_deb(tmp_path / "x.deb", content), "sid", tmp_path / "unpacked")
+        apt.unpack(
+            write_deb(tmp_path / "x.deb", content), CANDIDATE, PRODUCTS, tmp_path / "unpacked"
+        )
 
     assert (secret.stat().st_mode, secret.stat().st_nlink, secret.stat().st_mtime_ns) == before
     assert secret.read_text() == "secret"
@@ -146,7 +152,7 @@ def test_decompression_bomb_is_stopped_while_unpacking(
     bomb = package_members((_make_member(EL9), b"\0" * (8 << 20)))
 
     with pytest.raises(ToolError):
-        apt.unpack(write_deb(tmp_path / "x.deb", bomb), "sid", tmp_path / "unpacked")
+        apt.unpack(write_deb(tmp_path / "x.deb", bomb), CANDIDATE, PRODUCTS, tmp_path / "unpacked")
 
     assert max(p.stat().st_size for p in (tmp_path / "unpacked").rglob("*")) <= 1 << 20
 
@@ -156,11 +162,11 @@ def test_invalid_package_names_are_refused(tmp_path: Path, source: str) -> None:
     package = write_deb(tmp_path / "x.deb", package_members(), source=source)
 
     with pytest.raises(InputError, match="expected a package with name and version"):
-        apt.unpack(package, "sid", tmp_path / "unpacked")
+        apt.unpack(package, CANDIDATE, PRODUCTS, tmp_path / "unpacked")
 
 
 def test_invalid_package_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.deb").write_bytes(b"!<arch>\n" + b"\xff" * 200)
 
     with pytest.raises(ToolError, match="dpkg-deb exited with 2"):
-        apt.unpack(tmp_path / "x.deb", "sid", tmp_path / "unpacked")
+        apt.unpack(tmp_path / "x.deb", CANDIDATE, PRODUCTS, tmp_path / "unpacked")

@@ -17,13 +17,18 @@ def make_stream(version: str, day: str = "2026-09-07", data: bytes = MINIMAL_DAT
 
 
 def make_download(
-    version: str, day: str = "2026-09-07", data: bytes = MINIMAL_DATASTREAM
+    version: str,
+    day: str = "2026-09-07",
+    data: bytes = MINIMAL_DATASTREAM,
+    *,
+    name: str = "ssg-nondebian",
+    products: tuple[Product, ...] = ("rhel9", "rhel10"),
 ) -> apt.DownloadedContent:
-    """A package with that data stream for both products."""
+    """A package with that data stream for these products."""
     stream_data = make_stream(version, day, data)
-    streams: dict[Product, bytes] = {"rhel9": stream_data, "rhel10": stream_data}
+    streams: dict[Product, bytes] = dict.fromkeys(products, stream_data)
     return apt.DownloadedContent(
-        name=apt.PACKAGE,
+        name=name,
         source="scap-security-guide",
         version=f"{version}-1",
         suite="sid",
@@ -38,5 +43,6 @@ def write_content_folder(
 ) -> Path:
     """A folder of content of that version."""
     package = make_download(version, day, data)
-    store.write_content(folder, update.build_manifest(package), package.streams, package.notice)
+    manifest = store.build_manifest(update.build_records(package))
+    store.write_content(folder, manifest, package.streams, {package.name: package.notice})
     return folder

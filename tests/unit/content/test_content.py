@@ -1,6 +1,8 @@
+import re
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from hardpan.core.errors import InputError, ToolError, TrustError
 from hardpan.core.files import sha256_bytes
@@ -84,17 +86,70 @@ def test_unknown_profile_error_lists_available_profiles() -> None:
     assert caught.value.hint == "it has: other, stig"
 
 
-def test_derived_content_applies_to_rocky_and_lab_and_retains_references() -> None:
+def test_derived_content_applies_to_rebuilds_and_retains_references() -> None:
     root = scap_xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny")
 
     added = derive.derive(root, "tiny")
 
     derived = scap_xml.serialize(root).decode()
-    assert 'idref="cpe:/o:rocky:rocky:9"' in derived
-    assert 'idref="cpe:/o:hardpan:lab:9"' in derived
+    for cpe in (
+        *("rocky:rocky:9", "almalinux:almalinux:9", "centos:centos:9", "hardpan:lab:9"),
+        "hardpan:like_rhel:9",
+    ):
+        assert f'<x:platform idref="cpe:/o:{cpe}"/>' in derived
+        assert f'<cpe-dict:cpe-item name="cpe:/o:{cpe}">' in derived
     assert derived.count("RHEL-09-1") == 5
     assert "was not reviewed, certified or" in derived
-    assert sum("rocky-release" in line for line in added) == 4
+    assert "OVAL definition oval:hardpan-rocky9:def:1: package rocky-release has" in added[0]
+    ids = [e.get("id") for e in root.iter("{*}*") if "hardpan-" in e.get("id", "")]
+    assert len(ids) == len(set(ids)) == 4 * 4 + 5
+
+
+def test_relatives_are_recognized_by_two_lines_of_os_release() -> None:
+    data = MINIMAL_DATASTREAM.replace(b"redhat:enterprise_linux:9", b"debian:debian_linux:12")
+    root = scap_xml.parse_data_stream(data, "tiny")
+
+    added = derive.derive(root, "tiny")
+
+    assert len(added) == 4
+    patterns = [e.text or "" for e in root.iter(derive.INDEPENDENT + "pattern")]
+    for line, pattern in zip(
+        ("ID_LIKE=debian", "VERSION_CODENAME=bookworm"), patterns, strict=True
+    ):
+        assert re.search(pattern, line)
+    assert not re.search(patterns[1], "VERSION_CODENAME=trixie")
+
+
+def test_missing_sections_are_created_in_order() -> None:
+    data = MINIMAL_DATASTREAM.replace(b"<o:tests/><o:objects/><o:states/>", b"")
+    root = scap_xml.parse_data_stream(data, "tiny")
+
+    derive.derive(root, "tiny")
+
+    rocky = next(d for d in root.iter(scap_xml.OVAL + "definition") if "rocky" in d.get("id", ""))
+    oval = next(rocky.iterancestors(scap_xml.OVAL + "oval_definitions"))
+    sections = [etree.QName(e).localname for e in oval]
+    assert sections == ["definitions", "tests", "objects", "states"]
+
+
+def test_content_without_dictionary_is_unchanged() -> None:
+    data = MINIMAL_DATASTREAM.replace(
+        b'<cpe-dict:cpe-item name="cpe:/o:redhat', b'<cpe-dict:cpe-item name="cpe:/o:x'
+    )
+    root = scap_xml.parse_data_stream(data, "tiny")
+
+    assert derive.derive(root, "tiny") == ()
+
+
+def test_conflict_with_a_missing_rule_is_removed_and_recorded() -> None:
+    data = MINIMAL_DATASTREAM.replace(
+        f'<x:conflicts idref="{RULE}five"/>'.encode(), b'<x:conflicts idref="none"/>'
+    )
+
+    prepared = prepare(make_source(data), "stig")
+
+    assert f"removed the conflict of {RULE}three with none" in prepared.content.derivation
+    assert all(b"conflicts" not in part.data for part in (*prepared.parts, prepared.untouched))
 
 
 def test_derivation_is_idempotent() -> None:
@@ -267,7 +322,7 @@ def test_apt_output_is_parsed() -> None:
         "Other|bookworm|main|http://o/\nDebian|bookworm|main|http://x/debian/\n"
     )
 
-    assert apt.parse_madison(madison) == ("0.1.82-1", "sid")
+    assert apt.parse_madison(madison, "ssg-nondebian") == ("0.1.82-1", "sid")
     assert apt.parse_archive(listed) == "http://x/debian/"
     assert apt.parse_archive("") == ""
 

@@ -7,7 +7,7 @@ import pytest
 from hardpan.cli.content_option import ContentChoice
 from hardpan.core.errors import HardpanError, InputError, TrustError
 from hardpan.core.files import sha256_bytes
-from hardpan.scanners.content import datastream, store
+from hardpan.scanners.content import datastream, listing, store
 from hardpan.scanners.content.prepare import prepare
 from hardpan.scanners.model.scan import ContentOrigin
 from tests.unit.content import content_folders
@@ -120,7 +120,7 @@ def test_available_content_lists_every_origin_and_damaged_ones(content_root: Pat
     folder = content_folders.write_content_folder(content_root / "updated", "0.1.83")
     (folder / "ssg-rhel9-ds.xml.xz").write_bytes(b"")
 
-    available = datastream.list_available()
+    available = listing.list_available()
 
     assert [(a.product, a.origin) for a in available] == [
         ("rhel9", SHIPPED),
@@ -129,7 +129,11 @@ def test_available_content_lists_every_origin_and_damaged_ones(content_root: Pat
         ("rhel10", SHIPPED),
         ("rhel10", UPDATED),
     ]
-    assert [isinstance(a.source, HardpanError) for a in available] == [False, True, *[False] * 3]
+    assert [isinstance(a.description, HardpanError) for a in available] == [
+        False,
+        True,
+        *[False] * 3,
+    ]
 
 
 @pytest.mark.parametrize(

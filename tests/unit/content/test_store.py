@@ -12,13 +12,36 @@ import pytest
 from hardpan.core.errors import HardpanError, InputError, TrustError
 from hardpan.core.files import sha256_bytes
 from hardpan.scanners.content import benchmark, datastream, store
+from hardpan.scanners.content.products import debian_package
 from hardpan.scanners.content.scap_xml import parse_data_stream
+from hardpan.scanners.content.selection import abbreviate_id, choose_profile
+from hardpan.scanners.model.scan import ContentOrigin
 from tests.unit.content import content_folders
 
-STIG = benchmark.expand_profile_id("stig")
+SHIPPED = {
+    "debian11": "standard",
+    "debian12": "cis_level1_server",
+    "debian13": "cis_level1_server",
+    "fedora": "cis_server_l1",
+    "ol8": "stig",
+    "ol9": "stig",
+    "ol10": "stig",
+    "rhel8": "stig",
+    "rhel9": "stig",
+    "rhel10": "stig",
+    "sle15": "stig",
+    "sle16": "base",
+    "ubuntu2204": "stig",
+    "ubuntu2404": "stig",
+}
+"""Shipped product -> short name of its default profile."""
 
 
-@pytest.mark.parametrize("product", store.PRODUCTS)
+def test_shipped_products_are_those_of_common_hosts() -> None:
+    assert datastream.list_products(ContentOrigin.SHIPPED) == tuple(SHIPPED)
+
+
+@pytest.mark.parametrize("product", SHIPPED)
 def test_shipped_manifest_describes_the_shipped_files(product: store.Product) -> None:
     folder = store.shipped_folder()
     manifest = store.read_manifest(folder)
@@ -31,20 +54,28 @@ def test_shipped_manifest_describes_the_shipped_files(product: store.Product) ->
     root = parse_data_stream(data, name)
     assert (len(data), sha256_bytes(data)) == (record.size, record.sha256)
     assert benchmark.read_version_and_date(root, name) == (record.version, record.date.isoformat())
-    assert manifest.package.version.split("-")[0] == record.version
-    assert len(benchmark.read_benchmark(root, STIG, name).rules) > 400
+    assert record.package.version.split("-")[0] == record.version
+    assert record.package.name == debian_package(product)
+    profile, _ = choose_profile(record.benchmarks[0], None, name)
+    assert abbreviate_id(profile.profile_id) == SHIPPED[product]
+    rules = benchmark.read_benchmark(root, profile.profile_id, name).rules
+    assert len(rules) == profile.rule_count
 
 
 def test_shipped_folder_has_licence_and_no_other_files() -> None:
     folder = store.shipped_folder()
 
-    assert sorted(p.name for p in folder.iterdir()) == [
-        *("copyright", "manifest.json", "ssg-rhel10-ds.xml.xz", "ssg-rhel9-ds.xml.xz")
-    ]
-    notice = (folder / store.NOTICE).read_text("utf-8")
-    assert "Red Hat, Inc." in notice
-    assert "License: BSD-3-clause" in notice
-    assert sum(p.stat().st_size for p in folder.iterdir()) < 4 << 20
+    packages = ("ssg-debderived", "ssg-debian", "ssg-nondebian")
+    assert {p.name for p in folder.iterdir()} == {
+        "manifest.json",
+        *(f"ssg-{product}-ds.xml.xz" for product in SHIPPED),
+        *(store.notice_name(package) for package in packages),
+    }
+    for package in packages:
+        notice = (folder / store.notice_name(package)).read_text("utf-8")
+        assert "Red Hat, Inc." in notice
+        assert "License: BSD-3-clause" in notice
+    assert sum(p.stat().st_size for p in folder.iterdir()) < 10 << 20
 
 
 def test_written_content_is_readable_and_reproducible(tmp_path: Path) -> None:
@@ -85,7 +116,7 @@ INVALID_MANIFESTS = [
     (_manifest_with(licence="GPL"), "licence: Input should be 'BSD-3-Clause'"),
     (_manifest_with(more=1), "more: Extra inputs are not permitted"),
     (_manifest_with(streams={}), "streams: "),
-    (_manifest_with(streams={"rhel7": {}}), "streams.rhel7"),
+    (_manifest_with(streams={"../x": {}}), "streams.../x"),
     (_manifest_with_stream(sha256="0"), "streams.rhel9.sha256: "),
     (_manifest_with_stream(size=0), "streams.rhel9.size: "),
     (_manifest_with_stream(size=1 << 40), "streams.rhel9.size: "),
@@ -106,9 +137,9 @@ def test_invalid_manifest_reports_location(tmp_path: Path, data: bytes, problem:
 
 
 def test_long_manifest_is_not_read(tmp_path: Path) -> None:
-    (tmp_path / store.MANIFEST).write_bytes(b" " * (65 << 10))
+    (tmp_path / store.MANIFEST).write_bytes(b" " * (513 << 10))
 
-    with pytest.raises(InputError, match="longer than 64 KiB"):
+    with pytest.raises(InputError, match="longer than 512 KiB"):
         store.read_manifest(tmp_path)
 
 
@@ -207,7 +238,7 @@ def test_content_replaces_older_content_completely(tmp_path: Path) -> None:
 
     manifest = store.read_manifest(folder)
     assert manifest is not None
-    assert manifest.package.version == "0.1.91-1"
+    assert manifest.streams["rhel9"].package.version == "0.1.91-1"
     data = store.read_stream(folder, "rhel10", manifest.streams["rhel10"])
     assert data == content_folders.make_stream("0.1.91")
     assert [p.name for p in tmp_path.iterdir()] == ["content"]

@@ -1,5 +1,6 @@
 """``hardpan content`` on the command line; apt's downloads are stubs."""
 
+import bz2
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from hardpan.core.events import Event, StageProgress, discard
 from hardpan.scanners.content import apt, datastream, store, update
 from hardpan.scanners.model.scan import ContentOrigin
 from tests.unit.content import content_folders
-from tests.unit.content.minimal_datastream import MINIMAL_DATASTREAM, RULE
+from tests.unit.content.minimal_datastream import MINIMAL_DATASTREAM, PROFILE, RULE
 
 BEFORE = MINIMAL_DATASTREAM
 AFTER = MINIMAL_DATASTREAM.replace(f"{RULE}five".encode(), f"{RULE}six".encode()).replace(
@@ -28,18 +29,27 @@ class FakeArchive:
         self.downloads = 0
         self.error: ToolError | None = None
 
-    def newest(self, _cache: Path) -> apt.PackageCandidate:
-        version = self.package.version
-        return apt.PackageCandidate(version=version, suite="sid", config=Path("apt.conf"))
+    def newest(self, _cache: Path, packages: tuple[str, ...]) -> tuple[apt.PackageCandidate, ...]:
+        return tuple(
+            apt.PackageCandidate(
+                name=name, version=self.package.version, suite="sid", config=Path("apt.conf")
+            )
+            for name in packages
+        )
 
     def download(
-        self, _candidate: apt.PackageCandidate, _cache: Path, on_percent: apt.OnPercent
+        self,
+        candidate: apt.PackageCandidate,
+        products: tuple[store.Product, ...],
+        _cache: Path,
+        on_percent: apt.OnPercent,
     ) -> apt.DownloadedContent:
         self.downloads += 1
         on_percent(42.5)
         if self.error is not None:
             raise self.error
-        return self.package
+        data = next(iter(self.package.streams.values()))
+        return replace(self.package, name=candidate.name, streams=dict.fromkeys(products, data))
 
 
 @pytest.fixture
@@ -84,7 +94,7 @@ def test_newer_content_is_stored_and_becomes_default(
     source = datastream.find("rhel10")
     assert (source.origin_kind, source.version) == (ContentOrigin.UPDATED, "0.1.83")
     assert source.data == content_folders.make_stream("0.1.83", "2026-10-01", AFTER)
-    assert (content_root / "updated/copyright").read_bytes() == archive.package.notice
+    assert (content_root / "updated/copyright-ssg-nondebian").read_bytes() == archive.package.notice
     assert archive.downloads == 1
 
 
@@ -150,7 +160,7 @@ def test_other_folder_is_compared_with_its_current_content(
     assert "rhel9: 0.1.83 of 2026-10-01 (updated) -> 0.1.84" in capsys.readouterr().out
     manifest = store.read_manifest(into)
     assert manifest is not None
-    assert manifest.package.version == "0.1.84-1"
+    assert manifest.streams["rhel9"].package.version == "0.1.84-1"
     assert not (content_root / "updated").exists()
 
 
@@ -161,7 +171,10 @@ def test_json_output_lists_every_rule(
 
     output = json.loads(capsys.readouterr().out)
     assert output["stored"] == str(content_root / "updated")
-    assert (output["version"], output["suite"], output["dry_run"]) == ("0.1.83-1", "sid", False)
+    assert output["dry_run"] is False
+    assert output["packages"] == [
+        {"name": "ssg-nondebian", "version": "0.1.83-1", "suite": "sid", "downloaded": True}
+    ]
     nine, ten = output["products"]
     assert (nine["product"], ten["product"]) == ("rhel9", "rhel10")
     assert nine["is_newer"] is True
@@ -236,7 +249,11 @@ def test_list_marks_the_default_content(
 
     assert cli.run(["content", "list"]) == Exit.OK
 
-    rows = [line.split()[:4] for line in capsys.readouterr().out.splitlines()]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("    ")] == [
+        "    xccdf_b: stig 4, other 1"
+    ] * 5
+    rows = [line.split()[:4] for line in lines if not line.startswith("    ")]
     assert rows == [
         ["rhel9", "shipped", "0.1.82", "2026-09-07"],
         ["*", "rhel9", "updated", "0.1.83"],
@@ -265,3 +282,65 @@ def test_json_list_has_digests_and_damage(
     assert "cannot be read" in rows[1]["problem"]
     assert len(rows[0]["sha256"]) == 64
     assert rows[0]["origin_text"] == "shipped with hardpan, Debian ssg-nondebian 0.1.82-1"
+    (bench,) = rows[0]["benchmarks"]
+    assert (bench["id"], bench["rules"]) == ("xccdf_b", 5)
+    assert bench["profiles"][1] == {"id": PROFILE + "other", "title": "other", "rules": 1}
+
+
+def test_requested_product_is_added_to_the_stored_content(
+    content_root: Path, archive: FakeArchive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.run(["content", "update", "-q"])
+
+    assert cli.run(["content", "update", "-q", "debian12"]) == Exit.OK
+
+    assert "debian12: 0.1.83 of 2026-10-01, nothing to compare with" in capsys.readouterr().out
+    assert datastream.list_products(ContentOrigin.UPDATED) == ("debian12", "rhel9", "rhel10")
+    assert datastream.find("debian12").origin.endswith("Debian ssg-debian 0.1.83-1")
+    assert datastream.find("rhel9").origin.endswith("Debian ssg-nondebian 0.1.83-1")
+    assert sorted(p.name for p in (content_root / "updated").glob("copyright-*")) == [
+        *("copyright-ssg-debian", "copyright-ssg-nondebian")
+    ]
+
+
+def test_invalid_product_is_refused(archive: FakeArchive) -> None:
+    assert cli.run(["content", "update", "-q", "../rhel9"]) == Exit.INPUT
+    assert archive.downloads == 0
+
+
+def test_list_of_a_product_has_titles_and_counts(
+    content_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["content", "list", "rhel10"]) == Exit.OK
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("* rhel10       shipped   0.1.82   2026-09-07  sha256 ")
+    assert lines[1:] == [
+        "  benchmark xccdf_b: Tiny, version 0.1.82",
+        "    for cpe:/o:redhat:enterprise_linux:9; 5 rules",
+        "    stig      4 rules  stig",
+        "    other     1 rules  other",
+    ]
+
+
+def test_list_of_an_unknown_product_is_an_error(
+    content_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["content", "list", "debian12"]) == Exit.INPUT
+
+    assert "'hardpan content update debian12'" in capsys.readouterr().err
+
+
+def test_list_of_a_file_has_its_benchmarks(
+    content_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = content_root / "mine-ds.xml.bz2"
+    path.write_bytes(bz2.compress(content_folders.make_stream("0.1.5")))
+
+    assert cli.run(["content", "list", "--content", str(path)]) == Exit.OK
+    assert "benchmark xccdf_b: Tiny, version 0.1.5" in capsys.readouterr().out
+    assert cli.run(["content", "list", "--content", str(path), "--json"]) == Exit.OK
+
+    (row,) = json.loads(capsys.readouterr().out)["content"]
+    assert (row["name"], row["version"]) == ("mine-ds.xml", "0.1.5")
+    assert row["benchmarks"][0]["profiles"][0]["rules"] == 4
