@@ -162,6 +162,10 @@ test-limits: setup-venv ## hostile ARFs of 256 MiB: each is read or refused with
 fuzz: setup-venv ## 10,000 generated inputs for each parser of untrusted input (TARGETS="bundle iso_menu", COUNT=, SEED=)
 	$(BIN)/python -m tests.fuzz --count $(or $(COUNT),10000) --seed $(or $(SEED),1) $(TARGETS)
 
+.PHONY: fuzz-content
+fuzz-content: setup-venv ## generated benchmarks: hardpan's content against plain oscap (COUNT=3000, SEED=)
+	$(BIN)/python -m tests.content_differential --count $(or $(COUNT),3000) --seed $(or $(SEED),1)
+
 .PHONY: mutation-test
 mutation-test: setup ## remove each check of the verifier in turn: a test must fail (JOBS=2)
 	$(BIN)/python -u -m tests.tools.mutation --jobs $(or $(JOBS),2)

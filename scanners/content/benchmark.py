@@ -11,7 +11,7 @@ from hardpan.scanners.content.resolve import (
     resolve,
     resolve_declared,
 )
-from hardpan.scanners.content.resolve_items import Item, read_weight
+from hardpan.scanners.content.resolve_items import Item, read_boolean, read_weight
 from hardpan.scanners.content.scap_xml import (
     OCIL_SYSTEM,
     XCCDF,
@@ -26,6 +26,7 @@ from hardpan.scanners.content.text import (
     render_line,
     render_text,
 )
+from hardpan.scanners.content.xccdf_schema import check_schema
 from hardpan.scanners.content.xccdf_tailoring import embed_tailoring
 
 PROFILE_PREFIX = "xccdf_org.ssgproject.content_profile_"
@@ -113,6 +114,7 @@ def read_benchmark(
     bench = find_benchmark(root, name, benchmark_id)
     if tailoring is not None:
         embed_tailoring(bench, tailoring, name)
+    check_schema(bench, name)
     resolved = resolve_profile(bench, profile_id, name)
     if not resolved.rules:
         raise InputError(f"{name}: profile {profile_id} selects no rule")
@@ -155,7 +157,8 @@ def resolve_profile(bench: Element, profile_id: str, name: str) -> ResolvedProfi
     Raises:
         InputError: it has no such profile, or oscap would refuse it.
     """
-    find_profile(bench, profile_id, name)
+    if read_boolean(find_profile(bench, profile_id, name).get("abstract")):
+        raise InputError(f"{name}: profile {profile_id} is abstract: it exists only to be extended")
     return resolve(bench, profile_id, name)
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from hardpan.scanners.content.scap_xml import XCCDF, Element
 
+_READ_BY_ELEMENT = ("Benchmark", "Profile", "Group", "Rule", "Value", "check", "complex-check")
+
 
 def find_limitations(bench: Element) -> tuple[str, ...]:
     """Return why a benchmark can be neither reduced nor partitioned; nothing if it can."""
@@ -15,7 +17,8 @@ def _iter_limitations(bench: Element) -> Iterator[str]:
         yield "the benchmark contains results"
     if any(g.get("extends") for g in bench.iter(XCCDF + "Group")):
         yield "a group extends another one"
-    for profile in bench.findall(XCCDF + "Profile"):
-        # oscap 1.3.7 to 1.4.4 skips an element of a profile that directly follows another one.
-        if any(e.tail is None and e.getnext() is not None for e in profile):
-            yield "a profile has elements without white space between them"
+    for parent in bench.iter(*(XCCDF + tag for tag in _READ_BY_ELEMENT)):
+        # oscap 1.3.7 to 1.4.4 skips some elements that directly follow another one.
+        if any(e.tail is None and e.getnext() is not None for e in parent):
+            yield "the benchmark has elements without white space between them"
+            return

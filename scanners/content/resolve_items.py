@@ -5,8 +5,10 @@ here with the id of the item; content that ends them with a crash (loops) is ref
 """
 
 import re
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from lxml import etree
 
@@ -20,9 +22,9 @@ _TRUE = ("true", "True", "TRUE", "yes", "Yes", "YES", "1")
 """Values that oscap reads as true. It does not strip blanks: ``" true "``, which XML Schema allows,
 is false."""
 
-_WEIGHT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)")
+WEIGHT_FORM = "a number from 0 with up to 3 digits, e.g. '1.5'"
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)")
 _MAX_WEIGHT_DIGITS = 3
-"""Digits that XCCDF's schema allows in a weight."""
 
 _KINDS = (XCCDF + "Rule", XCCDF + "Group", XCCDF + "Value")
 
@@ -65,23 +67,33 @@ def read_boolean(text: str | None, *, default: bool = False) -> bool:
     return default if text is None else text in _TRUE
 
 
+def is_weight(text: str) -> bool:
+    """True for a weight as XCCDF's schema has it."""
+    if not _DECIMAL.fullmatch(text.strip()):
+        return False
+    value = Decimal(text.strip())
+    _, digits, exponent = value.normalize().as_tuple()
+    decimals = -int(exponent)
+    return value >= 0 and max(decimals, len(digits) - min(decimals, 0)) <= _MAX_WEIGHT_DIGITS
+
+
 def read_weight(element: Element, name: str) -> float | None:
-    """Return the ``weight`` of an item or refine-rule; None if it has none.
+    """Return the ``weight`` of an item or refine-rule as oscap reports it; None if it has none.
+
+    oscap stores it with single precision and prints six decimals.
 
     Raises:
-        InputError: it is no decimal number as XCCDF's schema has it.
+        InputError: it is not of the form that XCCDF's schema has.
     """
     text = element.get("weight")
     if text is None:
         return None
-    digits = text.strip().lstrip("+-").replace(".", "").strip("0")
-    is_decimal = _WEIGHT.fullmatch(text.strip()) is not None
-    if not is_decimal or len(digits) > _MAX_WEIGHT_DIGITS or float(text) < 0:
+    if not is_weight(text):
         raise InputError(
-            f"{name}: weight of {describe(element)}: expected a number from 0 with up to "
-            f"{_MAX_WEIGHT_DIGITS} digits, e.g. '1.5', got {text!r}"
+            f"{name}: weight of {describe(element)}: expected {WEIGHT_FORM}, got {text!r}"
         )
-    return float(text)
+    weight: float = struct.unpack("f", struct.pack("f", float(text)))[0]
+    return round(weight, 6)
 
 
 def read_choice(element: Element, attribute: str, choices: tuple[str, ...], name: str) -> str:

@@ -5,7 +5,7 @@ entries whose idref the profile has itself. So a refine-rule of the profile repl
 for the same idref completely, also those attributes that it does not have.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -25,6 +25,8 @@ class _Setting(Protocol):
     @property
     def idref(self) -> str: ...
 
+
+_WITH_REMARKS = tuple(XCCDF + tag for tag in ("select", "refine-rule", "refine-value"))
 
 S = TypeVar("S", bound=_Setting)
 
@@ -110,8 +112,8 @@ def read_settings(lineage: Sequence[Element], name: str) -> ProfileSettings:
 def read_first_text(element: Element, attribute: str) -> str | None:
     """Return the text of an element as oscap reads it.
 
-    This is the first text or comment. An element that closes itself has no text (None), but with
-    ``attribute``, which oscap reads before the text, it has the white space that follows it.
+    This is the first text or comment. An empty element has no text (None), but with ``attribute``,
+    which oscap reads before the text, it has the white space that follows it.
     """
     if element.text is not None:
         return element.text
@@ -146,7 +148,7 @@ def _read_profile(profile: Element, name: str) -> ProfileSettings:
 def _read_all(
     profile: Element, tag: str, read: Callable[[Element, str], S], name: str
 ) -> tuple[S, ...]:
-    settings = tuple(read(e, name) for e in profile.findall(XCCDF + tag))
+    settings = tuple(read(e, name) for e in _iter_children(profile) if e.tag == XCCDF + tag)
     idrefs = [s.idref for s in settings]
     repeated = next((i for n, i in enumerate(idrefs) if not i or i in idrefs[:n]), None)
     if repeated is not None:
@@ -155,6 +157,19 @@ def _read_all(
             f"got {idrefs.count(repeated)} for {repeated!r}"
         )
     return settings
+
+
+def _iter_children(profile: Element) -> Iterator[Element]:
+    """Yield the children that oscap reads: 1.3.7 to 1.4.4 skip the one directly after a setting.
+
+    Without white space between them, the loop for the remarks of the first one swallows it.
+    """
+    is_skipped = False
+    for element in profile.iterchildren("{*}*"):
+        if not is_skipped:
+            yield element
+        is_adjacent = element.tag in _WITH_REMARKS and not len(element) and element.tail is None
+        is_skipped = is_adjacent and not is_skipped
 
 
 def _read_select(element: Element, name: str) -> Select:

@@ -6,7 +6,6 @@ from lxml import etree
 
 from hardpan.core.errors import InputError
 from hardpan.core.limits import MAX_DATA_STREAM_BYTES
-from hardpan.scanners.content.empty_elements import retain_empty_pairs
 
 DS = "{http://scap.nist.gov/schema/scap/source/1.2}"
 XCCDF = "{http://checklists.nist.gov/xccdf/1.2}"
@@ -50,7 +49,6 @@ def parse_data_stream(data: bytes, name: str) -> Element:
         raise InputError(f"{name}: has a DOCTYPE, which SCAP content never has")
     if root.tag != DS + "data-stream-collection":
         raise _not_data_stream(root, name)
-    retain_empty_pairs(root, data)
     return root
 
 

@@ -67,7 +67,8 @@ def evaluate(
 def _read_results(path: Path, exit_status: int, message: str) -> OscapResult:
     rules: dict[str, list[RuleOutcome]] = defaultdict(list)
     values: dict[str, str] = {}
-    result = next(etree.parse(path, create_parser()).iter(XCCDF + "TestResult"))
+    # The source data stream comes before the result, and may contain results.
+    *_, result = etree.parse(path, create_parser()).iter(XCCDF + "TestResult")
     for value in result.iterchildren(XCCDF + "set-value"):
         values[value.get("idref", "")] = value.text or ""
     for rule in result.iterchildren(XCCDF + "rule-result"):

@@ -117,7 +117,7 @@ def _attributes(draw: DrawFn, names: _Names) -> dict[str, str | None]:
         "selected": draw(_optional(*_BOOLEANS, likelihood=0.5)),
         "weight": draw(_optional(*_WEIGHTS)),
         "cluster_id": draw(_optional("c0", "c1")),
-        "abstract": draw(_optional("false", likelihood=0.1)),
+        "abstract": draw(_optional("false", "false", "true", likelihood=0.1)),
         "hidden": draw(_optional("true", likelihood=0.1)),
         "prohibitChanges": draw(_optional("true", likelihood=0.1)),
     }
