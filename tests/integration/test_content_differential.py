@@ -154,7 +154,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED))
-def test_hardpan_refuses_what_oscap_refuses(name: str, tmp_path: Path) -> None:
+def test_content_that_oscap_refuses_is_refused(name: str, tmp_path: Path) -> None:
     data, message = REFUSED[name]
 
     plain = evaluate(data, PROFILE, tmp_path, validates=True)

@@ -49,7 +49,7 @@ def _rule(name: str, *, more: str = "", oval: str = "d1", severity: str = "mediu
 
 
 def _profile(name: str, rules: tuple[str, ...]) -> str:
-    lines = "".join(f'<x:select idref="{RULE}{r}" selected="true"/>' for r in rules)
+    lines = "".join(f'<x:select idref="{RULE}{r}" selected="true"/>\n' for r in rules)
     refined = '<x:refine-value idref="v_limit" selector="strict"/>'
     return f'<x:Profile id="{PROFILE}{name}"><x:title>{name}</x:title>{lines}{refined}</x:Profile>'
 
