@@ -12,8 +12,9 @@ from hardpan.profiles import embedding_model
 from hardpan.profiles.loader.profile_file import load_profile
 from hardpan.scanners.collect.plan import plan_profile
 from hardpan.scanners.pipeline import run_workload_tests
-from hardpan.ssh.client import connect
+from hardpan.ssh.local_target import LOCAL, find_local_target
 from hardpan.ssh.target import parse_target
+from hardpan.ssh.transports import open_connection
 
 _CONNECT_S = 60.0
 _SMOKE_S = 1200.0
@@ -44,21 +45,25 @@ def smoke(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Run the AI workload test on TARGET ([user@]host[:port]).
+    """Run the AI workload test on TARGET ([user@]host[:port], or local: for this machine).
 
     Exits with 1 if a result is incorrect; low speed is not an error.
     """
     plan = plan_profile(load_profile(profile))
-    ssh_target = parse_target(
-        target, ssh_config=ssh_config, identity=identity, known_hosts=known_hosts
+    scan_target = (
+        find_local_target()
+        if target == LOCAL
+        else parse_target(target, ssh_config=ssh_config, identity=identity, known_hosts=known_hosts)
     )
     password = prompt_secret("sudo password") if ask_sudo_password else ""
     with (
         show_progress(quiet=quiet) as emit,
         events.run_stage(emit, "smoke") as emit_note,
-        connect(ssh_target, timeout_s=_CONNECT_S, sudo_password=password) as connection,
+        open_connection(
+            scan_target, timeout_s=_CONNECT_S, sudo_password=password, emit=emit
+        ) as connection,
     ):
-        emit_note(f"a matrix product and {embedding_model.NAME} on {ssh_target}")
+        emit_note(f"a matrix product and {embedding_model.NAME} on {scan_target}")
         result = run_workload_tests(connection, plan)
     if as_json:
         print_json(_to_json_value(dataclasses.asdict(result)))
