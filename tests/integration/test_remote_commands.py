@@ -12,6 +12,8 @@ from hardpan.ssh import command
 from hardpan.ssh.client import connect
 from hardpan.ssh.connection import Connection
 from hardpan.ssh.privileges import BecomeMethod
+from hardpan.ssh.transport_kind import TransportKind
+from hardpan.ssh.transports import open_connection
 from tests.integration.overlay_host import (
     PASSWORD,
     HostSpec,
@@ -150,6 +152,30 @@ WORKING_SUDOERS = {
     "rootpw": ("Defaults rootpw\nsue ALL=(ALL) ALL", ROOT_PASSWORD, False),
     "secure_path": ("Defaults secure_path=/bin\nsue ALL=(ALL) NOPASSWD: ALL", "", False),
 }
+
+
+@pytest.mark.parametrize("name", ["password", "requiretty", "use_pty", "log_output"])
+def test_system_ssh_carries_the_sudo_dialogue(host: OverlayHost, name: str) -> None:
+    sudoers, password, needs_terminal = WORKING_SUDOERS[name]
+    set_sudoers(host, sudoers)
+
+    with open_connection(
+        host.target("sue"),
+        timeout_s=20,
+        sudo_password=password,
+        transport=TransportKind.OPENSSH,
+    ) as connection:
+        assert check_command(connection, sudo=True) == "0"
+        assert check_command(connection, sudo=False) != "0"
+        assert connection.privileges.needs_terminal is needs_terminal
+
+
+@pytest.mark.parametrize("shell", ["tcsh", "fish", "rbash"])
+def test_system_ssh_starts_any_login_shell(host: OverlayHost, shell: str) -> None:
+    with open_connection(
+        host.target(shell), timeout_s=20, transport=TransportKind.OPENSSH
+    ) as connection:
+        assert check_command(connection, sudo=True) == "0"
 
 
 @pytest.mark.parametrize("name", WORKING_SUDOERS)
