@@ -15,16 +15,24 @@ from hardpan.core.files import canonical_json, sha256_bytes
 from hardpan.core.redaction import SecretFilter
 from hardpan.profiles.schema.ssg import Fix
 from hardpan.profiles.schema.waivers import LocatedWaiver
-from hardpan.scanners.collect.base import CollectedEvidence, CollectTask, HostChallenge
-from hardpan.scanners.collect.collection import Collection, run_workload_collectors
+from hardpan.scanners.collect.base import (
+    CollectedEvidence,
+    CollectTask,
+    HostChallenge,
+    build_failed_check,
+)
+from hardpan.scanners.collect.collection import (
+    CollectedParts,
+    Collection,
+    HostIdentity,
+)
 from hardpan.scanners.collect.evaluation import evaluate_content
 from hardpan.scanners.collect.plan import ScanPlan
 from hardpan.scanners.content import datastream
 from hardpan.scanners.content.datastream import ContentSelection, ContentSource
 from hardpan.scanners.content.prepare import PreparedContent, prepare
 from hardpan.scanners.content.prepare import load_fixes as load_content_fixes
-from hardpan.scanners.content.products import OsRelease, find_products
-from hardpan.scanners.content.store import Product
+from hardpan.scanners.content.selection import choose_content
 from hardpan.scanners.deviations.waivers import assign_waivers, require_unambiguous
 from hardpan.scanners.evidence.file_names import HOST_SIGNATURE
 from hardpan.scanners.evidence.statement.predicate_extensions import (
@@ -34,13 +42,11 @@ from hardpan.scanners.evidence.statement.predicate_extensions import (
 from hardpan.scanners.fips.assess import assess_fips
 from hardpan.scanners.fips.cmvp import load_table
 from hardpan.scanners.fips.model import FipsAnswers
-from hardpan.scanners.model.results import CompatibilityReport, HostCheck, SmokeReport
-from hardpan.scanners.model.scan import Evaluation, ImageRef, RuleResult, Scan, ScannedHost, Verdict
+from hardpan.scanners.model.scan import Evaluation, ImageRef, RuleResult, Scan, Verdict
 from hardpan.scanners.openscap.arf.results import UnreadableArf
 from hardpan.scanners.openscap.evaluate import EvaluatedParts, merge_results
 from hardpan.scanners.report.model.build import build_findings
 from hardpan.signing import check_sshsig
-from hardpan.ssh.connection import Connection
 from hardpan.ssh.local_target import AnyTarget
 from hardpan.ssh.target import Target
 from hardpan.ssh.transport_kind import TransportKind
@@ -58,6 +64,12 @@ class ScanRequest:
     plan: ScanPlan
     content: ContentSelection | ContentSource | None = None
     """The data stream, or where it is found; None: chosen for the plan's product or the host."""
+
+    benchmark: str = ""
+    """Id of the benchmark, if the content has several."""
+
+    required: frozenset[str] = frozenset()
+    """Collectors of which a missing precondition on the target is an error."""
 
     run_smoke: bool = True
     run_compatibility: bool = False
@@ -84,7 +96,7 @@ def assess(
     content = prepare(source, plan.xccdf_profile)
     with open_connection(target, timeout_s=_CONNECT_TIMEOUT_S, emit=emit) as connection:
         collection = Collection(connection, emit)
-        identity = collection.collect("host", CollectTask())
+        identity = collection.identify_host()
         openscap_evidence = _run_openscap(collection, content)
     evaluation = _evaluate(content, openscap_evidence, identity)
     for arf in openscap_evidence.arfs:
@@ -111,8 +123,8 @@ def scan(request: ScanRequest, emit: Emit) -> Scan:
         InputError: there is no content for the target, or its text contains the sudo password.
     """
     started = clock.format_rfc3339(clock.now())
-    if isinstance(request.content, Path):  # a wrong file is reported before the target is asked
-        request = replace(request, content=datastream.from_file(request.content))
+    if isinstance(request.content, Path):
+        datastream.load_collection(request.content)  # a wrong file is an error before a connection
     with open_connection(
         request.target,
         timeout_s=_CONNECT_TIMEOUT_S,
@@ -120,73 +132,54 @@ def scan(request: ScanRequest, emit: Emit) -> Scan:
         transport=request.transport,
         emit=emit,
     ) as connection:
-        collection = Collection(connection, emit)
-        identity = collection.collect("host", CollectTask())
+        collection = Collection(connection, emit, required=request.required)
+        identity = collection.identify_host()
         content = _provide_content(request, identity, emit)
         openscap_evidence = _run_openscap(collection, content)
         evaluation = _evaluate(content, openscap_evidence, identity)
-        parts = _collect_parts(request, collection)
+        parts = collection.collect_parts(
+            request.plan.build_task(identity.release.distro),
+            run_compatibility=request.run_compatibility or request.plan.has_ai_workload,
+            run_smoke=request.run_smoke,
+        )
         result = _build_scan(request, identity, openscap_evidence, evaluation, parts)
         result = replace(result, transport=connection.transport)
         result = _finish_scan(result, started, request.plan.waivers)
         result = redact_secrets(result, SecretFilter([request.sudo_password]))
         with events.run_stage(emit, "host signature") as note:
-            return _add_host_signature(result, connection, request.nonce, note)
+            return _add_host_signature(result, collection, request.nonce, note)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _CollectedParts:
-    """The evidence of the collectors that a scan can do without."""
-
-    host_facts: CollectedEvidence
-    packages: CollectedEvidence
-    fips: CollectedEvidence
-    compatibility: CompatibilityReport | None
-    smoke: SmokeReport | None
-    failed: Mapping[str, HostCheck]
-    """Collector -> why it failed."""
-
-
-def _provide_content(
-    request: ScanRequest, identity: CollectedEvidence, emit: Emit
-) -> PreparedContent:
+def _provide_content(request: ScanRequest, identity: HostIdentity, emit: Emit) -> PreparedContent:
     """Return the content for the host, prepared for the profile.
 
     Raises:
         InputError: there is none, its text contains the sudo password, or two waivers are for
             one of its rules.
     """
-    source, profile = _choose_content(request, identity)
-    emit(StageMessage(stage="content", text=str(source)))
-    content = prepare(source, profile)
+    source, profile_id, reason = _choose_content(request, identity)
+    emit(StageMessage(stage="content", text=reason))
+    content = prepare(source, profile_id)
     require_unambiguous(request.plan.waivers, content.benchmark.rules)
     _refuse_common_password(request.sudo_password, content)
     return content
 
 
-def _choose_content(request: ScanRequest, identity: CollectedEvidence) -> tuple[ContentSource, str]:
-    """Return the data stream and the XCCDF profile."""
-    profile = request.plan.xccdf_profile or "stig"
-    if isinstance(request.content, ContentSource):
-        return request.content, profile
-    product = request.plan.product or _find_product(_require_host(identity))
-    return datastream.find(product, request.content), profile
-
-
-def _find_product(host: ScannedHost) -> Product:
-    """Return the product whose data stream fits an EL host.
-
-    Raises:
-        InputError: there is none.
-    """
-    products = find_products(OsRelease(os_id=host.os_id, version_id=host.os_version))
-    for product in products:
-        if datastream.has_content(product, datastream.default_origin(product)):
-            return product
-    raise InputError(
-        f"{host.os_name or host.os_id}: there is no SCAP content for this system",
-        hint="name a data stream with --content FILE",
+def _choose_content(request: ScanRequest, identity: HostIdentity) -> tuple[ContentSource, str, str]:
+    """Return the data stream, the XCCDF profile, and the reason for them."""
+    plan, content = request.plan, request.content
+    if isinstance(content, ContentSource):
+        return content, plan.xccdf_profile, str(content)
+    if plan.product is not None:
+        source = datastream.find(plan.product, content, benchmark_id=request.benchmark)
+        return source, plan.xccdf_profile, str(source)
+    choice = choose_content(
+        identity.release,
+        content,
+        profile=plan.xccdf_profile or None,
+        benchmark=request.benchmark or None,
     )
+    return choice.source, choice.profile_id, choice.reason
 
 
 def _run_openscap(collection: Collection, content: PreparedContent) -> CollectedEvidence:
@@ -195,55 +188,24 @@ def _run_openscap(collection: Collection, content: PreparedContent) -> Collected
 
 
 def _evaluate(
-    content: PreparedContent, openscap_evidence: CollectedEvidence, identity: CollectedEvidence
+    content: PreparedContent, openscap_evidence: CollectedEvidence, identity: HostIdentity
 ) -> Evaluation:
-    host = _require_host(identity)
     return merge_results(
         content,
         EvaluatedParts(arfs=openscap_evidence.arfs, untouched_arf=openscap_evidence.untouched_arf),
         engine=openscap_evidence.engine,
-        os_name=host.os_name,
-        os_cpe=host.cpe,
+        os_name=identity.host.os_name,
+        os_cpe=identity.host.cpe,
         fallback_time=clock.format_rfc3339(clock.now()),
-    )
-
-
-def _require_host(identity: CollectedEvidence) -> ScannedHost:
-    assert identity.host is not None  # noqa: S101 - the collector's one job
-    return identity.host
-
-
-def _collect_parts(request: ScanRequest, collection: Collection) -> _CollectedParts:
-    """Run the collectors that a scan can do without."""
-    task = request.plan.build_task()
-    with events.run_stage(collection.emit, "checks"):
-        host_facts = collection.attempt("hostfacts", task)
-        packages = collection.attempt("packages", task)
-        fips = collection.attempt("fips", task)
-    compatibility = None
-    if request.run_compatibility or request.plan.has_ai_workload:
-        with events.run_stage(collection.emit, "compatibility"):
-            compatibility = collection.attempt("compatibility", task).compatibility
-    smoke = None
-    if request.run_smoke and task.workload is not None:
-        with events.run_stage(collection.emit, "smoke"):
-            smoke = run_workload_collectors(task, collection.attempt)
-    return _CollectedParts(
-        host_facts=host_facts,
-        packages=packages,
-        fips=fips,
-        compatibility=compatibility,
-        smoke=smoke,
-        failed=collection.failed,
     )
 
 
 def _build_scan(
     request: ScanRequest,
-    identity: CollectedEvidence,
+    identity: HostIdentity,
     openscap_evidence: CollectedEvidence,
     evaluation: Evaluation,
-    parts: _CollectedParts,
+    parts: CollectedParts,
 ) -> Scan:
     """Build the scan from what was collected; the times are set when it is complete."""
     # The host's identity already includes its packages.
@@ -255,11 +217,12 @@ def _build_scan(
     baseline_counts = request.baseline_counts
     return Scan(
         profile=request.plan.display_name(evaluation.profile_id),
-        host=_require_host(identity),
+        host=identity.host,
         evaluation=evaluation,
         baseline_counts=None if baseline_counts is None else dict(baseline_counts),
         checks=(
             *parts.host_facts.checks,
+            *parts.packages.checks,
             *parts.fips.checks,
             *openscap_evidence.checks,
             *parts.failed.values(),
@@ -320,40 +283,26 @@ def _refuse_common_password(password: str, content: PreparedContent) -> None:
 
 
 def _add_host_signature(
-    result: Scan, connection: Connection, nonce: str, note: Callable[[str], None]
+    result: Scan, collection: Collection, nonce: str, note: Callable[[str], None]
 ) -> Scan:
-    """Return ``result`` with the host's signature over its findings, if the host can sign."""
+    """Return ``result`` with the host's signature over its findings, or why there is none."""
     message = build_host_challenge(
         nonce, result.host.boot_id, sha256_bytes(canonical_json(build_findings(result).to_json()))
     )
     challenge = HostChallenge(message=message, namespace=HOST_SIGNATURE_NAMESPACE)
-    task = CollectTask(challenge=challenge)
-    signature = (
-        Collection(connection, events.discard).collect("host_signature", task).host_signature
-    )
-    if not signature:
-        note("the host cannot sign with its host key; the evidence has no host signature")
-        return result
-    try:
-        check_sshsig(
-            signature,
-            message,
-            namespace=HOST_SIGNATURE_NAMESPACE,
-            fingerprint=result.host.host_key_sha256,
-        )
-    except TrustError as e:
-        note(f"the host signature is omitted: {e}")
-        return result
-    return replace(result, raw={**result.raw, HOST_SIGNATURE: signature})
-
-
-def run_workload_tests(connection: Connection, plan: ScanPlan) -> SmokeReport:
-    """Run the AI workload test, and the chat test if the plan has an inference server.
-
-    Raises:
-        ToolError: one cannot run on the target, or its output is invalid.
-        UnreachableError: the connection broke.
-    """
-    return run_workload_collectors(
-        plan.build_task(), Collection(connection, events.discard).collect
-    )
+    evidence = collection.attempt("host_signature", CollectTask(challenge=challenge))
+    failure = collection.failed.get("host_signature")
+    if failure is None:
+        try:
+            check_sshsig(
+                evidence.host_signature,
+                message,
+                namespace=HOST_SIGNATURE_NAMESPACE,
+                fingerprint=result.host.host_key_sha256,
+            )
+        except TrustError as e:
+            failure = build_failed_check("host_signature", e)
+    if failure is None:
+        return replace(result, raw={**result.raw, HOST_SIGNATURE: evidence.host_signature})
+    note(failure.message)
+    return replace(result, checks=(*result.checks, failure))

@@ -13,6 +13,7 @@ from hardpan.cli import key_options
 from hardpan.cli.content_option import content_option
 from hardpan.cli.deviation_options import waivers_option
 from hardpan.cli.fail_on_option import fail_on_option
+from hardpan.cli.require_option import require_option
 from hardpan.cli.target_options import TargetOptions, target_options
 from hardpan.core.console import print_json, print_line, print_message, show_progress, stderr
 from hardpan.core.errors import Exit, InputError
@@ -60,8 +61,12 @@ _PATH = click.Path(path_type=Path)
 )
 @key_options.key_options
 @content_option
+@click.option(
+    "--benchmark", metavar="ID", default="", help="Benchmark, if the content has several."
+)
 @waivers_option
 @target_options
+@require_option
 @click.option("--no-smoke", is_flag=True, help="Skip the AI workload test.")
 @click.option(
     "--compatibility",
@@ -89,6 +94,8 @@ def scan(
     output: Path | None,
     keys: key_options.KeyOptions,
     content: datastream.ContentSelection | None,
+    benchmark: str,
+    required: frozenset[str],
     waiver_file: Path | None,
     access: TargetOptions,
     no_smoke: bool,
@@ -133,6 +140,8 @@ def scan(
                 transport=TransportKind(access.transport),
                 plan=plan,
                 content=content,
+                benchmark=benchmark,
+                required=required,
                 run_smoke=not no_smoke,
                 run_compatibility=compatibility,
                 nonce=nonce,

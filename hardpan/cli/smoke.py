@@ -10,8 +10,8 @@ from hardpan.core.console import print_json, print_line, prompt_secret, show_pro
 from hardpan.core.errors import Exit
 from hardpan.profiles import embedding_model
 from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.scanners.collect.collection import run_workload_tests
 from hardpan.scanners.collect.plan import plan_profile
-from hardpan.scanners.pipeline import run_workload_tests
 from hardpan.ssh.local_target import LOCAL, find_local_target
 from hardpan.ssh.target import parse_target
 from hardpan.ssh.transports import open_connection

@@ -6,6 +6,7 @@
     ├── UsageError           2  the command line is wrong
     ├── InputError           3  a file or value that the user wrote is wrong
     ├── ToolError            4  an external tool is missing, failed or hung
+    │   ├── UnavailableError 4  a target lacks what a part of the work needs
     │   └── ResourceError    4  this machine lacks disk, memory, a port or a package
     ├── UnreachableError     5  a target does not respond
     ├── TrustError           6  a key, digest or signature is not the expected one
@@ -79,6 +80,14 @@ class ToolError(HardpanError):
         super().__init__(f"{argv[0]} {problem}", hint=hint)
         self.argv = tuple(argv)
         self.output_tail = output_tail
+
+
+class UnavailableError(ToolError):
+    """A target lacks a program, a right or time that a part of the work needs.
+
+    ``hint`` is the remedy. A scan records the part as ``not_checked`` and delivers the others; an
+    answer that is broken or hostile is another ``ToolError``.
+    """
 
 
 class ResourceError(ToolError):

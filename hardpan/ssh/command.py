@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hardpan.core.errors import ToolError, UnreachableError
+from hardpan.core.errors import ToolError, UnavailableError, UnreachableError
 from hardpan.core.redaction import SecretFilter
 from hardpan.ssh.bootstrap import (
     TIMED_OUT,
@@ -251,7 +251,11 @@ class RemoteCommand:
         if now <= limit:
             return
         if self.is_shell_started:
-            raise ToolError([self.request.display_name], "did not end within its time limit")
+            raise UnavailableError(
+                [self.request.display_name],
+                "did not end within its time limit",
+                hint="scan again when the target has less load",
+            )
         raise ToolError(
             ["login shell"],
             f"did not start sh within {limit - start:.0f} s",

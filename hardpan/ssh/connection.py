@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from hardpan.core.errors import ToolError
+from hardpan.core.errors import ToolError, UnavailableError
 from hardpan.core.events import RemoteCommandEnded, publish
 from hardpan.core.redaction import SecretFilter
 from hardpan.ssh.bootstrap import TIMED_OUT, to_shell_command
@@ -123,8 +123,8 @@ class Connection:
         unpacking; the caller redacts them then.
 
         Raises:
-            ToolError: another exit status, past ``timeout_s`` (the target kills the command),
-                more than ``max_bytes`` of output, or sudo refuses.
+            UnavailableError: it is killed after ``timeout_s``.
+            ToolError: another exit status, more than ``max_bytes`` of output, or sudo refuses.
             UnreachableError: the connection broke, or the target stopped reading it.
         """
         become, has_terminal = self._become() if sudo else (None, False)
@@ -307,8 +307,13 @@ class Connection:
             return
         tail = self._secrets.filter_text(remote_command.tail())
         if exit_status in TIMED_OUT and remote_command.duration_s >= timeout_s * 0.95:
-            reason = f"did not end within {timeout_s:g} s on {self.target}"
-        elif exit_status < 0:
+            raise UnavailableError(
+                [name],
+                f"did not end within {timeout_s:g} s on {self.target}",
+                output_tail=tail,
+                hint="scan again when the target has less load",
+            )
+        if exit_status < 0:
             reason = f"on {self.target} was ended by a signal"
         else:
             reason = f"on {self.target} exited with {exit_status}"

@@ -7,12 +7,14 @@ from importlib import import_module
 from typing import cast
 
 from hardpan.core.compression import CompressedBlob
-from hardpan.core.errors import InputError
+from hardpan.core.errors import HardpanError, InputError, UnavailableError
 from hardpan.core.events import Emit
 from hardpan.scanners.content.prepare import PreparedContent
+from hardpan.scanners.content.products import OsRelease
 from hardpan.scanners.fips.model import FipsAnswers
 from hardpan.scanners.model.results import (
     NOT_COLLECTED_PREFIX,
+    CheckOutcome,
     CompatibilityReport,
     HostCheck,
     SmokeReport,
@@ -124,6 +126,9 @@ class CollectTask:
     prepared: PreparedContent | None = None
     """The content to evaluate; ``openscap`` needs it."""
 
+    distro: str = "linux"
+    """Distribution in package URLs, e.g. ``debian-12``."""
+
     expected: ExpectedState | None = None
     """The state that ``hostfacts`` compares with; None without a hardpan profile."""
 
@@ -158,6 +163,9 @@ class CollectedEvidence:
     """Sorted NEVRAs."""
 
     host: ScannedHost | None = None
+    release: OsRelease | None = None
+    """The fields of os-release that the content is chosen by; ``host`` sets it."""
+
     fips: FipsAnswers | None = None
     """Answers about FIPS mode, not yet assessed."""
 
@@ -179,8 +187,11 @@ class Collector(ABC):
         ``timeout_s`` is the limit for all commands together.
         """
 
-    def build_failed_evidence(self, task: CollectTask, reason: str) -> CollectedEvidence:
-        """Build the evidence of a collector that failed; empty unless a report needs more."""
+    def build_failed_evidence(self, task: CollectTask, check: HostCheck) -> CollectedEvidence:
+        """Build the evidence of a collector that failed; empty unless a report needs more.
+
+        ``check`` has the outcome and the reason.
+        """
         return CollectedEvidence()
 
 
@@ -197,13 +208,31 @@ COLLECTORS = {
 }
 """Name -> ``module:class``."""
 
+OPTIONAL_COLLECTORS = (
+    *("chat", "compatibility", "fips", "host_signature", "hostfacts", "packages", "smoke"),
+)
+"""Collectors that a scan can do without; ``--require`` names them."""
 
-def build_failed_check(part: str, reason: str) -> HostCheck:
-    """Return the check that records that ``part`` could not be collected."""
-    printable_reason = "".join(c for c in reason if c.isprintable())[:MAX_REASON_CHARS]
+
+def build_failed_check(part: str, error: HardpanError) -> HostCheck:
+    """Return the check that records why ``part`` has no results, with the remedy.
+
+    A missing precondition is ``not_checked``; a broken answer, or none, is an ``error``.
+    """
+    outcome: CheckOutcome = "not_checked" if isinstance(error, UnavailableError) else "error"
     return HostCheck(
-        name=NOT_COLLECTED_PREFIX + part, outcome="error", message=printable_reason, duration_s=0
+        name=NOT_COLLECTED_PREFIX + part,
+        outcome=outcome,
+        message=describe_failure(error),
+        duration_s=0,
     )
+
+
+def describe_failure(error: HardpanError) -> str:
+    """Return the reason and the remedy of a failure as one printable line."""
+    reason = str(error).strip().partition("\n")[0]
+    text = f"{reason}; {error.hint}" if error.hint else reason
+    return "".join(c for c in text if c.isprintable())[:MAX_REASON_CHARS]
 
 
 def create_collector(name: str) -> Collector:

@@ -27,7 +27,7 @@ from hardpan.scanners.collect.untrusted import (
     require_samples,
     require_text,
 )
-from hardpan.scanners.model.results import SmokeReport
+from hardpan.scanners.model.results import HostCheck, SmokeReport
 from hardpan.ssh.connection import Connection
 
 _WORKLOAD = resource_path("hardpan.scanners.collect.workload", "chat.py")
@@ -37,6 +37,7 @@ _MAX_HTTP_STATUS = 599
 _OK = 200
 _DENIED_STATUSES = (401, 403)
 _NO_BASELINE = "no performance baseline for this machine"
+_VERDICTS_WORST_FIRST = ("error", "fail", "not_checked", "pass")
 _PASS_REASON = "complete and reproducible answers; no access without a valid key"  # noqa: S105
 
 
@@ -59,9 +60,9 @@ class ChatTest(Collector):
             smoke=run_chat_test(connection, _require_server(task), timeout_s=timeout_s)
         )
 
-    def build_failed_evidence(self, task: CollectTask, reason: str) -> CollectedEvidence:
-        """Return a result with the verdict ``error``."""
-        return CollectedEvidence(smoke=failed_result(_require_server(task), reason))
+    def build_failed_evidence(self, task: CollectTask, check: HostCheck) -> CollectedEvidence:
+        """Return a result with the outcome of ``check`` as verdict."""
+        return CollectedEvidence(smoke=failed_result(_require_server(task), check))
 
 
 def _require_server(task: CollectTask) -> InferenceServer:
@@ -93,7 +94,7 @@ def run_chat_test(
     return evaluate_output(output.data, server)
 
 
-def failed_result(server: InferenceServer, reason: str) -> SmokeReport:
+def failed_result(server: InferenceServer, check: HostCheck) -> SmokeReport:
     """Return the result of a test that did not run, or whose output cannot be read."""
     return SmokeReport(
         backend=server.backend,
@@ -101,8 +102,8 @@ def failed_result(server: InferenceServer, reason: str) -> SmokeReport:
         model=server.model,
         model_sha256=Sha256(""),
         measures=(),
-        verdict="error",
-        reason=reason,
+        verdict=check.outcome,
+        reason=check.message,
     )
 
 
@@ -153,7 +154,8 @@ def evaluate_output(data: bytes, server: InferenceServer) -> SmokeReport:
 
 def combine_results(first: SmokeReport, chat: SmokeReport) -> SmokeReport:
     """Combine both tests: the worse verdict, and all measures."""
-    worst = next(v for v in ("error", "fail", "pass") if v in (first.verdict, chat.verdict))
+    verdicts = (first.verdict, chat.verdict)
+    worst = next(v for v in _VERDICTS_WORST_FIRST if v in verdicts)
     return replace(
         first,
         framework=f"{first.framework}, {chat.framework}",

@@ -1,11 +1,12 @@
 """Run the collectors of one scan over one connection, each independent of the others."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import reduce
 
-from hardpan.core.errors import ResourceError, ToolError
-from hardpan.core.events import Emit
+from hardpan.core import events
+from hardpan.core.errors import ResourceError, ToolError, UnavailableError, UnreachableError
+from hardpan.core.events import Emit, StageMessage
 from hardpan.scanners.collect.base import (
     CollectedEvidence,
     CollectTask,
@@ -13,7 +14,10 @@ from hardpan.scanners.collect.base import (
     create_collector,
 )
 from hardpan.scanners.collect.chat import combine_results
-from hardpan.scanners.model.results import HostCheck, SmokeReport
+from hardpan.scanners.collect.plan import ScanPlan
+from hardpan.scanners.content.products import OsRelease
+from hardpan.scanners.model.results import CompatibilityReport, HostCheck, SmokeReport
+from hardpan.scanners.model.scan import ScannedHost
 from hardpan.ssh.connection import Connection
 
 TIMEOUTS_S = {
@@ -30,6 +34,33 @@ TIMEOUTS_S = {
 """Collector -> time limit."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostIdentity:
+    """The identified target."""
+
+    host: ScannedHost
+    release: OsRelease
+    packages: tuple[str, ...]
+    """Sorted; empty if the target did not list them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectedParts:
+    """The evidence of the collectors that a scan can do without."""
+
+    host_facts: CollectedEvidence
+    packages: CollectedEvidence
+    fips: CollectedEvidence
+    compatibility: CompatibilityReport | None
+    """None: not part of the scan."""
+
+    smoke: SmokeReport | None
+    """None: not part of the scan."""
+
+    failed: Mapping[str, HostCheck]
+    """Collector -> why it has no results."""
+
+
 @dataclass(frozen=True, slots=True)
 class Collection:
     """The collectors of one scan, run over one connection."""
@@ -37,7 +68,27 @@ class Collection:
     connection: Connection
     emit: Emit
     failed: dict[str, HostCheck] = field(default_factory=dict)
-    """Collector -> why it failed, as a check of the evidence."""
+    """Collector -> why it has no results, as a check of the evidence."""
+
+    attempted: set[str] = field(default_factory=set)
+    """Collectors that ran."""
+
+    required: frozenset[str] = frozenset()
+    """Collectors of which a missing precondition is an error."""
+
+    def identify_host(self) -> HostIdentity:
+        """Return the identity of the target.
+
+        Raises:
+            ToolError, UnreachableError: it does not answer, or its answer is ambiguous.
+        """
+        evidence = self.collect("host", CollectTask())
+        assert evidence.host is not None  # noqa: S101 - the collector's one job
+        return HostIdentity(
+            host=evidence.host,
+            release=evidence.release or OsRelease(os_id="linux"),
+            packages=evidence.packages,
+        )
 
     def collect(self, name: str, task: CollectTask) -> CollectedEvidence:
         """Return the evidence of the collector ``name``.
@@ -50,14 +101,56 @@ class Collection:
         )
 
     def attempt(self, name: str, task: CollectTask) -> CollectedEvidence:
-        """Return the evidence of ``name``; if the target fails, the evidence of the failure."""
+        """Return the evidence of ``name``; if it fails, the evidence of the failure.
+
+        A connection that broke is recorded too: what was collected before is delivered.
+
+        Raises:
+            ResourceError: this machine cannot do it.
+        """
+        self.attempted.add(name)
         try:
             return self.collect(name, task)
         except ResourceError:
-            raise  # this machine's fault
-        except ToolError as e:
-            self.failed[name] = build_failed_check(name, str(e))
-            return create_collector(name).build_failed_evidence(task, self.failed[name].message)
+            raise
+        except (ToolError, UnreachableError) as e:
+            check = build_failed_check(name, e)
+            if name in self.required:
+                check = replace(check, outcome="error")
+            self.failed[name] = check
+            self.emit(StageMessage(stage=name, text=f"{check.outcome.replace('_', ' ')}: {e}"))
+            return create_collector(name).build_failed_evidence(task, check)
+
+    def collect_parts(
+        self, task: CollectTask, *, run_compatibility: bool, run_smoke: bool
+    ) -> CollectedParts:
+        """Run the collectors that a scan can do without; each may fail without the others."""
+        with events.run_stage(self.emit, "checks"):
+            host_facts = self.attempt("hostfacts", task)
+            packages = self.attempt("packages", task)
+            fips = self.attempt("fips", task)
+        compatibility = smoke = None
+        if run_compatibility or "compatibility" in self.required:
+            with events.run_stage(self.emit, "compatibility"):
+                compatibility = self.attempt("compatibility", task).compatibility
+        if run_smoke and task.workload is not None:
+            with events.run_stage(self.emit, "smoke"):
+                smoke = run_workload_collectors(task, self.attempt)
+        self._report_unplanned_parts()
+        return CollectedParts(
+            host_facts=host_facts,
+            packages=packages,
+            fips=fips,
+            compatibility=compatibility,
+            smoke=smoke,
+            failed=self.failed,
+        )
+
+    def _report_unplanned_parts(self) -> None:
+        """Record required parts that the plan of the scan does not have, as errors."""
+        for name in sorted(self.required - self.attempted - {"host_signature"}):
+            problem = UnavailableError([name], "is required, but not a part of this scan")
+            self.failed[name] = replace(build_failed_check(name, problem), outcome="error")
 
 
 def run_workload_collectors(
@@ -67,3 +160,16 @@ def run_workload_collectors(
     names = ("smoke",) if task.server is None else ("smoke", "chat")
     reports = [report for name in names if (report := collect(name, task).smoke) is not None]
     return reduce(combine_results, reports)
+
+
+def run_workload_tests(connection: Connection, plan: ScanPlan) -> SmokeReport:
+    """Run the AI workload test, and the chat test if the plan has an inference server.
+
+    Raises:
+        UnavailableError: the target lacks what one needs.
+        ToolError: the output of one is invalid.
+        UnreachableError: the connection broke.
+    """
+    return run_workload_collectors(
+        plan.build_task(), Collection(connection, events.discard).collect
+    )

@@ -22,6 +22,7 @@ from hardpan.scanners.model.results import (
     CompatibilityReport,
     CompatibilityResult,
     CompatibilityVerdict,
+    HostCheck,
 )
 from hardpan.ssh.connection import Connection
 
@@ -65,9 +66,9 @@ class CompatibilityChecks(Collector):
             compatibility=run_compatibility_checks(connection, timeout_s=timeout_s)
         )
 
-    def build_failed_evidence(self, task: CollectTask, reason: str) -> CollectedEvidence:
-        """Return a report in which every check is an ``error``."""
-        return CollectedEvidence(compatibility=failed_report(reason))
+    def build_failed_evidence(self, task: CollectTask, check: HostCheck) -> CollectedEvidence:
+        """Return a report in which every check is an ``error`` or not tested, as ``check``."""
+        return CollectedEvidence(compatibility=failed_report(check))
 
 
 def run_compatibility_checks(connection: Connection, *, timeout_s: float) -> CompatibilityReport:
@@ -87,9 +88,12 @@ def run_compatibility_checks(connection: Connection, *, timeout_s: float) -> Com
     return parse_report(output.data, load_conflicts())
 
 
-def failed_report(reason: str) -> CompatibilityReport:
+def failed_report(check: HostCheck) -> CompatibilityReport:
     """Return the report of a program that did not run, or whose output cannot be read."""
-    outcomes = dict.fromkeys(("control", "workload"), (CompatibilityOutcome.ERROR, reason))
+    outcome = CompatibilityOutcome.ERROR
+    if check.outcome == "not_checked":
+        outcome = CompatibilityOutcome.NOT_TESTED
+    outcomes = dict.fromkeys(("control", "workload"), (outcome, check.message))
     return CompatibilityReport(
         confinement="", results=tuple(_build_result(c, outcomes) for c in load_conflicts())
     )

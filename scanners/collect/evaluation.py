@@ -52,7 +52,10 @@ def _add_untouched(
     if isinstance(arf, Arf):
         checks: tuple[HostCheck, ...] = ()  # the parts are not needed
     else:
-        checks = (*evidence.checks, build_failed_check(UNTOUCHED_ARF, arf.reason))
+        checks = (
+            *evidence.checks,
+            build_failed_check(UNTOUCHED_ARF, ToolError(["the untouched content:"], arf.reason)),
+        )
     files = dict(evidence.files)
     for file in untouched.files.values():
         files[UNTOUCHED_ARF] = file

@@ -100,7 +100,7 @@ class FipsFacts(Collector):
         return CollectedEvidence(
             fips=FipsAnswers(answers=extract_answers(batch_answers)),
             checks=tuple(
-                build_failed_check(f"fips[{name}]", f"the answer {reason}")
+                build_failed_check(f"fips[{name}]", ToolError(["the answer"], reason))
                 for name, reason in refused
             ),
         )

@@ -9,7 +9,8 @@ from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit
 from hardpan.core.files import Sha256, sha256_bytes
 from hardpan.scanners.collect.base import CollectedEvidence, Collector, CollectTask
-from hardpan.scanners.collect.packages import MAX_BYTES, QUERY, parse_nevras
+from hardpan.scanners.collect.packages import MAX_BYTES, QUERY, parse_packages
+from hardpan.scanners.content.products import read_os_release
 from hardpan.scanners.model.scan import ScannedHost
 from hardpan.ssh.batch import BatchAnswers, run_batch
 from hardpan.ssh.connection import Connection, HostKey
@@ -20,17 +21,19 @@ APPLICATION_ID = "9a1d6f0c5b7e4c0d8f3a2e61b84d7c95"
 _MAX_TEXT = 4096
 _QUESTION_TIMEOUT_S = 120
 _MAX_ANSWERS_BYTES = MAX_BYTES + (1 << 20)
+_PACKAGES = "packages"
 QUESTIONS = {
     "hostname": "cat /proc/sys/kernel/hostname",
-    "machine_id": "cat /etc/machine-id",
+    "machine_id": "cat /etc/machine-id || cat /var/lib/dbus/machine-id",
     "product_uuid": "cat /sys/class/dmi/id/product_uuid",
     "boot_id": "cat /proc/sys/kernel/random/boot_id",
     "os_release": "cat /etc/os-release || cat /usr/lib/os-release",
     "kernel": "uname -r",
     "cmdline": "cat /proc/cmdline",
     "fips": "cat /proc/sys/crypto/fips_enabled",
-    "virtualization": "systemd-detect-virt",
-    "packages": QUERY,
+    "virtualization": "systemd-detect-virt || { [ -e /.dockerenv ] && echo docker; } || "
+    "{ [ -e /run/.containerenv ] && echo podman; }",
+    _PACKAGES: QUERY,
 }
 
 
@@ -54,9 +57,13 @@ class HostIdentity(Collector):
             max_bytes=_MAX_ANSWERS_BYTES,
         )
         answer_by_name = extract_answers(batch_answers)
-        packages = parse_nevras(answer_by_name.get("packages", ""))
+        release = parse_os_release(answer_by_name.get("os_release", ""))
+        os_release = read_os_release(release)
+        packages = _list_packages(answer_by_name.get(_PACKAGES, ""), os_release.distro)
         return CollectedEvidence(
-            host=build_host(answer_by_name, connection.host_key, packages), packages=packages
+            host=build_host(answer_by_name, release, connection.host_key, packages),
+            release=os_release,
+            packages=packages,
         )
 
 
@@ -64,25 +71,27 @@ def extract_answers(batch_answers: BatchAnswers) -> dict[str, str]:
     """Return the answers by name.
 
     Raises:
-        ToolError: one is refused: the host's identity must be unambiguous.
+        ToolError: one is refused: the host's identity must be unambiguous. The package list is
+            read again as a part of its own, which reports its failure.
     """
-    if batch_answers.refused:
-        name, reason = min(batch_answers.refused.items())
+    refused = {n: reason for n, reason in batch_answers.refused.items() if n != _PACKAGES}
+    if refused:
+        name, reason = min(refused.items())
         raise ToolError([f"the target's answer to {name!r}"], reason)
     return {name: answer.output.strip() for name, answer in batch_answers.answers.items()}
 
 
 def build_host(
-    answer_by_name: Mapping[str, str], key: HostKey, packages: tuple[str, ...]
+    answer_by_name: Mapping[str, str],
+    release: Mapping[str, str],
+    key: HostKey,
+    packages: tuple[str, ...],
 ) -> ScannedHost:
-    """Build a ``ScannedHost`` from the answers.
+    """Build a ``ScannedHost`` from the answers and the fields of os-release.
 
-    Raises:
-        ToolError: there is no os-release.
+    A host without os-release is a Linux without a name, as os-release(5) defines the default.
     """
-    release = parse_os_release(answer_by_name.get("os_release", ""))
-    if "ID" not in release:
-        raise ToolError(["/etc/os-release"], "on the target does not say what system it is")
+    os_id = release.get("ID", "linux")
     uuid = answer_by_name.get("product_uuid", "").lower()
     return ScannedHost(
         hostname=_sanitize(answer_by_name.get("hostname", "")),
@@ -92,9 +101,9 @@ def build_host(
         machine_id_hmac=derive_machine_id_hmac(answer_by_name.get("machine_id", "")),
         product_uuid_sha256=sha256_bytes(uuid.encode()) if uuid else "",
         boot_id=_sanitize(answer_by_name.get("boot_id", "")),
-        os_id=_sanitize(release["ID"]),
+        os_id=_sanitize(os_id),
         os_version=_sanitize(release.get("VERSION_ID", "")),
-        os_name=_sanitize(release.get("PRETTY_NAME", release["ID"])),
+        os_name=_sanitize(release.get("PRETTY_NAME", os_id)),
         platform_id=_sanitize(release.get("PLATFORM_ID", "")),
         cpe=_sanitize(release.get("CPE_NAME", "")),
         kernel=_sanitize(answer_by_name.get("kernel", "")),
@@ -103,6 +112,14 @@ def build_host(
         packages_sha256=digest_packages(packages),
         virtualization=_sanitize(answer_by_name.get("virtualization", "")),
     )
+
+
+def _list_packages(answer: str, distro: str) -> tuple[str, ...]:
+    """Return the packages; none if the answer is unusable, which the package part reports."""
+    try:
+        return parse_packages(answer, distro=distro).packages
+    except ToolError:
+        return ()
 
 
 def derive_machine_id_hmac(machine_id: str) -> str:

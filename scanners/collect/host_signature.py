@@ -3,7 +3,7 @@
 import re
 import shlex
 
-from hardpan.core.errors import ToolError
+from hardpan.core.errors import ToolError, UnavailableError
 from hardpan.core.events import Emit
 from hardpan.core.limits import MAX_SSHSIG_BYTES
 from hardpan.scanners.collect.base import CollectedEvidence, Collector, CollectTask
@@ -34,14 +34,18 @@ class HostSignature(Collector):
 def sign_with_host_key(
     connection: Connection, message: bytes, *, namespace: str, timeout_s: float
 ) -> bytes:
-    """Return the host's SSHSIG over ``message`` by its presented key; empty if it cannot sign.
+    """Return the host's SSHSIG over ``message`` by its presented key.
 
-    The private key never leaves the host. That it cannot sign (an OpenSSH before 8.1, keys in an
-    agent) is no error of the scan: the verifier reports it, and the policy decides.
+    The private key never leaves the host.
+
+    Raises:
+        UnavailableError: the host cannot sign: an OpenSSH before 8.1, its keys in an agent, no
+            root rights, or no host key at all. The policy of the verifier decides about it.
+        UnreachableError: the connection broke.
     """
     fingerprint = connection.host_key.fingerprint
     if not _FINGERPRINT.fullmatch(fingerprint):
-        return b""
+        raise UnavailableError(["the host signature:"], "the target has no SSH host key")
     try:
         signature = connection.run(
             build_signing_script(fingerprint, namespace),
@@ -51,16 +55,28 @@ def sign_with_host_key(
             max_bytes=MAX_SSHSIG_BYTES,
         ).data
     except ToolError:
-        return b""
-    return signature if signature.startswith(_BEGIN) else b""
+        signature = b""
+    if not signature.startswith(_BEGIN):
+        raise UnavailableError(
+            ["the host signature:"],
+            "the host cannot sign with its host key",
+            hint="it needs root rights, ssh-keygen of OpenSSH 8.1 or newer, and its key in a file",
+        )
+    return signature
 
 
 def build_signing_script(fingerprint: str, namespace: str) -> str:
-    """Build the script that signs stdin with the key ``fingerprint``, for ``namespace``."""
-    keys = "$(sshd -T 2>/dev/null | sed -n 's/^hostkey //p') /etc/ssh/ssh_host_*_key"
-    return (
-        f"for k in {keys}; do "
-        f'case "$(ssh-keygen -lf "$k" -E sha256 2>/dev/null)" in '
+    """Build the script that signs stdin with the key ``fingerprint``, for ``namespace``.
+
+    It needs a POSIX shell, ssh-keygen, and sshd for keys in other folders; it reads them itself.
+    """
+    sign = (
+        'sign() { case "$(ssh-keygen -lf "$1" -E sha256 2>/dev/null </dev/null)" in '
         f"*{shlex.quote(' ' + fingerprint + ' ')}*) "
-        f'exec ssh-keygen -Y sign -n {shlex.quote(namespace)} -f "$k";; esac; done; exit 3'
+        f'exec ssh-keygen -Y sign -n {shlex.quote(namespace)} -f "$1" <&3;; esac; }}'
+    )
+    return (
+        f'exec 3<&0; {sign}; for k in /etc/ssh/ssh_host_*_key; do sign "$k"; done; '
+        "set -f; for w in $(sshd -T 2>/dev/null </dev/null); do "
+        'case "$p" in hostkey) sign "$w";; esac; p=$w; done; exit 3'
     )

@@ -22,7 +22,7 @@ from testinfra.backend.base import (  # type: ignore[import-untyped]
 from testinfra.host import Host as InfraHost  # type: ignore[import-untyped]
 
 from hardpan.core.clock import Deadline
-from hardpan.core.errors import ToolError, UnreachableError
+from hardpan.core.errors import HardpanError, ToolError, UnavailableError, UnreachableError
 from hardpan.core.events import Emit, StageProgress
 from hardpan.core.resources import resource_path
 from hardpan.scanners.collect.base import (
@@ -31,9 +31,10 @@ from hardpan.scanners.collect.base import (
     Collector,
     CollectTask,
     ExpectedState,
+    describe_failure,
 )
-from hardpan.scanners.collect.checks.queries import list_commands
-from hardpan.scanners.model.results import HostCheck
+from hardpan.scanners.collect.checks.queries import list_queries
+from hardpan.scanners.model.results import CheckOutcome, HostCheck
 from hardpan.ssh.batch import run_batch
 from hardpan.ssh.connection import Connection
 
@@ -61,13 +62,19 @@ class HostFacts(Collector):
         """Return one ``HostCheck`` for each test.
 
         Raises:
+            UnavailableError: no hardpan profile says what to expect.
             ToolError: the checks could not be run at all.
             UnreachableError: the connection broke.
         """
+        if task.expected is None:
+            raise UnavailableError(
+                ["the running system"],
+                "was not compared with a hardpan profile",
+                hint="name one with --profile; 'hardpan profiles' lists them",
+            )
         backend = SshBackend(connection, timeout_s=timeout_s)
-        expected = task.expected or ExpectedState()
-        backend.prefetch(list_commands(expected))
-        recorder = _CheckRecorder(InfraHost(backend), expected, emit)
+        backend.prefetch([query.command_line for query in list_queries(task.expected)])
+        recorder = _CheckRecorder(InfraHost(backend), task.expected, emit)
         stdout = io.StringIO()
         arguments = [*_OPTIONS, *_CONFIG, f"--rootdir={CHECKS}", str(CHECKS)]
         with _PYTEST_LOCK, contextlib.redirect_stdout(stdout):
@@ -160,9 +167,10 @@ def _require_complete(text: str) -> str:
 
 
 def _raise_out_of_time(deadline: Deadline) -> NoReturn:
-    raise ToolError(
+    raise UnavailableError(
         ["the checks"],
         f"exceeded their time limit of {deadline.limit_s:g} s; this check did not run",
+        hint="scan again when the target has less load",
     )
 
 
@@ -174,7 +182,7 @@ class _CheckRecorder:
         self._expected = expected
         self._emit = emit
         self._total = 0
-        self._errors: dict[str, str] = {}
+        self._failures: dict[str, HardpanError] = {}
         self.checks: list[HostCheck] = []
         self.collection_error = ""
         self.interrupt: BaseException | None = None
@@ -227,13 +235,13 @@ class _CheckRecorder:
         report = yield
         raised = None if call.excinfo is None else call.excinfo.value
         if report.failed and raised is not None and not isinstance(raised, _VERDICTS):
-            self._errors[report.nodeid] = _describe_unreadable(raised)
+            self._failures[report.nodeid] = _to_hardpan_error(raised)
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Record one outcome."""
         if report.when == "call" or report.outcome != "passed":
-            self.checks.append(_to_host_check(report, self._errors.get(report.nodeid)))
+            self.checks.append(_to_host_check(report, self._failures.get(report.nodeid)))
             check_count = len(self.checks)
             text = f"{self.checks[-1].name}: {self.checks[-1].outcome}"
             self._emit(
@@ -241,27 +249,30 @@ class _CheckRecorder:
             )
 
 
-def _to_host_check(report: pytest.TestReport, error: str | None = None) -> HostCheck:
-    """Convert a report; ``error`` is why the check has no verdict."""
-    outcome = report.outcome if report.when == "call" or report.skipped else "error"
-    if report.skipped and isinstance(report.longrepr, tuple):
+def _to_host_check(report: pytest.TestReport, failure: HardpanError | None = None) -> HostCheck:
+    """Convert a report; ``failure`` is why the check has no verdict."""
+    outcome: CheckOutcome = "error"
+    if report.when == "call" or report.skipped:
+        outcome = report.outcome
+    if failure is not None:
+        outcome = "not_checked" if isinstance(failure, UnavailableError) else "error"
+        message = describe_failure(failure)
+    elif report.skipped and isinstance(report.longrepr, tuple):
         message = str(report.longrepr[2]).removeprefix("Skipped: ")
     else:
         message = "" if report.passed else _failure_reason(report)
     return HostCheck(
         name=report.nodeid.replace(".py::", "::"),
-        outcome=outcome if error is None else "error",
-        message=message if error is None else error,
+        outcome=outcome,
+        message=message,
         duration_s=round(report.duration, 3),
     )
 
 
-def _describe_unreadable(raised: BaseException) -> str:
-    if isinstance(raised, ToolError):
-        return _first_printable_line(str(raised))
-    return _first_printable_line(
-        f"the target's answer cannot be read: {type(raised).__name__}: {raised}"
-    )
+def _to_hardpan_error(raised: BaseException) -> HardpanError:
+    if isinstance(raised, HardpanError):
+        return raised
+    return ToolError(["the target's answer"], f"cannot be read: {type(raised).__name__}: {raised}")
 
 
 def _failure_reason(report: pytest.TestReport) -> str:

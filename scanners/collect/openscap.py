@@ -149,7 +149,7 @@ class OpenScap(Collector):
             arfs=tuple(arf for arf, _ in arf_by_name.values()),
             engine=listener.engine,
             checks=tuple(
-                build_failed_check(name, arf.reason)
+                build_failed_check(name, ToolError([f"the ARF {name}:"], arf.reason))
                 for name, (arf, _) in arf_by_name.items()
                 if isinstance(arf, UnreadableArf)
             ),

@@ -66,9 +66,11 @@ class ScanPlan:
         """
         return self.name or xccdf_profile_id.rpartition(_PROFILE_MARK)[2]
 
-    def build_task(self) -> CollectTask:
-        """Return the task of the collectors, without content."""
-        return CollectTask(expected=self.expected, workload=self.workload, server=self.server)
+    def build_task(self, distro: str = "linux") -> CollectTask:
+        """Return the task of the collectors, without content, for a host of ``distro``."""
+        return CollectTask(
+            distro=distro, expected=self.expected, workload=self.workload, server=self.server
+        )
 
 
 def plan_profile(profile: Profile, tree: YamlNode | None = None) -> ScanPlan:

@@ -29,7 +29,7 @@ from hardpan.scanners.collect.untrusted import (
     require_samples,
     require_text,
 )
-from hardpan.scanners.model.results import SmokeReport
+from hardpan.scanners.model.results import HostCheck, SmokeReport
 from hardpan.ssh.connection import Connection
 
 MODEL_SHA256 = embedding_model.FILE_SHA256[embedding_model.WEIGHTS]
@@ -88,9 +88,9 @@ class SmokeTest(Collector):
             smoke=run_smoke_test(connection, task.workload, timeout_s=timeout_s)
         )
 
-    def build_failed_evidence(self, task: CollectTask, reason: str) -> CollectedEvidence:
-        """Return a result with the verdict ``error``."""
-        return CollectedEvidence(smoke=failed_result(reason))
+    def build_failed_evidence(self, task: CollectTask, check: HostCheck) -> CollectedEvidence:
+        """Return a result with the outcome of ``check`` as verdict."""
+        return CollectedEvidence(smoke=failed_result(check))
 
 
 def run_smoke_test(
@@ -129,7 +129,7 @@ def build_program() -> bytes:
     )
 
 
-def failed_result(reason: str) -> SmokeReport:
+def failed_result(check: HostCheck) -> SmokeReport:
     """Return the result of a test that did not run, or whose output cannot be read."""
     return SmokeReport(
         backend="cpu",
@@ -137,8 +137,8 @@ def failed_result(reason: str) -> SmokeReport:
         model=embedding_model.NAME,
         model_sha256=Sha256(""),
         measures=(),
-        verdict="error",
-        reason=reason,
+        verdict=check.outcome,
+        reason=check.message,
     )
 
 

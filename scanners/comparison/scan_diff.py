@@ -24,7 +24,7 @@ from hardpan.scanners.report.model.sections import CompatibilityResultPart, Rule
 from hardpan.scanners.report.model.types import OPEN_VERDICTS, SEVERITIES
 
 PASSED_VERDICTS = frozenset({"pass", "fixed"})
-_OUTCOMES_WORST_FIRST = ("error", "failed", "skipped", "passed")
+_OUTCOMES_WORST_FIRST = ("error", "failed", "not_checked", "skipped", "passed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,11 @@ class OsRelease:
         match = _MAJOR.match(self.version_id)
         return match[0] if match else ""
 
+    @property
+    def distro(self) -> str:
+        """Id and version of the distribution in package URLs, e.g. ``debian-12``."""
+        return f"{self.os_id}-{self.version_id}" if self.version_id else self.os_id
+
     def __str__(self) -> str:
         fields = f"ID={self.os_id}, VERSION_ID={self.version_id or 'none'}"
         return f"{self.title} ({fields})" if self.title else fields

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 from hardpan.core.files import Sha256
 
@@ -9,17 +10,22 @@ NOT_COLLECTED_PREFIX = "collect::"
 """Prefix of the name of a check which reports that a part could not be collected."""
 
 
+CheckOutcome = Literal["passed", "failed", "error", "not_checked", "skipped"]
+"""``error``: no answer, or one that cannot be read. ``not_checked``: a precondition is missing on
+the target. ``skipped``: the profile does not require it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostCheck:
-    """The result of one testinfra test."""
+    """The result of one check: a testinfra test, or a part of the scan without results."""
 
     name: str
     """``module::function[parameters]``."""
 
-    outcome: str
-    """``passed``, ``failed``, ``error`` or ``skipped``."""
-
+    outcome: CheckOutcome
     message: str
+    """Why it did not pass; for ``not_checked`` also the remedy."""
+
     duration_s: float
 
 

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import pytest
 
 from hardpan.core import clock, events
-from hardpan.core.errors import TrustError, UnreachableError
+from hardpan.core.errors import TrustError, UnavailableError, UnreachableError
 from hardpan.core.process import run
 from hardpan.scanners.collect.host_signature import sign_with_host_key
 from hardpan.scanners.evidence.file_names import CMS, PQ_ENVELOPE
@@ -424,14 +424,12 @@ def test_host_signs_with_its_ssh_host_key(tmp_path: Path) -> None:
     )
 
 
-def test_host_without_key_file_returns_no_signature(tmp_path: Path) -> None:
+def test_host_without_key_file_cannot_sign(tmp_path: Path) -> None:
     empty = tmp_path / "etc"
     empty.mkdir()
     with (
         local_sshd(tmp_path, replacement=(Path("/etc/ssh"), empty)) as target,
         connect(target, timeout_s=20) as via,
+        pytest.raises(UnavailableError, match="cannot sign with its host key"),
     ):
-        assert (
-            sign_with_host_key(via, b"said\n", namespace=HOST_SIGNATURE_NAMESPACE, timeout_s=30)
-            == b""
-        )
+        sign_with_host_key(via, b"said\n", namespace=HOST_SIGNATURE_NAMESPACE, timeout_s=30)

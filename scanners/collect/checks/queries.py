@@ -1,33 +1,64 @@
-"""The commands of the checks, so that they can run in one batch."""
+"""The queries of the checks, so that they can run in one batch."""
 
 import shlex
 
 from hardpan.scanners.collect.base import ExpectedState
-
-MOUNTS = "findmnt -rno TARGET,OPTIONS"
-FIPS = "cat /proc/sys/crypto/fips_enabled"
-CMDLINE = "cat /proc/cmdline"
-SSHD = "sshd -T -C user=root,host=localhost,addr=127.0.0.1"
-LISTENING = "ss -Htln"
-AUDIT = "auditctl -s; auditctl -l | wc -l"
-# Password hashes stay on the target: only account names leave it.
-EMPTY_PASSWORDS = "getent shadow | grep -E '^[^:]+::' | cut -d: -f1"
-UID_ZERO = "getent passwd | grep -E '^[^:]*:[^:]*:0:' | cut -d: -f1"
-UMASK = "grep -hE '^[[:space:]]*UMASK' /etc/login.defs"
-CHRONY = "cat /etc/chrony.conf /etc/chrony.d/*.conf 2>/dev/null"
-GRUB = (
-    "grep -hE 'superusers|password_pbkdf2|GRUB2_PASSWORD' /boot/grub2/grub.cfg "
-    "/boot/grub2/user.cfg /etc/grub.d/01_users | sed -E 's/(pbkdf2.sha512.).*/\\1/'"
+from hardpan.scanners.collect.checks.preconditions import (
+    HOST_KEYS,
+    ROOT,
+    SHADOW,
+    SYSTEMD,
+    Query,
+    path,
+    program,
 )
-GRUB_MODES = "stat -c '%a %U %G' /boot/grub2/grub.cfg"
-TORCH = "{} -I -c 'import torch; print((torch.ones(4, 4) @ torch.ones(4, 4)).sum().item())'"
-WORLD_WRITABLE = "find /etc /usr/local /opt -xdev -type f -perm -0002 -print -quit"
-KEYS = "stat -L -c '%a %U %n' /etc/ssh/ssh_host_*_key"
-PACKAGES = "rpm -qa --qf '%{NAME}\\n'"
-SUID = "find /usr /opt /etc /var -xdev -type f -perm /6000"
-TUNED = "cat /etc/tuned/active_profile; systemctl is-active tuned"
-HUGEPAGES = "cat /sys/kernel/mm/transparent_hugepage/enabled"
-CORE = "cat /proc/sys/kernel/core_pattern"
+
+_GREP = program("grep")
+_FIND = program("find", "findutils")
+_GETENT = program("getent", "the programs of the C library")
+
+MOUNTS = Query(script="cat /proc/self/mounts")
+FIPS = Query(script="cat /proc/sys/crypto/fips_enabled")
+CMDLINE = Query(script="cat /proc/cmdline")
+SSHD = Query(
+    script="sshd -T -C user=root,host=localhost,addr=127.0.0.1",
+    needs=(program("sshd", "openssh-server"), ROOT),
+)
+LISTENING = Query(script="ss -Htln", needs=(program("ss", "iproute"),))
+AUDIT = Query(script="auditctl -s; auditctl -l | wc -l", needs=(program("auditctl", "audit"), ROOT))
+# Password hashes stay on the target: only account names leave it.
+EMPTY_PASSWORDS = Query(
+    script="getent shadow | grep -E '^[^:]+::' | cut -d: -f1", needs=(ROOT, SHADOW, _GREP)
+)
+UID_ZERO = Query(
+    script="getent passwd | grep -E '^[^:]*:[^:]*:0:' | cut -d: -f1", needs=(_GETENT, _GREP)
+)
+UMASK = Query(
+    script="grep -hE '^[[:space:]]*UMASK' /etc/login.defs",
+    needs=(_GREP, path("/etc/login.defs", "shadow-utils")),
+)
+CHRONY = Query(
+    script="cat /etc/chrony.conf /etc/chrony.d/*.conf 2>/dev/null",
+    needs=(path("/etc/chrony.conf", "chrony"),),
+)
+GRUB = Query(
+    script="grep -hE 'superusers|password_pbkdf2|GRUB2_PASSWORD' /boot/grub2/grub.cfg "
+    "/boot/grub2/user.cfg /etc/grub.d/01_users | sed -E 's/(pbkdf2.sha512.).*/\\1/'",
+    needs=(ROOT, path("/boot/grub2", "GRUB 2"), _GREP, program("sed")),
+)
+GRUB_MODES = Query(
+    script="stat -c '%a %U %G' /boot/grub2/grub.cfg",
+    needs=(ROOT, path("/boot/grub2/grub.cfg", "GRUB 2")),
+)
+WORLD_WRITABLE = Query(
+    script="find /etc /usr/local /opt -xdev -type f -perm -0002 -print -quit", needs=(ROOT, _FIND)
+)
+KEYS = Query(script="stat -L -c '%a %U %n' /etc/ssh/ssh_host_*_key", needs=(HOST_KEYS,))
+PACKAGES = Query(script="rpm -qa --qf '%{NAME}\\n'", needs=(program("rpm"),))
+SUID = Query(script="find /usr /opt /etc /var -xdev -type f -perm /6000", needs=(ROOT, _FIND))
+TUNED = Query(script="cat /etc/tuned/active_profile; systemctl is-active tuned", needs=(SYSTEMD,))
+HUGEPAGES = Query(script="cat /sys/kernel/mm/transparent_hugepage/enabled")
+CORE = Query(script="cat /proc/sys/kernel/core_pattern")
 
 SYSCTLS = {
     "kernel.randomize_va_space": "2",
@@ -44,56 +75,56 @@ SYSCTLS = {
 }
 """Kernel setting -> value that the STIG requires (RHEL-09-213010 and others)."""
 
-
-def sysctl_query(name: str) -> str:
-    """Return the command that reads one kernel setting."""
-    return f"sysctl -n {name}"
+_SWAP_SEPARATORS = str.maketrans("./", "/.")
 
 
-def service_query(verb: str, name: str) -> str:
-    """Return the command that asks systemd about one unit."""
-    return f"systemctl {verb} {shlex.quote(name)}"
+def sysctl_query(name: str) -> Query:
+    """Return the query of one kernel setting; dots and slashes are swapped, as sysctl(8) does."""
+    return Query(script=f"cat {shlex.quote('/proc/sys/' + name.translate(_SWAP_SEPARATORS))}")
 
 
-def authorized_keys_query(user: str) -> str:
-    """Return the command that counts the authorized keys of a user."""
-    return f'wc -l < "$(getent passwd {shlex.quote(user)} | cut -d: -f6)/.ssh/authorized_keys"'
+def service_query(verb: str, name: str) -> Query:
+    """Return the query of one unit of systemd."""
+    return Query(script=f"systemctl {verb} {shlex.quote(name)}", needs=(SYSTEMD,))
 
 
-def expiry_query(user: str) -> str:
-    """Return the command that prints when the account and its password expire."""
-    return f"chage -l {shlex.quote(user)}"
+def torch_query(python: str) -> Query:
+    """Return the query that multiplies two matrices with PyTorch."""
+    code = "import torch; print((torch.ones(4, 4) @ torch.ones(4, 4)).sum().item())"
+    return Query(script=f"{shlex.quote(python)} -I -c {shlex.quote(code)}")
 
 
-def sudo_list_query(user: str) -> str:
-    """Return the command that prints what a user may run with sudo."""
-    return f"sudo -l -U {shlex.quote(user)}"
+def authorized_keys_query(user: str) -> Query:
+    """Return the query that counts the authorized keys of a user."""
+    home = f"$(getent passwd {shlex.quote(user)} | cut -d: -f6)"
+    return Query(script=f'wc -l < "{home}/.ssh/authorized_keys"', needs=(ROOT, _GETENT))
 
 
-def list_commands(expected: ExpectedState) -> tuple[str, ...]:
-    """Return all commands for this target, without duplicates."""
-    command_lines = [
-        MOUNTS,
-        FIPS,
-        CMDLINE,
-        SSHD,
-        LISTENING,
-        AUDIT,
-        EMPTY_PASSWORDS,
-        UID_ZERO,
-        UMASK,
-        CHRONY,
-    ]
-    command_lines += [GRUB, GRUB_MODES, WORLD_WRITABLE, KEYS, PACKAGES, CORE]
-    command_lines += [sysctl_query(name) for name in SYSCTLS]
-    command_lines += [sysctl_query(name) for name in expected.sysctls]
-    command_lines += [SUID] * bool(expected.suid) + [TUNED] * bool(expected.tuned_profile)
-    command_lines += [HUGEPAGES] * bool(expected.transparent_hugepages)
+def expiry_query(user: str) -> Query:
+    """Return the query of when the account and its password expire."""
+    return Query(
+        script=f"chage -l {shlex.quote(user)}", needs=(ROOT, program("chage", "shadow-utils"))
+    )
+
+
+def sudo_list_query(user: str) -> Query:
+    """Return the query of what a user may run with sudo."""
+    return Query(script=f"sudo -l -U {shlex.quote(user)}", needs=(ROOT, program("sudo")))
+
+
+def list_queries(expected: ExpectedState) -> tuple[Query, ...]:
+    """Return all queries for this target, without duplicates."""
+    queries = [MOUNTS, FIPS, CMDLINE, SSHD, LISTENING, AUDIT, EMPTY_PASSWORDS, UID_ZERO]
+    queries += [UMASK, CHRONY, GRUB, GRUB_MODES, WORLD_WRITABLE, KEYS, PACKAGES, CORE]
+    queries += [sysctl_query(name) for name in SYSCTLS]
+    queries += [sysctl_query(name) for name in expected.sysctls]
+    queries += [SUID] * bool(expected.suid) + [TUNED] * bool(expected.tuned_profile)
+    queries += [HUGEPAGES] * bool(expected.transparent_hugepages)
     for name in (*expected.enabled, *expected.disabled):
-        command_lines += [service_query("is-enabled", name), service_query("is-active", name)]
+        queries += [service_query("is-enabled", name), service_query("is-active", name)]
     if expected.build_user:
         user = expected.build_user
-        command_lines += [authorized_keys_query(user), expiry_query(user), sudo_list_query(user)]
+        queries += [authorized_keys_query(user), expiry_query(user), sudo_list_query(user)]
     if expected.ai_python:
-        command_lines.append(TORCH.format(shlex.quote(expected.ai_python)))
-    return tuple(dict.fromkeys(command_lines))
+        queries.append(torch_query(expected.ai_python))
+    return tuple(dict.fromkeys(queries))

@@ -6,6 +6,7 @@ from testinfra.host import Host  # type: ignore[import-untyped]
 
 from hardpan.scanners.collect.base import ExpectedState
 from hardpan.scanners.collect.checks import queries
+from hardpan.scanners.collect.checks.preconditions import ask, read_output
 
 PARAMETERS = {
     "test_kernel_argument_is_active": lambda e: e.kernel_arguments,
@@ -14,19 +15,19 @@ PARAMETERS = {
 
 
 def test_kernel_argument_is_active(target: Host, argument: str) -> None:
-    assert argument in target.check_output(queries.CMDLINE).split()
+    assert argument in read_output(target, queries.CMDLINE).split()
 
 
 def test_sysctl_is_active(target: Host, name: str) -> None:
     expected_value = queries.SYSCTLS[name]
-    value = target.run(queries.sysctl_query(name)).stdout.strip()
+    value = ask(target, queries.sysctl_query(name)).stdout.strip()
 
     # 2 is stricter than 1 for kptr_restrict, ptrace_scope and unprivileged_bpf_disabled.
     assert value == expected_value or (expected_value == "1" and value == "2"), f"{name} is {value}"
 
 
 def test_fips_mode_matches_profile(target: Host, expected: ExpectedState) -> None:
-    is_enabled = target.run(queries.FIPS).stdout.strip() == "1"
+    is_enabled = ask(target, queries.FIPS).stdout.strip() == "1"
 
     assert is_enabled == expected.fips
 
@@ -34,11 +35,11 @@ def test_fips_mode_matches_profile(target: Host, expected: ExpectedState) -> Non
 def test_command_line_does_not_weaken_the_kernel(target: Host) -> None:
     weak = {"mitigations=off", "selinux=0", "audit=0", "pti=off", "init=/bin/sh"}
 
-    assert not weak & set(target.check_output(queries.CMDLINE).split())
+    assert not weak & set(read_output(target, queries.CMDLINE).split())
 
 
 def test_core_dumps_are_disabled_or_handled(target: Host) -> None:
-    pattern = target.check_output(queries.CORE).strip()
+    pattern = read_output(target, queries.CORE).strip()
 
     if not pattern:
         pytest.skip("the kernel has no core pattern")

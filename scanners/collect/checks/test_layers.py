@@ -9,12 +9,13 @@ from testinfra.host import Host  # type: ignore[import-untyped]
 
 from hardpan.scanners.collect.base import ExpectedState
 from hardpan.scanners.collect.checks import queries
+from hardpan.scanners.collect.checks.preconditions import ask
 
 PARAMETERS = {"test_layer_sysctl_is_active": lambda e: e.sysctls}
 
 
 def test_layer_sysctl_is_active(target: Host, expected: ExpectedState, name: str) -> None:
-    answer = target.run(queries.sysctl_query(name))
+    answer = ask(target, queries.sysctl_query(name))
 
     if answer.rc:
         pytest.skip(f"the kernel has no {name}")
@@ -25,7 +26,7 @@ def test_layer_sysctl_is_active(target: Host, expected: ExpectedState, name: str
 def test_only_listed_programs_are_suid_or_sgid(target: Host, expected: ExpectedState) -> None:
     if not expected.suid:
         pytest.skip("the profile has no list of SUID programs")
-    programs = target.run(queries.SUID).stdout.splitlines()
+    programs = ask(target, queries.SUID).stdout.splitlines()
 
     assert programs, "no program has the bit, not even sudo: the search did not work"
     unexpected = [x for x in programs if not any(fnmatch.fnmatchcase(x, p) for p in expected.suid)]
@@ -35,7 +36,7 @@ def test_only_listed_programs_are_suid_or_sgid(target: Host, expected: ExpectedS
 def test_tuned_profile_is_active(target: Host, expected: ExpectedState) -> None:
     if not expected.tuned_profile:
         pytest.skip("the profile does not use tuned")
-    state = target.run(queries.TUNED).stdout.split()
+    state = ask(target, queries.TUNED).stdout.split()
 
     assert state == [expected.tuned_profile, "active"], f"tuned: {' '.join(state)}"
 
@@ -43,6 +44,6 @@ def test_tuned_profile_is_active(target: Host, expected: ExpectedState) -> None:
 def test_huge_pages_mode_matches_profile(target: Host, expected: ExpectedState) -> None:
     if not expected.transparent_hugepages:
         pytest.skip("the profile does not say who gets huge pages")
-    output = target.run(queries.HUGEPAGES).stdout
+    output = ask(target, queries.HUGEPAGES).stdout
 
     assert f"[{expected.transparent_hugepages}]" in output.split(), f"it says {output.strip()}"

@@ -2,13 +2,13 @@
 # ruff: noqa: D103, S101
 
 import re
-import shlex
 
 import pytest
 from testinfra.host import Host  # type: ignore[import-untyped]
 
 from hardpan.scanners.collect.base import ExpectedState
 from hardpan.scanners.collect.checks import queries
+from hardpan.scanners.collect.checks.preconditions import ask, read_output
 
 PARAMETERS = {
     "test_service_is_enabled_and_active": lambda e: e.enabled,
@@ -17,20 +17,20 @@ PARAMETERS = {
 
 
 def test_service_is_enabled_and_active(target: Host, name: str) -> None:
-    enabled = target.run(queries.service_query("is-enabled", name)).stdout.strip()
-    active = target.run(queries.service_query("is-active", name)).stdout.strip()
+    enabled = ask(target, queries.service_query("is-enabled", name)).stdout.strip()
+    active = ask(target, queries.service_query("is-active", name)).stdout.strip()
 
     assert (enabled, active) == ("enabled", "active")
 
 
 def test_service_is_inactive(target: Host, name: str) -> None:
-    active = target.run(queries.service_query("is-active", name)).stdout.strip()
+    active = ask(target, queries.service_query("is-active", name)).stdout.strip()
 
     assert active in ("inactive", "unknown", "failed")
 
 
 def test_audit_is_enabled_with_rules(target: Host) -> None:
-    *status, count = target.run(queries.AUDIT).stdout.strip().splitlines() or ["0"]
+    *status, count = ask(target, queries.AUDIT).stdout.strip().splitlines() or ["0"]
 
     assert any(re.fullmatch(r"enabled [12]", x.strip()) for x in status), "auditing is off"
     assert int(count) > 10, f"{count} audit rules are loaded"
@@ -39,14 +39,16 @@ def test_audit_is_enabled_with_rules(target: Host) -> None:
 def test_time_server_matches_profile(target: Host, expected: ExpectedState) -> None:
     if not expected.time_servers:
         pytest.skip("the profile names no time server")
-    named = re.findall(r"^(?:server|pool)\s+(\S+)", target.run(queries.CHRONY).stdout, re.MULTILINE)
+    named = re.findall(
+        r"^(?:server|pool)\s+(\S+)", ask(target, queries.CHRONY).stdout, re.MULTILINE
+    )
 
     assert set(named) & set(expected.time_servers)
 
 
 def test_no_unexpected_port_is_open(target: Host, expected: ExpectedState) -> None:
     addresses = [
-        x.split()[3] for x in target.run(queries.LISTENING).stdout.splitlines() if x.split()
+        x.split()[3] for x in ask(target, queries.LISTENING).stdout.splitlines() if x.split()
     ]
     public_addresses = [e for e in addresses if not e.startswith(("127.", "[::1]"))]
     ports = {int(e.rpartition(":")[2]) for e in public_addresses}
@@ -56,7 +58,7 @@ def test_no_unexpected_port_is_open(target: Host, expected: ExpectedState) -> No
 
 
 def test_profile_packages_are_installed(target: Host, expected: ExpectedState) -> None:
-    installed = set(target.check_output(queries.PACKAGES).split())
+    installed = set(read_output(target, queries.PACKAGES).split())
 
     assert not sorted(set(expected.packages) - installed)
     assert not sorted(set(expected.absent_packages) & installed)
@@ -65,7 +67,7 @@ def test_profile_packages_are_installed(target: Host, expected: ExpectedState) -
 def test_ai_python_computes(target: Host, expected: ExpectedState) -> None:
     if not expected.ai_python:
         pytest.skip("the profile has no AI environment")
-    answer = target.run(queries.TORCH.format(shlex.quote(expected.ai_python)))
+    answer = ask(target, queries.torch_query(expected.ai_python))
 
     assert answer.rc == 0
     assert answer.stdout.strip() == "64.0"

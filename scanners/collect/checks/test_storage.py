@@ -5,13 +5,14 @@ from testinfra.host import Host  # type: ignore[import-untyped]
 
 from hardpan.scanners.collect.base import ExpectedState
 from hardpan.scanners.collect.checks import queries
+from hardpan.scanners.collect.checks.preconditions import ask, read_output
 
 PARAMETERS = {"test_mount_has_required_options": lambda e: e.mounts}
 
 
 def read_mounts(target: Host) -> dict[str, set[str]]:
-    lines = (x.split(" ", 1) for x in target.check_output(queries.MOUNTS).splitlines() if " " in x)
-    return {mount_point: set(options.split(",")) for mount_point, options in lines}
+    lines = (line.split(" ") for line in read_output(target, queries.MOUNTS).splitlines())
+    return {fields[1]: set(fields[3].split(",")) for fields in lines if len(fields) > 3}
 
 
 def test_mount_has_required_options(
@@ -25,4 +26,4 @@ def test_mount_has_required_options(
 
 
 def test_no_world_writable_file_in_system_folders(target: Host) -> None:
-    assert target.run(queries.WORLD_WRITABLE).stdout.strip() == ""
+    assert ask(target, queries.WORLD_WRITABLE).stdout.strip() == ""

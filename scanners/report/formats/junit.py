@@ -9,11 +9,19 @@ from dataclasses import dataclass
 
 from lxml import etree
 
+from hardpan.scanners.model.results import CheckOutcome
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.sections import CompatibilityResultPart, RulePart
 from hardpan.scanners.report.registry import Report
 
 _TAGS = {"fail": "failure", "error": "error", "unknown": "error"}
+_TAG_BY_OUTCOME: dict[CheckOutcome, str] = {
+    "passed": "",
+    "failed": "failure",
+    "error": "error",
+    "not_checked": "skipped",
+    "skipped": "skipped",
+}
 _SKIPPED_VERDICTS = {"notapplicable", "notchecked", "informational"}
 
 
@@ -33,13 +41,12 @@ class ChecksJunit:
 
     def render(self, report: Report) -> bytes:
         """One test case per check and per conflict."""
-        tags = {"passed": "", "failed": "failure", "error": "error", "skipped": "skipped"}
         cases = [
             _TestCase(
                 classname=f"hardpan.{c.name.partition('::')[0]}",
                 name=c.name.partition("::")[2] or c.name,
                 duration_s=c.duration_s,
-                tag=tags[c.outcome],
+                tag=_TAG_BY_OUTCOME[c.outcome],
                 message=c.message,
             )
             for c in report.findings.checks

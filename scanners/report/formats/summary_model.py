@@ -158,10 +158,13 @@ def _fips_lines(findings: Findings) -> tuple[SummaryLine, ...]:
 def _check_lines(findings: Findings) -> tuple[SummaryLine, ...]:
     if not findings.checks:
         return (SummaryLine(label="", text="none ran"),)
-    failed = [c for c in findings.checks if c.outcome in ("failed", "error")]
+    reported = [c for c in findings.checks if c.outcome in ("failed", "error", "not_checked")]
     return (
         SummaryLine(label="", text=format_counts(findings.count_checks_by_outcome())),
-        *(SummaryLine(label=c.outcome, text=f"{c.name}: {c.message}") for c in failed),
+        *(
+            SummaryLine(label=c.outcome.replace("_", " "), text=f"{c.name}: {c.message}")
+            for c in reported
+        ),
     )
 
 

@@ -1,5 +1,8 @@
 """The summary of a scan as plain lines, printed by ``scan``, ``show`` and ``build``."""
 
+from collections.abc import Sequence
+
+from hardpan.scanners.model.results import NOT_COLLECTED_PREFIX
 from hardpan.scanners.report.model import scores
 from hardpan.scanners.report.model.counts import format_counts
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
@@ -9,6 +12,8 @@ from hardpan.scanners.report.stig import statistics
 from hardpan.scanners.report.stig.checklist_model import find_content_stig
 
 _MAX_WAIVER_LINES = 20
+_MAX_NAMES = 3
+"""Names of checks with the same reason on one line."""
 
 
 def format_summary(findings: Findings, smoke: SmokeDocument | None) -> tuple[str, ...]:
@@ -42,6 +47,7 @@ def format_summary(findings: Findings, smoke: SmokeDocument | None) -> tuple[str
             "checks",
             format_counts(findings.count_checks_by_outcome()) if findings.checks else "none ran",
         ),
+        *_not_checked_rows(findings),
         *_compatibility_rows(findings.compatibility),
         *_smoke_rows(smoke),
     ]
@@ -97,6 +103,25 @@ def _waiver_rows(findings: Findings) -> list[tuple[str, str]]:
     if omitted := len(records) - len(lines):
         lines.append(f"and {omitted} more, in findings.json")
     return [("waivers" if n == 0 else "", f"warning: {line}") for n, line in enumerate(lines)]
+
+
+def _not_checked_rows(findings: Findings) -> list[tuple[str, str]]:
+    """List what was not checked, why, and the remedy; checks with one reason share a line."""
+    names_by_reason: dict[str, list[str]] = {}
+    for check in findings.checks:
+        if check.outcome == "not_checked":
+            name = check.name.removeprefix(NOT_COLLECTED_PREFIX)
+            names_by_reason.setdefault(check.message, []).append(name)
+    texts = [f"{_join_names(names)}: {reason}" for reason, names in names_by_reason.items()]
+    if manual_count := findings.counts["notchecked"]:
+        texts.append(f"{manual_count} rules have no automated check: review them manually")
+    labels = ("not checked", *("" for _ in texts))
+    return list(zip(labels, texts, strict=False))
+
+
+def _join_names(names: Sequence[str]) -> str:
+    listed = ", ".join(names[:_MAX_NAMES])
+    return listed if len(names) <= _MAX_NAMES else f"{listed} and {len(names) - _MAX_NAMES} more"
 
 
 def _compatibility_rows(compatibility: CompatibilityPart | None) -> list[tuple[str, str]]:

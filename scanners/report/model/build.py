@@ -33,7 +33,6 @@ from hardpan.scanners.report.model.sections import (
 from hardpan.scanners.report.model.types import (
     HOST_KEY_TRUST_TEXT,
     VERDICTS,
-    CheckOutcomeName,
     DisaSeverity,
     Number,
     RoleName,
@@ -86,7 +85,7 @@ def build_findings(scan: Scan) -> Findings:
         checks=tuple(
             CheckPart(
                 name=replace_control_characters(c.name),
-                outcome=cast(CheckOutcomeName, c.outcome),
+                outcome=c.outcome,
                 message=replace_control_characters(c.message),
                 duration_s=_to_json_number(c.duration_s) or 0,
             )

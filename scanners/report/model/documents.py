@@ -5,13 +5,13 @@ agree, and so that any report can be rendered again from an evidence file.
 """
 
 from collections import Counter
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
 from hardpan.core.errors import ToolError
 from hardpan.profiles.schema import ssg
-from hardpan.scanners.model.results import NOT_COLLECTED_PREFIX
+from hardpan.scanners.model.results import NOT_COLLECTED_PREFIX, CheckOutcome
 from hardpan.scanners.report.model.sections import (
     CheckPart,
     CompatibilityPart,
@@ -103,11 +103,17 @@ class Findings(Document):
         return counts | {s: gate_counts[s] for s in ssg.SEVERITIES}
 
     def uncollected_parts(self) -> tuple[CheckPart, ...]:
-        """Return the parts that could not be collected, as checks with the reason."""
-        return tuple(c for c in self.checks if c.name.startswith(NOT_COLLECTED_PREFIX))
+        """Return the parts with an error, as checks with the reason."""
+        return tuple(
+            c
+            for c in self.checks
+            if c.name.startswith(NOT_COLLECTED_PREFIX) and c.outcome == "error"
+        )
 
     def require_complete(self) -> None:
-        """Pass if every part of the scan has results.
+        """Pass if no part of the scan ended in an error.
+
+        A part that is ``not_checked`` lacks a precondition on the target, which is an answer.
 
         Raises:
             ToolError: a part could not be collected.
@@ -136,9 +142,9 @@ class Findings(Document):
         return tuple(record for record in self.waivers if record.has_warning)
 
     def count_checks_by_outcome(self) -> dict[str, int]:
-        """Outcome -> number of testinfra checks."""
+        """Outcome -> number of checks."""
         count = Counter[str](c.outcome for c in self.checks)
-        return {o: count[o] for o in ("passed", "failed", "error", "skipped")}
+        return {o: count[o] for o in get_args(CheckOutcome)}
 
 
 class MeasurePart(Document):

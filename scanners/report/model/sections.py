@@ -6,11 +6,11 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from hardpan.scanners.fips.model import CertificateState, EnvironmentMatch, ModuleName, TriState
+from hardpan.scanners.model.results import CheckOutcome
 from hardpan.scanners.model.waiver_status import WARNING_STATUSES
 from hardpan.scanners.report.model.types import (
     OPEN_VERDICTS,
     SEVERITIES,
-    CheckOutcomeName,
     CompatibilityOutcomeName,
     CompatibilityVerdictName,
     DisaSeverity,
@@ -228,10 +228,10 @@ class RulePart(Document):
 
 
 class CheckPart(Document):
-    """The result of one testinfra test."""
+    """The result of one check."""
 
     name: str
-    outcome: CheckOutcomeName
+    outcome: CheckOutcome
     message: str
     duration_s: Number
 

@@ -65,7 +65,6 @@ HOST_KEY_TRUST_TEXT: dict[HostKeyTrustName, str] = {
 TRUSTED_BEFORE_CONNECT = frozenset({"pinned", "known_hosts", "built_image", "local"})
 """Ways of knowing a host key before the first connection; ``local`` needs none."""
 
-CheckOutcomeName = Literal["passed", "failed", "error", "skipped"]
 CompatibilityVerdictName = Literal["pass", "fail", "not_checked", "not_applicable", "error"]
 CompatibilityOutcomeName = Literal["satisfied", "violated", "not_tested", "not_applicable", "error"]
 VerdictName = Literal[

@@ -31,6 +31,7 @@ from hardpan.core.errors import (
     ResourceError,
     ToolError,
     TrustError,
+    UnavailableError,
     UnreachableError,
     UsageError,
 )
@@ -154,6 +155,7 @@ HOSTILE_ERRORS: tuple[BaseException, ...] = (
     UsageError(HOSTILE_LINES, hint=HOSTILE_LINES),
     InputError(HOSTILE_LINES, hint=HOSTILE_LINES),
     ToolError([HOSTILE_LINES], HOSTILE_LINES, output_tail=HOSTILE_LINES, hint=HOSTILE_LINES),
+    UnavailableError([HOSTILE_LINES], HOSTILE_LINES, hint=HOSTILE_LINES),
     ResourceError(HOSTILE_LINES, hint=HOSTILE_LINES),
     UnreachableError(HOSTILE_LINES, hint=HOSTILE_LINES),
     TrustError(HOSTILE_LINES, hint=HOSTILE_LINES),

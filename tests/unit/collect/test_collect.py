@@ -10,9 +10,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from packageurl import PackageURL
 
 from hardpan.core.compression import compress
-from hardpan.core.errors import InputError, ToolError
+from hardpan.core.errors import InputError, ToolError, UnavailableError
 from hardpan.core.events import Event, StageProgress, discard
 from hardpan.core.redaction import SecretFilter
 from hardpan.scanners.collect import host, hostfacts, openscap, packages
@@ -25,6 +26,7 @@ from hardpan.scanners.collect.base import (
 )
 from hardpan.scanners.collect.checks import queries
 from hardpan.scanners.content.prepare import StreamPart
+from hardpan.scanners.content.products import OsRelease
 from hardpan.scanners.model.results import HostCheck
 from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf, parse_and_compress
 from hardpan.ssh.command import CommandOutput
@@ -342,18 +344,19 @@ def test_machine_id_hmac_matches_systemd() -> None:
     assert host.derive_machine_id_hmac("uninitialized") == ""
 
 
-def test_target_without_os_release_is_refused() -> None:
-    with pytest.raises(ToolError, match="does not say what system it is"):
-        host.HostIdentity().collect(
-            as_connection(FakeTarget(b"")), CollectTask(), timeout_s=9, emit=discard
-        )
+def test_target_without_os_release_is_a_linux_without_name() -> None:
+    evidence = host.HostIdentity().collect(
+        as_connection(FakeTarget(b"")), CollectTask(), timeout_s=9, emit=discard
+    )
+
+    assert evidence.host is not None
+    assert (evidence.host.os_id, evidence.host.os_name) == ("linux", "linux")
+    assert evidence.release == OsRelease(os_id="linux")
 
 
 @pytest.mark.parametrize(
     ("name", "answer"),
     [
-        ("packages", "bash-0:5.2-1.x86_64\n\x1b[2J\n"),
-        ("packages", "".join(f"p{n}-0:1-1.x\n" for n in range(50_001))),
         ("os_release", f"{OS_RELEASE}\nMARK begin os_release\n"),
         ("kernel", "6.1\nMARK end kernel 99999\n"),
     ],
@@ -368,47 +371,100 @@ def test_malformed_host_answers_are_refused(
         collect_identity(AnsweringTarget({**ANSWERS, name: text}))
 
 
-def test_target_without_rpm_database_is_refused() -> None:
-    with pytest.raises(ToolError, match="reports no package"):
-        packages.PackageCollector().collect(
-            as_connection(FakeTarget(b"\n")), CollectTask(), timeout_s=9, emit=discard
-        )
+@pytest.mark.parametrize("answer", ["\x1b[2J\n", "".join(f"p{n}-0:1-1.x\n" for n in range(50_001))])
+def test_host_is_identified_without_a_usable_package_list(answer: str) -> None:
+    evidence = collect_identity(AnsweringTarget({**ANSWERS, "packages": answer}))
+
+    assert evidence.host is not None
+    assert evidence.packages == ()
+
+
+def collect_packages(answer: bytes, status: int = 0) -> CollectedEvidence:
+    return packages.PackageCollector().collect(
+        as_connection(FakeTarget(answer, rc=status)),
+        CollectTask(distro="debian-12"),
+        timeout_s=9,
+        emit=discard,
+    )
+
+
+def test_target_without_package_manager_lacks_a_precondition() -> None:
+    with pytest.raises(UnavailableError, match="neither rpm nor dpkg-query is installed"):
+        collect_packages(b"", status=127)
 
 
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
-        (b"bash-0:5.2-1.x86_64\njunk\n", "a line that is no package: 'junk'"),
-        (b"bash-0:5.2-1.x86_64\n\xff\n", "a line that is no package"),
-        (b"bash-0:5.2-1.x86_64\0acl-0:1-1.x\n", "a line that is no package"),
-        (b"bash-%d:5.2-1.x86_64\n" % 10**20, "a line that is no package"),
-        (b"b" * 500_000, "a line that is no package"),
-        (b"".join(b"p%d-0:1-1.x\n" % n for n in range(50_001)), "named 50001 packages"),
+        (b"\n", "name no package"),
+        (b"b" * 500_000, "name no package"),
+        (b"gpg-pubkey-0:1-1.(none)\n", "name no package"),
+        (b"".join(b"p%d-0:1-1.x\n" % n for n in range(50_001)), "has 50001 lines"),
     ],
 )
-def test_invalid_rpm_output_is_refused(answer: bytes, problem: str) -> None:
-    with pytest.raises(ToolError, match=problem):
-        packages.PackageCollector().collect(
-            as_connection(FakeTarget(answer)), CollectTask(), timeout_s=9, emit=discard
-        )
+def test_answer_without_packages_or_with_too_many_is_an_error(answer: bytes, problem: str) -> None:
+    with pytest.raises(ToolError, match=problem) as caught:
+        collect_packages(answer)
+
+    assert not isinstance(caught.value, UnavailableError)
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (b"junk", "'junk'"),
+        (b"\xff", "'\\ufffd'"),
+        (b"bash-%d:5.2-1.x86_64" % 10**20, "'bash-1000"),
+        (b"deb\tinstalled\tBash\t1\tamd64", "'deb"),
+        (b"error: rpmdb: damaged header #17 retrieved -- skipping.", "'error"),
+    ],
+)
+def test_invalid_line_is_noted_and_the_other_packages_are_listed(line: bytes, text: str) -> None:
+    evidence = collect_packages(b"bash-0:5.2-1.x86_64\n" + line + b"\nacl-0:1-1.x\n")
+
+    assert evidence.packages == ("acl-0:1-1.x", "bash-0:5.2-1.x86_64")
+    assert [(c.name, c.outcome) for c in evidence.checks] == [
+        ("collect::packages[lines]", "not_checked")
+    ]
+    assert f"1 lines are no package: {text}" in evidence.checks[0].message
+
+
+def test_debian_packages_are_package_urls_as_packageurl_writes_them() -> None:
+    evidence = collect_packages(
+        b"deb\tinstalled\tlibstdc++6\t1:12.2.0-14+deb12u1~x\tamd64\n"
+        b"deb\tconfig-files\tgone\t1\tamd64\n"
+        b"deb\tnot-installed\tvirtual\t\t\n"
+        b"bash-0:5.2-1.x86_64\n"
+    )
+    url = PackageURL(
+        type="deb",
+        namespace="debian",
+        name="libstdc++6",
+        version="1:12.2.0-14+deb12u1~x",
+        qualifiers={"arch": "amd64", "distro": "debian-12"},
+    )
+
+    assert evidence.packages == ("bash-0:5.2-1.x86_64", url.to_string())
+    assert evidence.checks == ()
 
 
 EXPECTED = ExpectedState(build_user="steward", enabled=("sshd",), disabled=("x",), ai_python="/p")
 
 
 def test_check_commands_are_unique() -> None:
-    commands = queries.list_commands(EXPECTED)
+    listed = queries.list_queries(EXPECTED)
+    commands = [query.command_line for query in listed]
 
     assert len(commands) == len(set(commands))
-    assert queries.service_query("is-active", "sshd") in commands
-    assert queries.TORCH.format("/p") in commands
+    assert queries.service_query("is-active", "sshd") in listed
+    assert queries.torch_query("/p") in listed
 
 
 def test_checks_never_read_password_hashes() -> None:
-    assert [c for c in queries.list_commands(EXPECTED) if "shadow" in c] == [
+    assert [q for q in queries.list_queries(EXPECTED) if "shadow" in q.script] == [
         queries.EMPTY_PASSWORDS
     ]
-    assert queries.EMPTY_PASSWORDS.endswith(" | cut -d: -f1")
+    assert queries.EMPTY_PASSWORDS.script.endswith(" | cut -d: -f1")
 
 
 def test_backend_runs_only_commands_without_cached_answer() -> None:

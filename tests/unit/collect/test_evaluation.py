@@ -80,7 +80,7 @@ def test_difference_evaluates_the_untouched_content_and_is_reported(evaluate: Ev
 
 def test_crash_of_a_part_evaluates_the_untouched_content(evaluate: Evaluate) -> None:
     crash = UnreadableArf(reason="oscap crashed with SIGSEGV", is_due_to_content=True)
-    check = build_failed_check("arf-1.xml", crash.reason)
+    check = build_failed_check("arf-1.xml", ToolError(["the ARF arf-1.xml:"], crash.reason))
 
     evidence, _, _ = evaluate(
         replace(EXPECTED, arfs=(EXPECTED.arfs[0], crash), checks=(check,)), UNTOUCHED

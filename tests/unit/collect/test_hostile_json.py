@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from hardpan.core.errors import ToolError
+from hardpan.core.errors import ToolError, UnavailableError
 from hardpan.scanners.collect import chat, compatibility, smoke
+from hardpan.scanners.collect.base import build_failed_check
 from hardpan.scanners.compatibility.conflicts import load_conflicts
 from tests.unit.collect.test_chat import SERVER, chat_answer
 from tests.unit.collect.test_chat import chat_output as chat_output
@@ -111,8 +112,15 @@ def test_malformed_compatibility_checks_are_refused(value: Any) -> None:
         compatibility.parse_report(encode_checks(value), load_conflicts())
 
 
-def test_failed_tests_are_reported_as_errors() -> None:
-    assert smoke.failed_result("why").verdict == "error"
-    assert chat.failed_result(SERVER, "why").verdict == "error"
-    assert {p.verdict for p in compatibility.failed_report("why").results} == {"error"}
-    assert {p.control.observed for p in compatibility.failed_report("why").results} == {"why"}
+@pytest.mark.parametrize(
+    "error", [ToolError(["x"], "fails"), UnavailableError(["x"], "is not there")]
+)
+def test_tests_without_results_have_the_outcome_of_the_failure(error: ToolError) -> None:
+    check = build_failed_check("x", error)
+
+    assert check.outcome == ("not_checked" if isinstance(error, UnavailableError) else "error")
+    assert smoke.failed_result(check).verdict == check.outcome
+    assert chat.failed_result(SERVER, check).verdict == check.outcome
+    report = compatibility.failed_report(check)
+    assert {p.verdict for p in report.results} == {check.outcome}
+    assert {p.control.observed for p in report.results} == {check.message}

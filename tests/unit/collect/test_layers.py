@@ -45,7 +45,7 @@ def test_layer_defaults_are_expected_without_profile_section() -> None:
         "madvise",
     )
     assert expected.enabled == ("sshd", "hardpan-models-check.timer")
-    assert {queries.SUID, queries.TUNED, queries.HUGEPAGES} <= set(queries.list_commands(expected))
+    assert {queries.SUID, queries.TUNED, queries.HUGEPAGES} <= set(queries.list_queries(expected))
 
 
 def test_static_tuning_expects_sysctls_without_tuned() -> None:

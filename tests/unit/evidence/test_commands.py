@@ -199,7 +199,7 @@ def test_show_without_policy_reports_not_verified(
 
     assert code == Exit.OK
     assert out.startswith("NOT VERIFIED: ")
-    assert "open        1 high; 1 waived" in out
+    assert "open         1 high; 1 waived" in out
 
 
 def test_show_with_policy_verifies_first(

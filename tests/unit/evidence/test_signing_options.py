@@ -10,7 +10,7 @@ import pytest
 
 from hardpan import cli
 from hardpan.core import clock, events
-from hardpan.core.errors import Exit, InputError, ToolError, TrustError
+from hardpan.core.errors import Exit, InputError, ToolError, TrustError, UnavailableError
 from hardpan.core.files import sha256_bytes
 from hardpan.scanners.collect.host_signature import build_signing_script, sign_with_host_key
 from hardpan.scanners.evidence.file_names import HOST_SIGNATURE, OSCAL, TEST_RESULT
@@ -278,15 +278,13 @@ def test_host_signs_with_sudo_on_the_host() -> None:
         (b"-----BEGIN SSH SIGNATURE-----", "SHA256:x'; rm -rf /"),
     ],
 )
-def test_host_without_signature_is_still_scanned(
+def test_host_that_cannot_sign_lacks_a_precondition(
     answer: bytes | Exception, fingerprint: str
 ) -> None:
     connection, seen = _fake_connection(answer, fingerprint)
 
-    assert (
+    with pytest.raises(UnavailableError, match="the host signature: the"):
         sign_with_host_key(connection, b"said", namespace=HOST_SIGNATURE_NAMESPACE, timeout_s=5)
-        == b""
-    )
     assert len(seen) == (fingerprint == FINGERPRINT)
 
 

@@ -264,15 +264,15 @@ def test_summary_lines_are_printable() -> None:
     minimal = text_summary.format_summary(
         report_of(samples.scan(smoke=None, checks=())).findings, None
     )
-    assert "smoke test  did not run" in minimal
-    assert "checks      none ran" in minimal
+    assert "smoke test   did not run" in minimal
+    assert "checks       none ran" in minimal
 
 
 def test_summary_reports_fips_flag_and_statement() -> None:
     lines = text_summary.format_summary(report_of(samples.scan()).findings, None)
-    index = lines.index("FIPS mode   on (kernel flag)")
+    index = lines.index("FIPS mode    on (kernel flag)")
 
-    assert lines[index + 1].startswith("            FIPS mode is enabled. Module openssl (openssl")
+    assert lines[index + 1].startswith("             FIPS mode is enabled. Module openssl (openssl")
     assert lines[index + 1].endswith("The SCAP rules check settings, not certificates.")
     older = "\n".join(
         text_summary.format_summary(report_of(samples.scan(fips=None)).findings, None)

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from hardpan.core.errors import InputError, ResourceError, ToolError, UnreachableError
+from hardpan.core.errors import (
+    InputError,
+    ResourceError,
+    ToolError,
+    UnavailableError,
+    UnreachableError,
+)
 from hardpan.core.events import discard
 from hardpan.core.files import sha256_bytes
 from hardpan.profiles.loader.profile_file import load_profile
@@ -14,7 +20,7 @@ from hardpan.profiles.schema.waivers import LocatedWaiver
 from hardpan.scanners import pipeline
 from hardpan.scanners.collect import collection
 from hardpan.scanners.collect.base import CollectedEvidence, create_collector
-from hardpan.scanners.collect.plan import plan_profile
+from hardpan.scanners.collect.plan import ScanPlan, plan_profile
 from hardpan.scanners.collect.task import build_expected_state, build_workload_settings
 from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.content.prepare import PreparedContent
@@ -85,7 +91,7 @@ RESULTS_BY_COLLECTOR: dict[str, CollectedEvidence] = {
     "compatibility": CollectedEvidence(),
     "smoke": CollectedEvidence(smoke=samples.SMOKE),
     "chat": CollectedEvidence(smoke=samples.SMOKE),
-    "host_signature": CollectedEvidence(),
+    "host_signature": CollectedEvidence(host_signature=b"a signature"),
 }
 
 
@@ -144,6 +150,8 @@ def run_scan(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scan]:
 
         monkeypatch.setattr(pipeline, "prepare", lambda *_: content)
         monkeypatch.setattr(pipeline, "open_connection", connect)
+        if "host_signature" not in overrides:
+            monkeypatch.setattr(pipeline, "check_sshsig", lambda *_, **__: None)
         monkeypatch.setattr(collection, "create_collector", collector)
         return pipeline.scan(scan_request or request(), discard)
 
@@ -173,6 +181,72 @@ def test_failed_collector_is_an_error_and_keeps_the_others(
     assert scan.packages == (NEVRA,)
     assert (scan.fips == complete_scan.fips) == (part not in ("fips", "packages"))
     assert build_findings(scan).count_checks_by_outcome()["error"] == 1
+
+
+OPTIONAL_PARTS = ("hostfacts", "packages", "fips", "compatibility", "smoke")
+
+
+@pytest.mark.parametrize("part", OPTIONAL_PARTS)
+def test_missing_precondition_is_not_checked_and_keeps_the_others(
+    part: str, run_scan: Callable[..., Scan]
+) -> None:
+    complete_scan = run_scan()
+
+    scan = run_scan(**{part: UnavailableError(["x"], "is not there", hint="install x")})
+
+    findings = build_findings(scan)
+    assert [(c.name, c.outcome, c.message) for c in scan.checks if c.outcome != "passed"] == [
+        (f"collect::{part}", "not_checked", "x is not there; install x")
+    ]
+    assert scan.evaluation == complete_scan.evaluation
+    assert scan.raw == complete_scan.raw
+    findings.require_complete()
+    assert findings.count_checks_by_outcome()["not_checked"] == 1
+    if part == "smoke":
+        assert scan.smoke is not None
+        assert (scan.smoke.verdict, scan.smoke.measures) == ("not_checked", ())
+    if part == "compatibility":
+        assert scan.compatibility is not None
+        assert scan.compatibility.counts()["not_checked"] == len(scan.compatibility.results)
+
+
+@pytest.mark.parametrize("part", [*OPTIONAL_PARTS, "host_signature"])
+def test_missing_precondition_of_a_required_part_is_an_error(
+    part: str, run_scan: Callable[..., Scan]
+) -> None:
+    scan = run_scan(
+        request(required=frozenset({part})), **{part: UnavailableError(["x"], "is not there")}
+    )
+
+    with pytest.raises(ToolError, match=f"is not complete: {part}: x is not there"):
+        build_findings(scan).require_complete()
+
+
+@pytest.mark.parametrize("part", ["chat", "hostfacts", "smoke"])
+def test_required_part_that_the_plan_lacks_is_an_error(
+    part: str, run_scan: Callable[..., Scan]
+) -> None:
+    scan = run_scan(
+        request(plan=ScanPlan(), run_compatibility=False, required=frozenset({part})),
+        hostfacts=UnavailableError(["x"], "no hardpan profile"),
+    )
+
+    with pytest.raises(ToolError, match=f"is not complete: {part}: "):
+        build_findings(scan).require_complete()
+
+
+def test_connection_that_breaks_after_the_evaluation_keeps_its_results(
+    run_scan: Callable[..., Scan],
+) -> None:
+    broken = UnreachableError("the connection broke")
+
+    scan = run_scan(
+        **dict.fromkeys((*OPTIONAL_PARTS, "host_signature"), broken)  # type: ignore[arg-type]
+    )
+
+    assert [r.verdict.value for r in scan.evaluation.results] == ["pass", "fail"]
+    assert {c.outcome for c in scan.checks} == {"error"}
+    assert len(scan.checks) == len(OPTIONAL_PARTS) + 1
 
 
 def test_failed_collectors_never_count_as_passed(run_scan: Callable[..., Scan]) -> None:
@@ -239,7 +313,7 @@ def test_assess_requires_all_verdicts(
     [
         ("host", ToolError(["x"], "does not say who it is")),
         ("openscap", ToolError(["oscap"], "is not installed")),
-        ("packages", UnreachableError("the connection broke")),
+        ("openscap", UnreachableError("the connection broke")),
         ("hostfacts", ResourceError("no memory")),
     ],
 )
@@ -253,7 +327,20 @@ def test_failed_required_collector_stops_the_scan(
 def test_invalid_host_signature_is_omitted(run_scan: Callable[..., Scan]) -> None:
     evidence = CollectedEvidence(host_signature=b"-----BEGIN SSH SIGNATURE-----\nx")
 
-    assert run_scan(host_signature=evidence).raw == {}
+    scan = run_scan(host_signature=evidence)
+
+    assert scan.raw == {}
+    assert [c.name for c in scan.checks if c.outcome == "error"] == ["collect::host_signature"]
+
+
+def test_host_that_cannot_sign_is_reported_with_the_remedy(run_scan: Callable[..., Scan]) -> None:
+    scan = run_scan(host_signature=UnavailableError(["x"], "cannot sign", hint="update OpenSSH"))
+
+    assert (scan.checks[-1].outcome, scan.checks[-1].message) == (
+        "not_checked",
+        "x cannot sign; update OpenSSH",
+    )
+    build_findings(scan).require_complete()
 
 
 def test_password_revealed_by_sanitizing_is_removed(
@@ -273,7 +360,7 @@ def test_password_revealed_by_sanitizing_is_removed(
 
     assert PASSWORD not in repr(scan)
     assert PASSWORD[::-1] not in repr(scan)
-    assert scan.raw == {"x.txt": b"x [redacted]"}
+    assert scan.raw["x.txt"] == b"x [redacted]"
     assert scan.checks[0].message == "so [redacted]"
 
 
