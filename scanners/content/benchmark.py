@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from hardpan.core.errors import InputError
+from hardpan.scanners.content.identifiers import read_identifiers
 from hardpan.scanners.content.resolve import (
     ResolvedProfile,
     ResolvedRule,
@@ -31,9 +32,6 @@ from hardpan.scanners.content.xccdf_tailoring import embed_tailoring
 
 PROFILE_PREFIX = "xccdf_org.ssgproject.content_profile_"
 
-_STIG_REFERENCES = ("cyber.mil/stigs/srg-stig-tools/", "iase.disa.mil/stigs")
-_STIG_IDS = ("_dl_facet_stigs=operating-systems%2Cunix-linux", "disa.mil/stigs/os/unix-linux")
-_NIST = "NIST.SP.800-53"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -63,6 +61,12 @@ class BenchmarkRule:
 
     stig_ids: tuple[str, ...] = ()
     sv_ids: tuple[str, ...] = ()
+    group_ids: tuple[str, ...] = ()
+    """DISA's vulnerability ids, ``V-…``, if they are ids of groups."""
+
+    ccis: tuple[str, ...] = ()
+    """CCIs that the content has; upstream's has none."""
+
     nist: tuple[str, ...] = ()
     cce: str = ""
     rationale: str = ""
@@ -205,7 +209,7 @@ def referenced_ids(rule: Element, *kinds: str) -> tuple[str, ...]:
 def _parse_rule(rule: ResolvedRule, substitutions: Substitutions, name: str) -> BenchmarkRule:
     e = rule.item.element
     texts = _render_texts(rule.item, substitutions, name)
-    references = [(r.get("href", ""), element_text(r)) for r in e.findall(XCCDF + "reference")]
+    identifiers = read_identifiers(e)
     return BenchmarkRule(
         rule_id=rule.item.item_id,
         title=texts.title,
@@ -215,17 +219,12 @@ def _parse_rule(rule: ResolvedRule, substitutions: Substitutions, name: str) -> 
         role=rule.role,
         groups=_parse_groups(e, name),
         has_check=any(c.get("system") != OCIL_SYSTEM for c in rule.item.checks()),
-        stig_ids=_match_references(references, _STIG_IDS, ("RHEL-",)),
-        sv_ids=_match_references(references, _STIG_REFERENCES, ("SV-",)),
-        nist=tuple(sorted({t for href, t in references if _NIST in href and t})),
-        cce=next(
-            (
-                element_text(i)
-                for i in e.findall(XCCDF + "ident")
-                if element_text(i).startswith("CCE-")
-            ),
-            "",
-        ),
+        stig_ids=identifiers.stig_ids,
+        sv_ids=identifiers.sv_ids,
+        group_ids=identifiers.group_ids,
+        ccis=identifiers.ccis,
+        nist=identifiers.nist,
+        cce=identifiers.cce,
         rationale=texts.rationale,
         fix_text=texts.fix_text,
     )
@@ -265,12 +264,3 @@ def _parse_groups(e: Element, name: str) -> tuple[tuple[str, float], ...]:
     weights = [(g.get("id", ""), read_weight(g, name)) for g in e.iterancestors(XCCDF + "Group")]
     groups = [(group_id, 1.0 if weight is None else weight) for group_id, weight in weights]
     return tuple(reversed(groups))
-
-
-def _match_references(
-    references: list[tuple[str, str]], hrefs: tuple[str, ...], prefixes: tuple[str, ...]
-) -> tuple[str, ...]:
-    matches = {
-        t for href, t in references if t.startswith(prefixes) and any(h in href for h in hrefs)
-    }
-    return tuple(sorted(matches))

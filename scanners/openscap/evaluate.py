@@ -261,6 +261,7 @@ def _build_rule_result(
     rule: BenchmarkRule, rule_result: ArfRuleResult, stig: ManualStig | None
 ) -> RuleResult:
     group_ids = () if stig is None else stig.groups_of(rule.sv_ids)
+    ccis = () if stig is None else stig.ccis_of(rule.sv_ids)
     return RuleResult(
         rule_id=rule.rule_id,
         title=rule.title,
@@ -271,8 +272,8 @@ def _build_rule_result(
         stig_ids=rule.stig_ids,
         sv_ids=rule.sv_ids,
         nist=rule.nist,
-        ccis=() if stig is None else stig.ccis_of(rule.sv_ids),
-        group_ids=group_ids,
+        ccis=ccis or rule.ccis,
+        group_ids=group_ids or rule.group_ids,
         cce=rule.cce,
         engine=rule_result.engine,
         evidence_lines=rule_result.evidence_lines,

@@ -138,8 +138,12 @@ def normalize_control(reference: str) -> str:
 
 
 def find_stig(benchmark_id: str) -> ManualStig | None:
-    """Return DISA's STIG for the content's benchmark; None if there is none."""
-    name = STIG_FILES.get(benchmark_id.rpartition("_")[2])
+    """Return DISA's STIG for the content's benchmark; None if there is none.
+
+    Upstream's ids end in ``_benchmark_RHEL-9``, those of DISA in ``_benchmark_RHEL_9_STIG``.
+    """
+    product = benchmark_id.rpartition("_benchmark_")[2].removesuffix("_STIG").replace("_", "-")
+    name = STIG_FILES.get(product)
     return None if name is None else _load_stig(name)
 
 

@@ -8,7 +8,6 @@ from lxml import etree
 
 from hardpan.core.errors import InputError
 from hardpan.core.files import sha256_bytes
-from hardpan.profiles.schema.ssg import SEVERITIES
 from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.content.prepare import PreparedContent, StreamPart, prepare
 from hardpan.scanners.content.scap_xml import create_parser
@@ -19,7 +18,7 @@ from tests.content_differential.oscap_run import (
     RuleOutcome,
     evaluate,
 )
-from tests.content_differential.strategy import PROFILE, Case
+from tests.content_differential.strategy import Case
 
 MIN_DECIDED = 0.6
 """Share of the evaluated rules that must be pass or fail: else nothing is compared."""
@@ -31,7 +30,7 @@ def check_case(case: Case, folder: Path) -> str:
     Raises:
         AssertionError: hardpan and oscap differ.
     """
-    plain = evaluate(case.data, PROFILE, folder, tailoring=case.tailoring, validates=True)
+    plain = evaluate(case.data, case.profile_id, folder, tailoring=case.tailoring, validates=True)
     prepared = prepare_case(case)
     if plain.exit_status not in EVALUATED:
         assert isinstance(prepared, InputError), f"oscap refuses it: {plain.message}"
@@ -56,7 +55,7 @@ def prepare_case(case: Case) -> PreparedContent | InputError:
     if case.tailoring is not None:
         tailoring = etree.fromstring(case.tailoring, create_parser())
     try:
-        return prepare(source, PROFILE, tailoring=tailoring)
+        return prepare(source, case.profile_id, tailoring=tailoring)
     except InputError as error:
         return error
 
@@ -85,7 +84,7 @@ def compare_resolution(plain: OscapResult, prepared: PreparedContent) -> None:
     bench = prepared.benchmark
     expected = {r.rule_id: (r.severity, r.role, r.weight) for r in bench.rules}
     reported = {
-        rule_id: {(_fold(severity), role, weight) for _, severity, role, weight in outcomes}
+        rule_id: {(severity, role, weight) for _, severity, role, weight in outcomes}
         for rule_id, outcomes in plain.rules.items()
     }
     assert {rule_id: {settings} for rule_id, settings in expected.items()} == reported
@@ -119,7 +118,3 @@ def require_decided(rules: dict[str, list[RuleOutcome]]) -> None:
     counts = Counter(outcome[0] for outcomes in rules.values() for outcome in outcomes[:1])
     decided = counts["pass"] + counts["fail"]
     assert decided >= MIN_DECIDED * counts.total() > 0, counts
-
-
-def _fold(severity: str) -> str:
-    return severity if severity in SEVERITIES else "unknown"

@@ -36,8 +36,10 @@ class Case:
     """A data stream and the profile to evaluate."""
 
     data: bytes
-    tailoring: bytes | None
+    tailoring: bytes | None = None
     """An XCCDF tailoring that has the profile too."""
+
+    profile_id: str = PROFILE
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from hardpan.core.errors import InputError
+from hardpan.scanners.content.prepare import PreparedContent
+from tests.content_differential import disa
 from tests.content_differential.compare import check_case, prepare_case
 from tests.content_differential.oscap_run import EVALUATED, evaluate
 from tests.content_differential.strategy import PROFILE, Case, cases
@@ -158,7 +160,7 @@ def test_content_that_oscap_refuses_is_refused(name: str, tmp_path: Path) -> Non
     data, message = REFUSED[name]
 
     plain = evaluate(data, PROFILE, tmp_path, validates=True)
-    error = prepare_case(Case(data=data, tailoring=None))
+    error = prepare_case(Case(data=data))
 
     assert plain.exit_status not in EVALUATED
     assert isinstance(error, InputError)
@@ -166,7 +168,7 @@ def test_content_that_oscap_refuses_is_refused(name: str, tmp_path: Path) -> Non
 
 
 def test_unchanged_stream_is_evaluated(tmp_path: Path) -> None:
-    assert check_case(Case(data=_stream(), tailoring=None), tmp_path) == "reduced"
+    assert check_case(Case(data=_stream()), tmp_path) == "reduced"
 
 
 LOOPS = {
@@ -179,7 +181,7 @@ LOOPS = {
 @pytest.mark.parametrize("name", sorted(LOOPS))
 def test_loop_is_refused_although_oscap_ignores_it(name: str) -> None:
     """With a loop anywhere oscap resolves nothing that is inherited, and does not say so."""
-    error = prepare_case(Case(data=LOOPS[name], tailoring=None))
+    error = prepare_case(Case(data=LOOPS[name]))
 
     assert isinstance(error, InputError)
     assert "extends itself in a loop" in str(error)
@@ -218,7 +220,16 @@ SAME_RESULT = {
 def test_special_content_has_the_results_of_oscap(name: str, tmp_path: Path) -> None:
     data, outcome = SAME_RESULT[name]
 
-    assert check_case(Case(data=data, tailoring=None), tmp_path) == outcome
+    assert check_case(Case(data=data), tmp_path) == outcome
+
+
+def test_disa_benchmark_has_the_results_of_oscap(tmp_path: Path) -> None:
+    case = Case(data=disa.disa_stream(), profile_id=disa.PROFILE)
+
+    assert check_case(case, tmp_path) == "reduced"
+    prepared = prepare_case(case)
+    assert isinstance(prepared, PreparedContent)
+    assert [r.rule_id for r in prepared.benchmark.rules] == list(disa.RULES)
 
 
 def test_generated_benchmarks_have_the_results_of_oscap(tmp_path: Path) -> None:
