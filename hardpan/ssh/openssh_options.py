@@ -77,13 +77,17 @@ class PrivateFiles:
 def build_master_argv(
     target: Target, files: PrivateFiles, *, version: Version, timeout_s: float
 ) -> list[str]:
-    """Build the argv of the master connection, which runs in the foreground without a command."""
+    """Build the argv of the master connection, which runs in the foreground without a command.
+
+    A ``ConnectTimeout`` of the configuration applies instead of ``timeout_s``.
+    """
+    connect_timeout_s = target.settings.connect_timeout_s or timeout_s
     options = [
         "BatchMode=yes",
         "LogLevel=DEBUG1",
         "ControlMaster=yes",
         "ControlPersist=no",
-        f"ConnectTimeout={max(1, round(timeout_s))}",
+        f"ConnectTimeout={max(1, round(connect_timeout_s))}",
         f"ServerAliveInterval={_KEEPALIVE_S}",
         f"ServerAliveCountMax={_MAX_MISSED_KEEPALIVES}",
         *_NOTHING_BUT_COMMANDS,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hardpan.ssh.client_settings import ClientSettings
 from hardpan.ssh.openssh_options import PrivateFiles, build_master_argv, build_session_argv
 from hardpan.ssh.target import Target
 
@@ -67,6 +68,13 @@ def test_new_key_goes_to_a_private_file() -> None:
     assert "StrictHostKeyChecking=accept-new" in options
     (files,) = (o for o in options if o.startswith("UserKnownHostsFile="))
     assert files.startswith(f'UserKnownHostsFile="{FILES.known_hosts}" "/home/a b/')
+
+
+def test_configured_connect_timeout_is_used() -> None:
+    target = replace(TARGET, settings=ClientSettings(connect_timeout_s=7))
+    options = _options(build_master_argv(target, FILES, version=NEW, timeout_s=20))
+
+    assert "ConnectTimeout=7" in options
 
 
 def test_old_ssh_gets_no_unknown_option() -> None:
