@@ -12,6 +12,7 @@ from functools import lru_cache
 _PLAIN_TEXT = re.compile(r"""[A-Za-z0-9(](?:[A-Za-z0-9 ()/'%-]|[.,;:](?= |$)|(?<=\d)[.,](?=\d))*""")
 _BACKTICK_RUN = re.compile("`+")
 _CACHE_ENTRIES = 4096
+_CODE_INDENT = "    "
 
 
 def to_line(text: str, *, empty: str = "(none)") -> str:
@@ -33,6 +34,38 @@ def code_span(text: str) -> str:
     fence = "`" * (longest + 1)
     padding = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{padding}{line}{padding}{fence}"
+
+
+def escape_lines(text: str, *, empty: str = "(none)") -> str:
+    """``text`` as Markdown with its lines: paragraphs, list items, and fenced blocks of code.
+
+    Lines that four blanks indent are code, as rule texts have them.
+    """
+    blocks: list[str] = []
+    code: list[str] = []
+    for line in text.split("\n"):
+        if line.startswith(_CODE_INDENT) or (code and not line.strip()):
+            code.append(line[len(_CODE_INDENT) :])
+            continue
+        blocks += _fence(code)
+        code = []
+        content = line.strip()
+        if content.startswith("- "):
+            blocks.append(f"- {escape_inline(content[2:])}")
+        elif content:
+            blocks.append(escape_inline(content))
+    blocks += _fence(code)
+    return "\n\n".join(blocks) or empty
+
+
+def _fence(code: list[str]) -> list[str]:
+    """Return the lines as a fenced block that none of them can close; none for no lines."""
+    text = "\n".join(code).rstrip()
+    if not text:
+        return []
+    longest = max((len(backticks) for backticks in _BACKTICK_RUN.findall(text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [f"{fence}\n{text}\n{fence}"]
 
 
 def format_list(texts: tuple[str, ...], *, max_items: int) -> str:

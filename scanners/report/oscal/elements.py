@@ -13,7 +13,12 @@ from typing import Final
 from hardpan.core.files import canonical_json, sha256_bytes
 from hardpan.core.identifiers import OSCAL_NAMESPACE
 from hardpan.scanners.report.model.documents import Findings
-from hardpan.scanners.report.model.markdown_escape import escape_inline, format_list, to_line
+from hardpan.scanners.report.model.markdown_escape import (
+    escape_inline,
+    escape_lines,
+    format_list,
+    to_line,
+)
 from hardpan.scanners.report.model.sections import RulePart
 from hardpan.scanners.report.oscal.nist_controls import collect_controls
 from hardpan.scanners.report.registry import Report
@@ -247,7 +252,7 @@ def build_risk(rule: RulePart, ids: OscalIds) -> Json:
         "uuid": ids.stable_id("risk", rule.rule_id),
         "title": escape_inline(rule.title),
         "description": _describe_rule(rule),
-        "statement": escape_inline(rule.rationale, empty="The content gives no rationale."),
+        "statement": escape_lines(rule.rationale, empty="The content gives no rationale."),
         "props": build_props(
             ("rule", rule.rule_id),
             ("severity", rule.severity),
@@ -275,7 +280,7 @@ def build_risk(rule: RulePart, ids: OscalIds) -> Json:
                 "uuid": ids.stable_id("remediation", rule.rule_id),
                 "lifecycle": "recommendation",
                 "title": "What the content recommends",
-                "description": escape_inline(rule.fix_text),
+                "description": escape_lines(rule.fix_text),
             }
         ]
     return item

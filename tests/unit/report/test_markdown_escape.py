@@ -5,6 +5,7 @@ import pytest
 from hardpan.scanners.report.model.markdown_escape import (
     code_span,
     escape_inline,
+    escape_lines,
     format_list,
     to_line,
 )
@@ -67,3 +68,18 @@ def test_format_list_limits_items_and_counts_the_remainder() -> None:
 
     assert text == "- `a`\n- `b`\n- and 1 more, in findings.json"
     assert format_list((), max_items=2) == ""
+
+
+def test_lines_become_paragraphs_items_and_code() -> None:
+    text = "Set in the file:\n    minlen = 15\n\n    retry = 3\nThen:\n  - first\n  - *second*"
+
+    assert escape_lines(text) == (
+        "Set in the file:\n\n```\nminlen = 15\n\nretry = 3\n```\n\nThen:\n\n- first\n\n- `*second*`"
+    )
+    assert escape_lines(" \n", empty="none") == "none"
+
+
+def test_code_cannot_close_its_fence() -> None:
+    text = "    ```\n    # Passed\n    ````"
+
+    assert escape_lines(text) == "`````\n```\n# Passed\n````\n`````"
