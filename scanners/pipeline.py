@@ -33,8 +33,10 @@ from hardpan.scanners.content.datastream import ContentSelection, ContentSource
 from hardpan.scanners.content.prepare import PreparedContent, prepare
 from hardpan.scanners.content.prepare import load_fixes as load_content_fixes
 from hardpan.scanners.content.selection import choose_content
+from hardpan.scanners.deviations.tailoring import find_base_profile, prepare_content
+from hardpan.scanners.deviations.tailoring_file import TailoringFile
 from hardpan.scanners.deviations.waivers import assign_waivers, require_unambiguous
-from hardpan.scanners.evidence.file_names import HOST_SIGNATURE
+from hardpan.scanners.evidence.file_names import HOST_SIGNATURE, list_tailoring_files
 from hardpan.scanners.evidence.statement.predicate_extensions import (
     HOST_SIGNATURE_NAMESPACE,
     build_host_challenge,
@@ -83,6 +85,18 @@ class ScanRequest:
     invocation: tuple[str, ...] = ()
     nonce: str = ""
     """The auditor's challenge, for the host to sign."""
+
+    tailoring: TailoringFile | None = None
+
+    @property
+    def base_profile(self) -> str:
+        """The benchmark's profile that the tailoring or the plan names; empty: the default.
+
+        Raises:
+            InputError: the tailoring has no such profile, or is for another one.
+        """
+        requested = self.plan.xccdf_profile
+        return requested if self.tailoring is None else find_base_profile(self.tailoring, requested)
 
 
 def assess(
@@ -159,7 +173,7 @@ def _provide_content(request: ScanRequest, identity: HostIdentity, emit: Emit) -
     """
     source, profile_id, reason = _choose_content(request, identity)
     emit(StageMessage(stage="content", text=reason))
-    content = prepare(source, profile_id)
+    content = prepare_content(source, profile_id, request.tailoring, request.plan.xccdf_profile)
     require_unambiguous(request.plan.waivers, content.benchmark.rules)
     _refuse_common_password(request.sudo_password, content)
     return content
@@ -167,16 +181,16 @@ def _provide_content(request: ScanRequest, identity: HostIdentity, emit: Emit) -
 
 def _choose_content(request: ScanRequest, identity: HostIdentity) -> tuple[ContentSource, str, str]:
     """Return the data stream, the XCCDF profile, and the reason for them."""
-    plan, content = request.plan, request.content
+    plan, content, profile = request.plan, request.content, request.base_profile
     if isinstance(content, ContentSource):
-        return content, plan.xccdf_profile, str(content)
+        return content, profile, str(content)
     if plan.product is not None:
         source = datastream.find(plan.product, content, benchmark_id=request.benchmark)
-        return source, plan.xccdf_profile, str(source)
+        return source, profile, str(source)
     choice = choose_content(
         identity.release,
         content,
-        profile=plan.xccdf_profile or None,
+        profile=profile or None,
         benchmark=request.benchmark or None,
     )
     return choice.source, choice.profile_id, choice.reason
@@ -246,6 +260,7 @@ def _finish_scan(result: Scan, started: str, waivers: Sequence[LocatedWaiver]) -
         result,
         started=started,
         finished=clock.format_rfc3339(finished),
+        raw={**result.raw, **list_tailoring_files(result.evaluation.content.tailoring)},
         waivers=assignment.waiver_by_rule,
         waiver_records=assignment.records,
     )

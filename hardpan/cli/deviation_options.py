@@ -11,3 +11,11 @@ waivers_option = click.option(
     metavar="FILE",
     help="YAML file with waivers, in addition to those of the profile.",
 )
+
+tailoring_option = click.option(
+    "--tailoring",
+    "tailoring_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Tailoring of the profile: XCCDF, or YAML with a reason for each change.",
+)

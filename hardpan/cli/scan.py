@@ -11,7 +11,7 @@ import click
 
 from hardpan.cli import key_options
 from hardpan.cli.content_option import content_option
-from hardpan.cli.deviation_options import waivers_option
+from hardpan.cli.deviation_options import tailoring_option, waivers_option
 from hardpan.cli.fail_on_option import fail_on_option
 from hardpan.cli.require_option import require_option
 from hardpan.cli.target_options import TargetOptions, target_options
@@ -23,6 +23,7 @@ from hardpan.profiles.loader.waiver_file import load_waivers
 from hardpan.scanners import pipeline
 from hardpan.scanners.collect.plan import load_plan
 from hardpan.scanners.content import datastream
+from hardpan.scanners.deviations.tailoring_file import load_tailoring
 from hardpan.scanners.evidence.file_names import EVIDENCE_SUFFIX
 from hardpan.scanners.evidence.sign import writer
 from hardpan.scanners.evidence.signing_options import (
@@ -65,6 +66,7 @@ _PATH = click.Path(path_type=Path)
     "--benchmark", metavar="ID", default="", help="Benchmark, if the content has several."
 )
 @waivers_option
+@tailoring_option
 @target_options
 @require_option
 @click.option("--no-smoke", is_flag=True, help="Skip the AI workload test.")
@@ -97,6 +99,7 @@ def scan(
     benchmark: str,
     required: frozenset[str],
     waiver_file: Path | None,
+    tailoring_file: Path | None,
     access: TargetOptions,
     no_smoke: bool,
     compatibility: bool,
@@ -133,6 +136,7 @@ def scan(
     if certificate is not None:
         load_matching_certificate(certificate, scan_key.signers.scan)
     sudo_password = access.read_sudo_password()
+    tailoring = None if tailoring_file is None else load_tailoring(tailoring_file)
     with show_progress(quiet=quiet) as emit:
         with _open_target(scan_target, emit) as opened:
             request = pipeline.ScanRequest(
@@ -142,6 +146,7 @@ def scan(
                 content=content,
                 benchmark=benchmark,
                 required=required,
+                tailoring=tailoring,
                 run_smoke=not no_smoke,
                 run_compatibility=compatibility,
                 nonce=nonce,

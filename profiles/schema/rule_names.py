@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Protocol
 
-_SHORT_ID = re.compile(r"xccdf_[^_]+_rule_(.+)", re.ASCII)
-"""NISTIR 7275r4, section 6.2.3: ``xccdf_NAMESPACE_rule_NAME``; the namespace has no ``_``."""
+_SHORT_ID = re.compile(r"xccdf_[^_]+_(?:rule|group|value|profile)_(.+)", re.ASCII)
+"""NISTIR 7275r4, section 6.2.3: ``xccdf_NAMESPACE_KIND_NAME``; the namespace has no ``_``."""
 
 _SV_ID = re.compile(r"SV-([0-9]+)(r[0-9]+)?(?:_rule)?", re.ASCII | re.IGNORECASE)
 """DISA's rule: number, revision, suffix. The number is also that of its V id."""
@@ -52,7 +52,7 @@ class RuleNames:
 
 
 def shorten_id(xccdf_id: str) -> str:
-    """Return the name in a full XCCDF rule id; any other text is returned as it is."""
+    """Return the name in the full id of an XCCDF item; any other text is returned as it is."""
     match = _SHORT_ID.fullmatch(xccdf_id)
     return match[1] if match else xccdf_id
 
@@ -85,7 +85,7 @@ def matches_rule(selector: str, rule: IdentifiedRule) -> bool:
 
 def find_near_matches(selector: str, names: Iterable[str]) -> tuple[str, ...]:
     """Return the names that a mistyped ``selector`` may stand for, the nearest first."""
-    folded_names = {name.casefold(): name for name in names}
+    folded_names = {shorten_id(name).casefold(): name for name in names}
     matches = difflib.get_close_matches(
         shorten_id(selector).casefold(), folded_names, n=_MAX_NEAR_MATCHES, cutoff=0.75
     )

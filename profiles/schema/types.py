@@ -91,6 +91,25 @@ def parse_size_mib(value: object) -> MiB:
     return MiB(size)
 
 
+@dataclass(frozen=True, slots=True)
+class _ProseValidator:
+    """Validator of a sentence in any language; blanks and line ends are folded to single blanks."""
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Build the schema: a string, then ``_fold_prose``."""
+        return core_schema.no_info_after_validator_function(_fold_prose, handler(source))
+
+
+def _fold_prose(text: str) -> str:
+    folded = " ".join(text.split())
+    # isprintable() is false for control characters and for those that reorder other text.
+    if not folded or not folded.isprintable():
+        raise _expectation_error("expected printable text, not empty")
+    return folded
+
+
 def parse_date(value: object) -> date:
     """Parse a date such as ``2027-11-30``.
 
@@ -120,6 +139,9 @@ Text = Annotated[
     str,
     Pattern(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?", "one line of plain ASCII text, not empty"),
 ]
+Prose = Annotated[str, _ProseValidator()]
+"""Reasons and names of people, in any language."""
+
 HostName = Annotated[
     str,
     Pattern(
@@ -192,11 +214,12 @@ ServiceName = Annotated[
 RuleSelector = Annotated[
     str,
     Pattern(
-        r"(?=(?:[^A-Za-z0-9]*[A-Za-z0-9]){3})[A-Za-z0-9*?\[_][A-Za-z0-9_.*?!\[\]-]{2,249}",
+        r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,249}"
+        r"|(?=(?:[^A-Za-z0-9]*[A-Za-z0-9]){3})[A-Za-z0-9*?\[_][A-Za-z0-9_.*?!\[\]-]{2,249}",
         "the id of a rule (XCCDF, STIG, SV, V or CCE) or a shell pattern of such",
     ),
 ]
-"""A rule, or a pattern with at least three letters or digits: ``*`` would match every rule."""
+"""A rule, or a pattern, which has at least three letters or digits: ``*`` would match any rule."""
 
 XccdfId = Annotated[
     str,

@@ -10,8 +10,8 @@ from hardpan.profiles.schema.hardware import ProfileSection
 from hardpan.profiles.schema.rule_names import IdentifiedRule, matches_rule
 from hardpan.profiles.schema.types import (
     DayText,
+    Prose,
     RuleSelector,
-    Text,
     parse_date,
     validation_error,
 )
@@ -27,10 +27,10 @@ class RuleWaiver(ProfileSection):
     rules: tuple[RuleSelector, ...] = ()
     """Several rules with the same reason, instead of ``rule``."""
 
-    reason: Text
+    reason: Prose
     """Why the rule is not met."""
 
-    owner: Text
+    owner: Prose
     """Who is responsible for it."""
 
     expires: Annotated[date, BeforeValidator(parse_date, json_schema_input_type=DayText)]

@@ -14,8 +14,8 @@ from hardpan.scanners.comparison.model import (
     WaiverChange,
 )
 from hardpan.scanners.report.model.scan_changes import AttributeChange, RuleChange, ScanChanges
-from hardpan.scanners.report.model.sections import WaiverPart
 from hardpan.scanners.report.model.types import Number
+from hardpan.scanners.report.model.waiver_sections import WaiverPart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

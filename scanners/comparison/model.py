@@ -1,8 +1,8 @@
 """The differences of two scans: frozen models with a JSON form."""
 
 from hardpan.scanners.report.model.scan_changes import AttributeChange, RuleChange
-from hardpan.scanners.report.model.sections import WaiverPart
 from hardpan.scanners.report.model.types import Document, JsonList, Number, Severity
+from hardpan.scanners.report.model.waiver_sections import WaiverPart
 
 
 class ScanSummary(Document):

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from hardpan.core.errors import InputError
+from hardpan.profiles.schema.rule_names import RuleNames
 from hardpan.scanners.content.identifiers import read_identifiers
 from hardpan.scanners.content.resolve import (
     ResolvedProfile,
@@ -198,6 +199,21 @@ def find_profile(bench: Element, profile_id: str, name: str) -> Element:
         )
         raise InputError(f"{name}: no profile {profile_id!r}", hint=f"it has: {short}")
     return profiles_by_id[profile_id]
+
+
+def read_rule_names(bench: Element) -> tuple[RuleNames, ...]:
+    """Return the identifiers of all rules of a benchmark, whether a profile selects them or not."""
+    return tuple(_read_names(rule) for rule in bench.iter(XCCDF + "Rule"))
+
+
+def _read_names(rule: Element) -> RuleNames:
+    identifiers = read_identifiers(rule)
+    return RuleNames(
+        rule_id=rule.get("id", ""),
+        stig_ids=identifiers.stig_ids,
+        sv_ids=identifiers.sv_ids,
+        cce=identifiers.cce,
+    )
 
 
 def referenced_ids(rule: Element, *kinds: str) -> tuple[str, ...]:

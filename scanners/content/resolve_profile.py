@@ -159,6 +159,12 @@ def _read_all(
     return settings
 
 
+def list_skipped_settings(profile: Element) -> tuple[Element, ...]:
+    """Return the children of a profile that oscap does not read."""
+    read = set(_iter_children(profile))
+    return tuple(e for e in profile.iterchildren("{*}*") if e not in read)
+
+
 def _iter_children(profile: Element) -> Iterator[Element]:
     """Yield the children that oscap reads: 1.3.7 to 1.4.4 skip the one directly after a setting.
 

@@ -44,6 +44,15 @@ def resolve_values(
     return values
 
 
+def list_selectors(item: Item, name: str) -> tuple[str, ...]:
+    """Return the selectors of a Value's values; the default value has none.
+
+    Raises:
+        InputError: oscap crashes on the value, which extends another one.
+    """
+    return tuple(sorted(s for s in _read_instances(item, name) if s))
+
+
 def _choose(instances: Mapping[str, _Instance], selector: str) -> str | None:
     """Return the text of the instance with this selector; None if there is none.
 

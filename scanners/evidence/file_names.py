@@ -6,6 +6,8 @@ the companion files are for.
 
 from typing import Final
 
+from hardpan.scanners.model.tailoring import Tailoring
+
 EVIDENCE_SUFFIX: Final = ".evidence.zip"
 
 BUNDLE: Final = "evidence.sigstore.json"
@@ -27,6 +29,14 @@ COMPANION_FILES: Final = (TEST_RESULT, OSCAL, TIMESTAMP, CMS)
 HOST_SIGNATURE: Final = "host-signature.sshsig"
 PROVENANCE: Final = "provenance.sigstore.json"
 SBOM: Final = "sbom.cdx.json"
+TAILORING_FILES: Final = {"yaml": "tailoring.yaml", "xccdf": "tailoring.xml"}
+"""Format of a tailoring -> the file with it."""
+
 HOST: Final = "host.json"
 PACKAGES: Final = "packages.txt"
 """The installed packages, one per line."""
+
+
+def list_tailoring_files(tailoring: Tailoring | None) -> dict[str, bytes]:
+    """Return the name and the bytes of the tailoring of a scan, if it has one."""
+    return {} if tailoring is None else {TAILORING_FILES[tailoring.format]: tailoring.data}

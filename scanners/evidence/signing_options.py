@@ -13,7 +13,7 @@ from hardpan.scanners.evidence.statement.predicate_extensions import (
     ScannerIdentity,
 )
 from hardpan.scanners.evidence.verify.verifier import read_unverified
-from hardpan.scanners.report.model.build import replace_control_characters
+from hardpan.scanners.report.model.display_text import replace_control_characters
 from hardpan.signing import check_tsa_url, request_timestamp
 from hardpan.ssh.transport_kind import TransportChoice
 

@@ -8,6 +8,7 @@ from hardpan.core.compression import CompressedBlob
 from hardpan.core.files import Sha256
 from hardpan.scanners.fips.model import FipsState
 from hardpan.scanners.model.results import CompatibilityReport, HostCheck, SmokeReport
+from hardpan.scanners.model.tailoring import Tailoring
 from hardpan.scanners.model.waiver_status import WaiverStatus
 from hardpan.ssh.host_key_trust import HostKeyTrust
 from hardpan.ssh.transport_kind import DEFAULT_TRANSPORT, TransportChoice
@@ -69,6 +70,9 @@ class ScapContent:
 
     derivation: str
     """What was changed, as text; empty if nothing was."""
+
+    tailoring: Tailoring | None = None
+    """How a tailoring changed the profile; None without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,6 +133,14 @@ class ContentRule(PolicyModel):
     source_sha256: tuple[HexDigest, ...] = ()
     derived_sha256: tuple[HexDigest, ...] = ()
     profile_ids: tuple[str, ...] = ()
+    """Allowed profiles. Tailored content needs its digest in ``tailoring_sha256`` too: a tailoring
+    may change what a profile of the same id evaluates."""
+
+    tailoring_sha256: tuple[HexDigest, ...] = ()
+    """Digests of the tailoring files that are allowed."""
+
+    require_untailored: bool = False
+    """True refuses every tailoring, also one that only adds rules."""
 
 
 class ImageRule(PolicyModel):

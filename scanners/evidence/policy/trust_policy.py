@@ -70,6 +70,10 @@ def load_trust_policy(path: Path) -> ResolvedPolicy:
         except InputError as e:
             problems.append((("keys", i, "spki"), str(e)))
     keys = [(key, public) for _, key, public in loaded]
+    if policy.content.require_untailored and policy.content.tailoring_sha256:
+        problems.append(
+            (("content", "require_untailored"), "expected false with tailoring_sha256, got true")
+        )
     problems += _check_key_windows(policy) + _check_algorithms(policy, keys)
     tsa, cms = _load_roots(policy, path.parent, problems)
     duplicates = [

@@ -43,11 +43,8 @@ from hardpan.scanners.evidence.statement.expected_signatures import build_expect
 from hardpan.scanners.evidence.statement.model import build_predicate, build_statement
 from hardpan.scanners.evidence.statement.predicate_extensions import ChainLink, ScannerIdentity
 from hardpan.scanners.model.scan import Scan
-from hardpan.scanners.report.model.build import (
-    build_findings,
-    build_smoke_document,
-    replace_control_characters,
-)
+from hardpan.scanners.report.model.build import build_findings, build_smoke_document
+from hardpan.scanners.report.model.display_text import replace_control_characters
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.scan_changes import ScanChanges
 from hardpan.scanners.report.registry import FORMATS, Report, render_attachments

@@ -16,15 +16,16 @@ from hardpan.core.identifiers import PREDICATE_TYPE, PredicateType
 from hardpan.core.limits import MAX_STATEMENT_BYTES
 from hardpan.core.media_types import QCOW2, guess_media_type
 from hardpan.core.validation_errors import format_validation_error
-from hardpan.scanners.evidence.file_names import HOST_SIGNATURE
+from hardpan.scanners.evidence.file_names import HOST_SIGNATURE, TAILORING_FILES
 from hardpan.scanners.evidence.statement.predicate_extensions import (
     ChainLink,
     PredicateExtensions,
     ScannerIdentity,
     summarize_waivers,
 )
+from hardpan.scanners.report.model.content_sections import ContentIdentity, ContentPart
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
-from hardpan.scanners.report.model.sections import ContentPart, HostPart
+from hardpan.scanners.report.model.sections import HostPart
 from hardpan.scanners.report.model.types import (
     Counts,
     Document,
@@ -85,8 +86,24 @@ class ScanTarget(Document):
     image: BootImage | None
 
 
-class ScanContent(ContentPart):
+class TailoringSummary(Document):
+    """The tailoring of the content; its changes, with reasons, are in ``file`` of the results."""
+
+    file: str
+    """The attached file."""
+    sha256: HexDigest
+    author: str
+    base_profile_id: str
+    unselected: int
+    """Number of rules of the base profile that were not evaluated."""
+    selected: int
+    settings: int
+
+
+class ScanContent(ContentIdentity):
     """What it was scanned with."""
+
+    tailoring: TailoringSummary | None = None
 
     selected_rules_sha256: HexDigest
     """Digest of the sorted rule ids, one a line."""
@@ -183,6 +200,22 @@ def hash_selected_rules(findings: Findings) -> Sha256:
     )
 
 
+def summarize_tailoring(content: ContentPart) -> TailoringSummary | None:
+    """Return the summary of the content's tailoring; None without one."""
+    tailoring = content.tailoring
+    if tailoring is None:
+        return None
+    return TailoringSummary(
+        file=TAILORING_FILES[tailoring.format],
+        sha256=tailoring.sha256,
+        author=tailoring.author,
+        base_profile_id=tailoring.base_profile_id,
+        unselected=len(tailoring.unselected),
+        selected=len(tailoring.selected),
+        settings=len(tailoring.settings),
+    )
+
+
 def build_predicate(
     findings: Findings,
     smoke: SmokeDocument | None,
@@ -203,7 +236,9 @@ def build_predicate(
         signatures_expected=signatures,
         target=ScanTarget(kind="host", host=findings.host, image=_build_image(findings)),
         content=ScanContent(
-            **findings.content.model_dump(), selected_rules_sha256=hash_selected_rules(findings)
+            **findings.content.model_dump(exclude={"tailoring"}),
+            tailoring=summarize_tailoring(findings.content),
+            selected_rules_sha256=hash_selected_rules(findings),
         ),
         tool=ScanTool(name="hardpan", version=version),
         scan=ScanRun(

@@ -19,6 +19,7 @@ from hardpan.scanners.evidence.statement.model import (
     hash_selected_rules,
 )
 from hardpan.scanners.evidence.statement.predicate_extensions import summarize_waivers
+from hardpan.scanners.evidence.verify.tailoring_record import is_tailoring_consistent
 from hardpan.scanners.evidence.verify.waiver_records import are_waivers_consistent
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
 from hardpan.scanners.report.model.scan_changes import ScanChanges
@@ -85,7 +86,8 @@ def check_findings(statement: Statement, findings: Findings) -> None:
         "waiver records": are_waivers_consistent(findings),
         "selected rules": claim.content.selected_rules_sha256 == hash_selected_rules(findings),
         "host": claim.target.host == findings.host,
-        "content": _dump_content(claim) == findings.content.model_dump(),
+        "content": _dump_content(claim) == findings.content.model_dump(exclude={"tailoring"}),
+        "tailoring": is_tailoring_consistent(statement, findings),
         "image": _build_image_part(claim) == findings.image,
         "checks": claim.checks.counts == findings.count_checks_by_outcome(),
         "compatibility checks": _compatibility_agrees(claim, findings),
@@ -157,7 +159,7 @@ def _build_image_part(claim: Predicate) -> ImagePart | None:
 
 
 def _dump_content(claim: Predicate) -> dict[str, object]:
-    return claim.content.model_dump(exclude={"selected_rules_sha256"})
+    return claim.content.model_dump(exclude={"selected_rules_sha256", "tailoring"})
 
 
 def _is_fips_flag_consistent(findings: Findings) -> bool:

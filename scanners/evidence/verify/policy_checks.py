@@ -6,6 +6,7 @@ from hardpan.core.errors import TrustError
 from hardpan.scanners.evidence.verify.context import VerificationContext
 from hardpan.scanners.evidence.verify.signing_time import parse_time
 from hardpan.scanners.evidence.verify.verification_log import CheckOutcome, Passed, Skipped
+from hardpan.scanners.report.model.content_sections import describe_changes
 from hardpan.scanners.report.model.types import HOST_KEY_TRUST_TEXT, TRUSTED_BEFORE_CONNECT
 
 
@@ -131,3 +132,23 @@ def check_content(context: VerificationContext) -> CheckOutcome:
     if not any(allowed for _, _, allowed in values):
         return Skipped("the policy names no content")
     return Passed(f"{content.name} {content.version}, {content.profile_id}")
+
+
+def check_tailoring(context: VerificationContext) -> CheckOutcome:
+    """Check that the policy allows the tailoring of the profile.
+
+    Raises:
+        TrustError: the content is tailored, and the policy refuses it or does not list its digest.
+    """
+    tailoring, rule = context.claim.content.tailoring, context.policy.content
+    if tailoring is None:
+        return Passed("the profile is not tailored")
+    changes = describe_changes(tailoring.unselected, tailoring.selected, tailoring.settings)
+    description = f"{tailoring.file} sha256 {tailoring.sha256}: {changes}"
+    if tailoring.sha256 in rule.tailoring_sha256 and not rule.require_untailored:
+        return Passed(description)
+    if rule.require_untailored:
+        raise TrustError(f"the policy requires untailored content: {description}")
+    if rule.tailoring_sha256 or rule.profile_ids:
+        raise TrustError(f"the tailoring is not listed in the policy: {description}")
+    return Skipped(f"the policy allows any tailoring: {description}")

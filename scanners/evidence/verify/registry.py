@@ -163,6 +163,11 @@ CHECKS = (
         run=policy_checks.check_content,
     ),
     Check(
+        check_id="tailoring",
+        description="the policy allows the tailoring of the profile",
+        run=policy_checks.check_tailoring,
+    ),
+    Check(
         check_id="host-signature",
         description="the host signed nonce and findings with its host key",
         run=countersignatures.check_host_signature,

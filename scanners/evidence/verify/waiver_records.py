@@ -5,7 +5,8 @@ from collections import defaultdict
 from hardpan.profiles.schema.rule_names import matches_rule
 from hardpan.scanners.model.waiver_status import derive_waiver_status
 from hardpan.scanners.report.model.documents import Findings
-from hardpan.scanners.report.model.sections import RulePart, WaiverPart, WaiverRecordPart
+from hardpan.scanners.report.model.sections import RulePart
+from hardpan.scanners.report.model.waiver_sections import WaiverPart, WaiverRecordPart
 
 
 def are_waivers_consistent(findings: Findings) -> bool:

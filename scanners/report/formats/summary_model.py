@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hardpan.scanners.report.model import scores
+from hardpan.scanners.report.model.content_sections import NO_REASON, TailoringPart
 from hardpan.scanners.report.model.counts import format_counts
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
 from hardpan.scanners.report.model.sections import CompatibilityPart, RulePart
@@ -52,6 +53,7 @@ def build_sections(report: Report) -> tuple[SummarySection, ...]:
             f"Waived rules, not passed: {len(waived_rules)}", map(_rule_line, waived_rules)
         ),
         *_waiver_sections(findings),
+        *_tailoring_sections(findings.content.tailoring),
         _build_section(
             f"Not checked, manual review required: {len(unchecked_rules)}",
             map(_rule_line, unchecked_rules),
@@ -145,6 +147,31 @@ def _waiver_sections(findings: Findings) -> tuple[SummarySection, ...]:
         for record in records
     )
     return (_build_section(f"Waivers to review: {len(records)}", lines),)
+
+
+def _tailoring_sections(tailoring: TailoringPart | None) -> tuple[SummarySection, ...]:
+    """What the tailoring changed, with its reasons; no section without one."""
+    if tailoring is None:
+        return ()
+    lines = (
+        SummaryLine(label="file", text=f"{tailoring.file} sha256 {tailoring.sha256}"),
+        SummaryLine(label="author", text=tailoring.author or "not stated"),
+        SummaryLine(label="base profile", text=tailoring.base_profile_id or "none"),
+        *(
+            SummaryLine(label=label, text=f"{r.rule_id} / {r.reason or NO_REASON}")
+            for label, rules in (
+                ("not evaluated", tailoring.unselected),
+                ("added", tailoring.selected),
+            )
+            for r in rules
+        ),
+        *(
+            SummaryLine(label="changed", text=f"{s.describe()} / {s.reason or NO_REASON}")
+            for s in tailoring.settings
+        ),
+        *(SummaryLine(label="note", text=note) for note in tailoring.notes),
+    )
+    return (_build_section(f"Tailoring: {tailoring.describe_effect()}", lines),)
 
 
 def _fips_lines(findings: Findings) -> tuple[SummaryLine, ...]:

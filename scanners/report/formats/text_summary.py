@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from hardpan.scanners.model.results import NOT_COLLECTED_PREFIX
 from hardpan.scanners.report.model import scores
+from hardpan.scanners.report.model.content_sections import ContentPart
 from hardpan.scanners.report.model.counts import format_counts
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
 from hardpan.scanners.report.model.sections import CompatibilityPart
@@ -29,6 +30,7 @@ def format_summary(findings: Findings, smoke: SmokeDocument | None) -> tuple[str
         ("content", content.describe()),
         ("", f"sha256:{content.source_sha256}"),
         ("profile", content.profile_id),
+        *_tailoring_rows(content),
         *(("", line) for line in (findings.describe_differences(),) if line),
         (
             "baseline",
@@ -94,6 +96,13 @@ def _describe_open(findings: Findings) -> str:
     waived = sum(r.is_waived for r in findings.rules)
     by_severity = ", ".join(f"{n} {s}" for s, n in findings.count_open_by_severity().items() if n)
     return f"{by_severity or 'none'}; {waived} waived"
+
+
+def _tailoring_rows(content: ContentPart) -> list[tuple[str, str]]:
+    tailoring = content.tailoring
+    if tailoring is None:
+        return []
+    return [("tailoring", tailoring.describe()), ("", f"sha256:{tailoring.sha256}")]
 
 
 def _waiver_rows(findings: Findings) -> list[tuple[str, str]]:

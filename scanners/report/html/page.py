@@ -17,6 +17,7 @@ from hardpan.core.resources import resource_path
 from hardpan.core.templates import html_environment
 from hardpan.scanners.report.html import charts, view_models
 from hardpan.scanners.report.model import scores
+from hardpan.scanners.report.model.content_sections import NO_REASON
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.sections import CompatibilityResultPart
 from hardpan.scanners.report.model.types import HOST_KEY_TRUST_TEXT, VERDICTS
@@ -72,6 +73,7 @@ class Html:
                 script_hash=_digest_for_csp(js),
                 open_groups=view_models.group_open_rows(rule_rows),
                 other_groups=view_models.group_other_rows(rule_rows),
+                no_reason=NO_REASON,
                 waiver_warnings=findings.waiver_warnings(),
                 waivers=view_models.select_waived_rows(rule_rows),
                 anchors={r.rule.rule_id: r.anchor for r in rule_rows},

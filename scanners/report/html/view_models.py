@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from hardpan.scanners.report.model.sections import RulePart, WaiverPart
+from hardpan.scanners.report.model.sections import RulePart
 from hardpan.scanners.report.model.types import SEVERITIES, VERDICTS
+from hardpan.scanners.report.model.waiver_sections import WaiverPart
 
 CATEGORIES = {
     "high": "CAT I",

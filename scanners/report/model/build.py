@@ -1,9 +1,8 @@
 """Build the documents of a scan. Text from the target is sanitized for display here."""
 
 import math
-import re
 from dataclasses import asdict
-from typing import cast, get_args
+from typing import cast
 
 from hardpan.profiles.schema.ssg import RULE_PREFIX
 from hardpan.scanners.fips.describe import describe_fips
@@ -13,7 +12,14 @@ from hardpan.scanners.model.results import (
     CompatibilityResult,
     SmokeReport,
 )
-from hardpan.scanners.model.scan import Scan, Waiver, WaiverRecord
+from hardpan.scanners.model.scan import Scan, Waiver
+from hardpan.scanners.report.model.build_deviations import build_tailoring, build_waiver_record
+from hardpan.scanners.report.model.content_sections import ContentPart
+from hardpan.scanners.report.model.display_text import (
+    clean_values,
+    parse_severity,
+    replace_control_characters,
+)
 from hardpan.scanners.report.model.documents import Findings, MeasurePart, SmokeDocument
 from hardpan.scanners.report.model.scores import count_covered, count_passed, format_share
 from hardpan.scanners.report.model.sections import (
@@ -21,14 +27,11 @@ from hardpan.scanners.report.model.sections import (
     CompatibilityCheckPart,
     CompatibilityPart,
     CompatibilityResultPart,
-    ContentPart,
     FipsPart,
     HostPart,
     ImagePart,
     RulePart,
     StigPart,
-    WaiverPart,
-    WaiverRecordPart,
 )
 from hardpan.scanners.report.model.types import (
     HOST_KEY_TRUST_TEXT,
@@ -36,15 +39,10 @@ from hardpan.scanners.report.model.types import (
     DisaSeverity,
     Number,
     RoleName,
-    Severity,
     VerdictName,
 )
+from hardpan.scanners.report.model.waiver_sections import WaiverPart
 from hardpan.scanners.stig.manual_stig import find_stig
-
-_HIDDEN_CHARACTERS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
-    "\ud800-\udfff\ufeff\ufffe\uffff]"
-)
 
 
 def build_findings(scan: Scan) -> Findings:
@@ -68,6 +66,7 @@ def build_findings(scan: Scan) -> Findings:
             origin=replace_control_characters(content.origin),
             origin_kind=content.origin_kind.value,
             derivation=replace_control_characters(content.derivation),
+            tailoring=build_tailoring(evaluation),
             benchmark_id=replace_control_characters(evaluation.benchmark_id),
             profile_id=replace_control_characters(evaluation.profile_id),
             engine=replace_control_characters(evaluation.engine),
@@ -93,7 +92,7 @@ def build_findings(scan: Scan) -> Findings:
         ),
         compatibility=_build_compatibility(scan),
         fips=_build_fips(scan),
-        waivers=tuple(map(_build_waiver_record, scan.waiver_records)),
+        waivers=tuple(map(build_waiver_record, scan.waiver_records)),
         stig=_build_stig(evaluation.benchmark_id),
     )
 
@@ -127,32 +126,23 @@ def build_smoke_document(result: SmokeReport) -> SmokeDocument:
     )
 
 
-def replace_control_characters(text: str) -> str:
-    """``text`` with every character that hides or moves other text shown as U+FFFD.
-
-    Control characters, lone surrogates and bidirectional overrides come from
-    targets and would falsify a terminal's output or break XML. Line ends and tabs stay.
-    """
-    return _HIDDEN_CHARACTERS.sub("\ufffd", text)
-
-
 def _build_host(scan: Scan) -> HostPart:
     host = scan.host
     values: dict[str, object] = {name: getattr(host, name) for name in HostPart.model_fields}
     # What is not one of the ways of knowing a key claims none of them.
     trust = str(host.host_key_trust)
     values["host_key_trust"] = trust if trust in HOST_KEY_TRUST_TEXT else "unknown"
-    return HostPart.model_validate(_clean_values(values))
+    return HostPart.model_validate(clean_values(values))
 
 
 def _build_fips(scan: Scan) -> FipsPart | None:
     if scan.fips is None:
         return None
     # Its texts fit narrow patterns already; cleaning them again costs nothing.
-    modules = [_clean_values(asdict(m)) for m in scan.fips.modules]
-    crypto_files = [_clean_values(asdict(x)) for x in scan.fips.non_system_crypto]
+    modules = [clean_values(asdict(m)) for m in scan.fips.modules]
+    crypto_files = [clean_values(asdict(x)) for x in scan.fips.non_system_crypto]
     statement = replace_control_characters(describe_fips(scan.fips))
-    values = _clean_values({**asdict(scan.fips), "statement": statement})
+    values = clean_values({**asdict(scan.fips), "statement": statement})
     return FipsPart.model_validate(
         {**values, "modules": modules, "non_system_crypto": crypto_files}
     )
@@ -164,12 +154,6 @@ def _build_stig(benchmark_id: str) -> StigPart | None:
         return None
     field_names = StigPart.model_fields
     return StigPart.model_validate({name: getattr(stig, name) for name in field_names})
-
-
-def _clean_values(values: dict[str, object]) -> dict[str, object]:
-    return {
-        k: replace_control_characters(v) if isinstance(v, str) else v for k, v in values.items()
-    }
 
 
 def _build_image(scan: Scan) -> ImagePart | None:
@@ -228,18 +212,6 @@ def _build_waiver(waiver: Waiver | None) -> WaiverPart | None:
     )
 
 
-def _build_waiver_record(record: WaiverRecord) -> WaiverRecordPart:
-    return WaiverRecordPart(
-        selector=replace_control_characters(record.selector),
-        source=replace_control_characters(record.source),
-        reason=replace_control_characters(record.reason),
-        owner=replace_control_characters(record.owner),
-        expires=record.expires,
-        rule_ids=tuple(map(replace_control_characters, record.rule_ids)),
-        status=record.status.value,
-    )
-
-
 def _build_compatibility_check(result: CheckResult) -> CompatibilityCheckPart:
     return CompatibilityCheckPart(
         outcome=result.outcome.value,
@@ -254,7 +226,7 @@ def _build_rules(scan: Scan) -> tuple[RulePart, ...]:
         RulePart(
             rule_id=replace_control_characters(r.rule_id),
             title=replace_control_characters(r.title),
-            severity=_parse_severity(r.severity),
+            severity=parse_severity(r.severity),
             disa_severity=cast(DisaSeverity, r.disa_severity),
             role=cast(RoleName, r.role),
             verdict=cast(VerdictName, r.verdict.value),
@@ -272,10 +244,6 @@ def _build_rules(scan: Scan) -> tuple[RulePart, ...]:
         )
         for r in scan.evaluation.results
     )
-
-
-def _parse_severity(name: str) -> Severity:
-    return cast(Severity, name) if name in get_args(Severity) else "unknown"
 
 
 def _to_ascii(text: str) -> str:

@@ -12,16 +12,15 @@ from pydantic import Field
 from hardpan.core.errors import ToolError
 from hardpan.profiles.schema import ssg
 from hardpan.scanners.model.results import NOT_COLLECTED_PREFIX, CheckOutcome
+from hardpan.scanners.report.model.content_sections import ContentPart
 from hardpan.scanners.report.model.sections import (
     CheckPart,
     CompatibilityPart,
-    ContentPart,
     FipsPart,
     HostPart,
     ImagePart,
     RulePart,
     StigPart,
-    WaiverRecordPart,
 )
 from hardpan.scanners.report.model.types import (
     SEVERITIES,
@@ -32,6 +31,7 @@ from hardpan.scanners.report.model.types import (
     TextByName,
     Timestamp,
 )
+from hardpan.scanners.report.model.waiver_sections import WaiverRecordPart
 
 Percent = Annotated[str, Field(pattern=r"^([0-9]{1,3}\.[0-9]{2})?$")]
 """Two decimals; empty for a share of nothing."""

@@ -1,13 +1,12 @@
-"""The parts of findings.json: host, content, image, rules, checks, compatibility and FIPS."""
+"""The parts of findings.json: host, image, rules, checks, compatibility and FIPS."""
 
 from collections import Counter
-from typing import Annotated, Literal, Self, get_args
+from typing import Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from hardpan.scanners.fips.model import CertificateState, EnvironmentMatch, ModuleName, TriState
 from hardpan.scanners.model.results import CheckOutcome
-from hardpan.scanners.model.waiver_status import WARNING_STATUSES
 from hardpan.scanners.report.model.types import (
     OPEN_VERDICTS,
     SEVERITIES,
@@ -23,6 +22,7 @@ from hardpan.scanners.report.model.types import (
     Severity,
     VerdictName,
 )
+from hardpan.scanners.report.model.waiver_sections import WaiverPart
 
 
 class HostPart(Document):
@@ -76,102 +76,12 @@ class HostPart(Document):
         return f"no host key, machine id {self.machine_id_hmac or 'unknown'}"
 
 
-class ContentPart(Document):
-    """The SCAP content that was evaluated."""
-
-    name: str
-    version: str
-    source_sha256: HexDigest
-    """Digest of the data stream as upstream made it."""
-    derived_sha256: HexDigest
-    """Digest of the derived content that was evaluated."""
-    date: Annotated[str, Field(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")] = ""
-    """Day of the benchmark; empty when it names none."""
-    origin: str
-    """Description of where it came from."""
-    origin_kind: Literal["shipped", "updated", "installed", "file", ""] = ""
-    """Whether hardpan shipped it, an update stored it, the scanning machine had it installed, or
-    a person named a file."""
-    derivation: str
-    benchmark_id: str
-    profile_id: str
-    engine: str
-
-    def identity_to_json(self) -> dict[str, str]:
-        """Return what identifies the content, as JSON data."""
-        return {
-            "name": self.name,
-            "version": self.version,
-            "date": self.date,
-            "origin": self.origin_kind,
-            "sha256": self.source_sha256,
-        }
-
-    def describe(self) -> str:
-        """The data stream, its version and day, and where it came from, on one line."""
-        date_text = f" of {self.date}" if self.date else ""
-        return f"{self.name} {self.version}{date_text}, {self.origin}"
-
-
 class ImagePart(Document):
     """The image the target was booted from."""
 
     name: str
     sha256: HexDigest
     provenance_statement_sha256: HexDigest
-
-
-class WaiverPart(Document):
-    """An accepted deviation: its reason, its owner and its expiry."""
-
-    reason: str
-    owner: str
-    expires: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
-    """Last day on which it is active."""
-    is_active: bool
-    """False if it had expired before the scan: then the rule is open."""
-
-    def describe(self) -> str:
-        """Format the waiver on one line."""
-        validity = "until" if self.is_active else "expired on"
-        return f"{self.reason} ({self.owner}, {validity} {self.expires})"
-
-
-class WaiverRecordPart(Document):
-    """One name in a waiver of the scan: which rules it matched, and what became of it."""
-
-    selector: str
-    """As it was written: an id of a rule, or a pattern."""
-    source: str
-    """``profile NAME``, or the name of the waiver file."""
-    reason: str
-    owner: str
-    expires: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
-    """Last day on which it is active, until 23:59:59 UTC."""
-    rule_ids: JsonList[str]
-    status: Literal["active", "expired", "stale", "unmatched", "unused"]
-    """``active``: a rule of it is not passed. ``stale``: its rules pass. ``unmatched``: no rule of
-    the scan has this name. ``unused``: its rules were not applicable or not checked."""
-
-    @property
-    def has_warning(self) -> bool:
-        """True if someone should change or remove the waiver."""
-        return self.status in WARNING_STATUSES
-
-    def describe(self) -> str:
-        """Format the name, its source and its state on one line."""
-        return f"{self.selector} ({self.source}): {self.describe_status()}"
-
-    def describe_status(self) -> str:
-        """What became of it, in words."""
-        texts = {
-            "active": "active",
-            "expired": f"expired on {self.expires}",
-            "stale": "not needed any more: the rule passes",
-            "unmatched": "matches no rule of this scan",
-            "unused": "not needed: the rule was not evaluated",
-        }
-        return texts[self.status]
 
 
 class RulePart(Document):

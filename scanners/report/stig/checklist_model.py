@@ -12,10 +12,11 @@ from enum import StrEnum
 
 from hardpan.core.errors import InputError
 from hardpan.profiles.schema.ssg import RULE_PREFIX
-from hardpan.scanners.report.model.build import replace_control_characters
+from hardpan.scanners.report.model.display_text import replace_control_characters
 from hardpan.scanners.report.model.documents import Findings
-from hardpan.scanners.report.model.sections import RulePart, WaiverPart
+from hardpan.scanners.report.model.sections import RulePart
 from hardpan.scanners.report.model.types import VerdictName
+from hardpan.scanners.report.model.waiver_sections import WaiverPart
 from hardpan.scanners.stig.manual_stig import (
     STIG_FILES,
     ManualStig,

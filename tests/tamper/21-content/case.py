@@ -62,6 +62,42 @@ def _expired_waiver_marked_active(kit):
     return Evidence(files=kit.sign_scan(waivers=scan.waivers, waiver_records=records))
 
 
+def _sign_tailored(kit):
+    scan = samples.tailored_scan(samples.slim_scan())
+    return kit.sign_scan(evaluation=scan.evaluation, raw=scan.raw)
+
+
+def _tailored(kit, **rule):
+    return Evidence(files=_sign_tailored(kit), policy={"content": rule})
+
+
+def _change_tailoring(kit, change):
+    """Change the findings of a tailored scan, and sign again; the policy allows any tailoring."""
+    tailored = replace(kit, valid_files=_sign_tailored(kit))
+    return Evidence(files=tailored.resign_changed_findings(lambda f: change(f["content"])))
+
+
+def _update_tailoring(kit, **fields):
+    return _change_tailoring(kit, lambda content: content["tailoring"].update(fields))
+
+
+def _hide_evaluated_rule(kit):
+    def change(content):
+        content["tailoring"]["unselected"][0]["ruleId"] = samples.RULES[1].rule_id
+
+    return _change_tailoring(kit, change)
+
+
+def _replace_tailoring_file(kit):
+    tailored = replace(kit, valid_files=_sign_tailored(kit))
+    return Evidence(files=tailored.resign_with_files({"tailoring.yaml": b"select: {}\n"}))
+
+
+def _attach_tailoring(kit):
+    files = {"tailoring.yaml": samples.TAILORING.data}
+    return Evidence(files=kit.resign_with_files(files))
+
+
 VARIANTS = {
     "control": _content,
     "an edited data stream": lambda kit: _content(kit, derived_sha256="0" * 64),
@@ -78,4 +114,24 @@ VARIANTS = {
         kit, ruleIds=[samples.RULES[1].rule_id]
     ),
     "a record with a wrong state": lambda kit: _waiver_record(kit, status="stale"),
+    "control: a tailoring that the policy lists": lambda kit: _tailored(
+        kit, tailoring_sha256=[samples.TAILORING.sha256]
+    ),
+    "a tailoring, none allowed": lambda kit: _tailored(kit, require_untailored=True),
+    "a tailoring of a listed profile": lambda kit: _tailored(
+        kit, profile_ids=[samples.TAILORING.profile_id]
+    ),
+    "another tailoring than the listed one": lambda kit: _tailored(
+        kit, tailoring_sha256=["0" * 64]
+    ),
+    "a tailoring hidden in the findings": lambda kit: _change_tailoring(
+        kit, lambda content: content.update(tailoring=None)
+    ),
+    "a tailoring without its rules": lambda kit: _update_tailoring(kit, unselected=[]),
+    "a tailoring with another author": lambda kit: _update_tailoring(kit, author="auditor"),
+    "a tailoring with another digest": lambda kit: _update_tailoring(kit, sha256="0" * 64),
+    "a tailoring of other rules": lambda kit: _update_tailoring(kit, rulesSha256="0" * 64),
+    "an evaluated rule listed as not evaluated": _hide_evaluated_rule,
+    "another tailoring file": _replace_tailoring_file,
+    "a tailoring file without a record": _attach_tailoring,
 }

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hardpan.core import events
 from hardpan.core.files import sha256_bytes
+from hardpan.scanners.evidence.file_names import list_tailoring_files
 from hardpan.scanners.evidence.sign import writer
 from hardpan.scanners.evidence.statement.predicate_extensions import ChainLink
 from hardpan.scanners.fips.assess import assess_fips
@@ -30,6 +31,7 @@ from hardpan.scanners.model.scan import (
     Waiver,
     WaiverRecord,
 )
+from hardpan.scanners.model.tailoring import TailoredRule, TailoredSetting, Tailoring
 from hardpan.scanners.model.waiver_status import derive_waiver_status
 from hardpan.scanners.report.model.scan_changes import AttributeChange, RuleChange, ScanChanges
 from hardpan.signing import Signer, sign
@@ -289,6 +291,52 @@ def with_waiver_records(base: Scan) -> Scan:
         if rule_id in verdicts
     )
     return replace(base, waiver_records=tuple(records))
+
+
+TAILORING = Tailoring(
+    file="web.yaml",
+    data=b"unselect: {gone: The appliance has none.}\n",
+    sha256=sha256_bytes(b"unselect: {gone: The appliance has none.}\n"),
+    format="yaml",
+    title="Web servers",
+    author="web team",
+    version="",
+    profile_id="xccdf_org.ssgproject.content_profile_stig_tailored",
+    base_profile_id="xccdf_org.ssgproject.content_profile_stig",
+    unselected=(
+        TailoredRule(
+            rule_id="xccdf_org.ssgproject.content_rule_gone",
+            title="A rule that is not needed",
+            severity="high",
+            reason="The appliance has none.",
+        ),
+    ),
+    selected=(
+        TailoredRule(
+            rule_id=RULES[0].rule_id,
+            title=RULES[0].title,
+            severity=RULES[0].severity,
+            reason="",
+        ),
+    ),
+    settings=(
+        TailoredSetting(name="v_limit", rule_id="", base="3", value="12", reason="Site rule."),
+        TailoredSetting(
+            name="severity",
+            rule_id=RULES[1].rule_id,
+            base="low",
+            value=RULES[1].severity,
+            reason="Exposed.",
+        ),
+    ),
+)
+
+
+def tailored_scan(base: Scan) -> Scan:
+    """The same scan with a tailored profile, and the tailoring attached."""
+    content = replace(base.evaluation.content, tailoring=TAILORING)
+    evaluation = replace(base.evaluation, content=content, profile_id=TAILORING.profile_id)
+    return replace(base, evaluation=evaluation, raw={**base.raw, **list_tailoring_files(TAILORING)})
 
 
 def slim_scan(**changes: object) -> Scan:

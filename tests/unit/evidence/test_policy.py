@@ -478,3 +478,10 @@ def test_signing_key_that_is_a_timestamp_authority_too_is_refused(folder: Path) 
         "require_timestamp.roots: a certificate of keys[0] ('lab-scan'), which has the role scan; "
         "the first is at trust.yaml:6:11" in message
     )
+
+
+def test_policy_cannot_allow_and_refuse_tailoring(folder: Path) -> None:
+    digest = "0" * 64
+    text = f"{GOOD}content: {{require_untailored: true, tailoring_sha256: ['{digest}']}}\n"
+
+    assert "trust.yaml:11:31: content.require_untailored: expected false" in _load(folder, text)

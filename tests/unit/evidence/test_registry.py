@@ -48,6 +48,7 @@ def test_check_order_is_stable() -> None:
         "target",
         "host-key",
         "content",
+        "tailoring",
         "host-signature",
         "provenance",
         "thresholds",

@@ -529,6 +529,37 @@ def test_policy_requires_verified_host_key(
         assert outcomes["host-key"] == ("ok", message)
 
 
+@pytest.mark.parametrize(
+    ("settings", "status", "text"),
+    [
+        ("", "skipped", "the policy allows any tailoring: tailoring.yaml sha256"),
+        ("content: {require_untailored: true}\n", "fail", "the policy requires untailored"),
+        (f"content: {{tailoring_sha256: ['{'0' * 64}']}}\n", "fail", "is not listed"),
+        (f"content: {{profile_ids: [{samples.TAILORING.profile_id}]}}\n", "fail", "is not listed"),
+        (f"content: {{tailoring_sha256: [{samples.TAILORING.sha256}]}}\n", "ok", "1 rule not"),
+    ],
+)
+def test_policy_decides_on_tailoring(
+    lab: EvidenceFixture, tmp_path: Path, settings: str, status: str, text: str
+) -> None:
+    scan = samples.tailored_scan(samples.slim_scan())
+    path = samples.write_evidence(scan, lab.scan, tmp_path)
+
+    if status == "fail":
+        _refused(lab, path, "tailoring", text, settings)
+        return
+    outcomes = {o.check_id: (o.status, o.reason) for o in lab.verify(path, settings).records}
+    assert outcomes["tailoring"][0] == status
+    assert text in outcomes["tailoring"][1]
+
+
+def test_untailored_evidence_passes_the_tailoring_check(lab: EvidenceFixture) -> None:
+    verified = lab.verify(lab.valid_path, "content: {require_untailored: true}\n")
+
+    outcomes = {o.check_id: (o.status, o.reason) for o in verified.records}
+    assert outcomes["tailoring"] == ("ok", "the profile is not tailored")
+
+
 def test_host_without_key_is_identified_by_machine_id(lab: EvidenceFixture, tmp_path: Path) -> None:
     host = replace(
         samples.HOST, host_key_type="", host_key_sha256="", host_key_trust=HostKeyTrust.LOCAL

@@ -80,7 +80,8 @@ INVALID_VALUES = [
     ("expires: 2027-11-30", "expires: 30.11.2027", "expected a day as 2027-11-30"),
     ("expires: 2027-11-30", "expires: 2027-11-31", "expected a day that exists"),
     ("expires: 2027-11-30", "expires: soon", "stig.waivers[0].expires: expected a day"),
-    ("reason: A test., owner", 'reason: "", owner', "expected one line of plain ASCII text"),
+    ("reason: A test., owner", 'reason: "", owner', "expected printable text, not empty"),
+    ("reason: A test., owner", 'reason: "a\u202eb", owner', "expected printable text, not empty"),
 ]
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from hardpan.core.files import canonical_json
 from hardpan.scanners.model.scan import Scan, Verdict
 from hardpan.scanners.report.formats import json_documents
-from hardpan.scanners.report.model import build, documents
+from hardpan.scanners.report.model import build, display_text, documents
 from hardpan.scanners.report.model.documents import Findings
 from tests.unit.evidence import samples
 
@@ -145,7 +145,7 @@ def test_non_finite_measures_become_null() -> None:
     ],
 )
 def test_control_characters_are_replaced(text: str, expected: str) -> None:
-    assert build.replace_control_characters(text) == expected
+    assert display_text.replace_control_characters(text) == expected
 
 
 def test_hostile_host_facts_are_sanitized() -> None:

@@ -149,6 +149,7 @@ def run_scan(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scan]:
             )
 
         monkeypatch.setattr(pipeline, "prepare", lambda *_: content)
+        monkeypatch.setattr(pipeline, "prepare_content", lambda *_: content)
         monkeypatch.setattr(pipeline, "open_connection", connect)
         if "host_signature" not in overrides:
             monkeypatch.setattr(pipeline, "check_sshsig", lambda *_, **__: None)

@@ -1,0 +1,32 @@
+"""Make values of a target fit for display and for the documents."""
+
+import re
+from typing import cast, get_args
+
+from hardpan.scanners.report.model.types import Severity
+
+_HIDDEN_CHARACTERS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+    "\ud800-\udfff\ufeff\ufffe\uffff]"
+)
+
+
+def replace_control_characters(text: str) -> str:
+    """``text`` with every character that hides or moves other text shown as U+FFFD.
+
+    Control characters, lone surrogates and bidirectional overrides come from
+    targets and would falsify a terminal's output or break XML. Line ends and tabs stay.
+    """
+    return _HIDDEN_CHARACTERS.sub("\ufffd", text)
+
+
+def clean_values(values: dict[str, object]) -> dict[str, object]:
+    """Return ``values`` with every text cleaned."""
+    return {
+        k: replace_control_characters(v) if isinstance(v, str) else v for k, v in values.items()
+    }
+
+
+def parse_severity(name: str) -> Severity:
+    """Return a severity of the documents; ``unknown`` for any other text."""
+    return cast(Severity, name) if name in get_args(Severity) else "unknown"
