@@ -166,6 +166,10 @@ fuzz: setup-venv ## 10,000 generated inputs for each parser of untrusted input (
 fuzz-content: setup-venv ## generated benchmarks: hardpan's content against plain oscap (COUNT=3000, SEED=)
 	$(BIN)/python -m tests.content_differential --count $(or $(COUNT),3000) --seed $(or $(SEED),1)
 
+.PHONY: diff-content
+diff-content: setup-venv ## every profile of the shipped content: hardpan against plain oscap on this machine (ROOT=folder, PRODUCTS=)
+	$(BIN)/python -m tests.content_differential.upstream $(if $(ROOT),--root $(ROOT)) $(PRODUCTS)
+
 .PHONY: mutation-test
 mutation-test: setup ## remove each check of the verifier in turn: a test must fail (JOBS=2)
 	$(BIN)/python -u -m tests.tools.mutation --jobs $(or $(JOBS),2)

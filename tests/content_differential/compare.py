@@ -92,7 +92,12 @@ def compare_resolution(plain: OscapResult, prepared: PreparedContent) -> None:
 
 
 def merge_parts(
-    parts: Iterable[StreamPart], profile_id: str, folder: Path, *, timeout_s: float = 60
+    parts: Iterable[StreamPart],
+    profile_id: str,
+    folder: Path,
+    *,
+    timeout_s: float = 60,
+    root: Path | None = None,
 ) -> dict[str, list[RuleOutcome]]:
     """Evaluate parts and return the outcomes of all.
 
@@ -101,7 +106,7 @@ def merge_parts(
     """
     merged: dict[str, list[RuleOutcome]] = {}
     for part in parts:
-        result = evaluate(part.data, profile_id, folder, timeout_s=timeout_s)
+        result = evaluate(part.data, profile_id, folder, timeout_s=timeout_s, root=root)
         assert result.exit_status in EVALUATED, result.message
         assert set(result.rules) == set(part.rule_ids)
         assert not set(result.rules) & set(merged)

@@ -43,8 +43,10 @@ def evaluate(
     tailoring: bytes | None = None,
     validates: bool = False,
     timeout_s: float = 60,
+    root: Path | None = None,
 ) -> OscapResult:
-    """Evaluate a data stream on this machine."""
+    """Evaluate a data stream on this machine, or on the files of the folder ``root``."""
+    environment = {} if root is None else {"OSCAP_PROBE_ROOT": str(root)}
     stream, results = folder / "ds.xml", folder / "results.xml"
     stream.write_bytes(data)
     results.unlink(missing_ok=True)
@@ -54,7 +56,7 @@ def evaluate(
         (folder / "tailoring.xml").write_bytes(tailoring)
         argv += ["--tailoring-file", str(folder / "tailoring.xml")]
     try:
-        process = run([*argv, str(stream)], timeout_s=timeout_s, ok=range(256))
+        process = run([*argv, str(stream)], timeout_s=timeout_s, ok=range(256), env=environment)
     except ToolError as error:
         return OscapResult(exit_status=CRASHED, message=str(error), rules={}, values={})
     if process.returncode not in EVALUATED or not results.exists():
