@@ -26,7 +26,7 @@ from tests.content_differential.oscap_run import EVALUATED, evaluate
 
 _PLATFORM = re.compile(rb'<(?:[\w.-]+:)?platform idref="[^"]*"\s*/>')
 _TIMEOUT_S = 3600
-_MAX_SHOWN = 20
+_MAX_LINES = 20
 
 
 def compare_profile(
@@ -45,7 +45,7 @@ def compare_profile(
     merged = merge_parts(prepared.parts, profile_id, folder, timeout_s=_TIMEOUT_S, root=root)
     require_decided(merged)
     different = [r for r in plain.rules if merged.get(r) != plain.rules[r]]
-    details = [f"{r}: {plain.rules[r]}, {merged.get(r)}" for r in different[:_MAX_SHOWN]]
+    details = [f"{r}: {plain.rules[r]}, {merged.get(r)}" for r in different[:_MAX_LINES]]
     assert not different, "\n".join(details)
     return Counter(outcomes[0][0] for outcomes in plain.rules.values())
 

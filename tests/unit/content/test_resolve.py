@@ -186,7 +186,7 @@ def test_weight_has_the_precision_of_oscap() -> None:
     assert weighted.weight == 99.900002
 
 
-def test_rule_inherits_what_it_does_not_have() -> None:
+def test_rule_inherits_missing_settings() -> None:
     parent = rule(
         "a",
         '<requires idref="c"/><conflicts idref="d"/><check system="x"/>',
@@ -304,7 +304,7 @@ def test_tailoring_profile_with_another_id_extends_the_benchmark() -> None:
     assert [r.item.item_id for r in resolve(bench, "t", "content").rules] == ["a", "b"]
 
 
-def test_items_that_decide_about_one_another_are_connected() -> None:
+def test_dependent_items_are_connected() -> None:
     content = (
         profile("")
         + group("g", '<requires idref="d"/>' + rule("a") + group("h", rule("b")))
