@@ -1,9 +1,7 @@
 """Reads one packed ARF as a scan does and says what that took: ``python -m … FILE MEMORY_MIB``."""
 
-import io
 import json
 import sys
-import tarfile
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +11,7 @@ from pathlib import Path
 
 from hardpan.core.redaction import SecretFilter
 from hardpan.scanners import pipeline  # what a scan has loaded by then
-from hardpan.scanners.collect.openscap import read_results
+from hardpan.scanners.collect.openscap_results import read_results
 from hardpan.scanners.openscap.arf.process import LIMITS
 
 _NAME = "arf-0.xml"
@@ -72,13 +70,8 @@ def _resident_mib(process: str) -> int:
 
 def _pack_archive(file: Path) -> bytes:
     """What the target sends."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        tar.add(file, "arf0.xml.gz")
-        status = tarfile.TarInfo("rc0")
-        status.size = 2
-        tar.addfile(status, io.BytesIO(b"2\n"))
-    return out.getvalue()
+    data = file.read_bytes()
+    return b"rc0 2\n2\narf0.xml.gz %d\n" % len(data) + data + b"end 0\n"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,235 @@
+"""The scripts that run OpenSCAP on a target, and the bytes that they read.
+
+They need POSIX sh, coreutils and oscap. Nothing that hardpan brings is executed from a file:
+fapolicyd would refuse it. The work folder may be on any file system with space, also a noexec one.
+It is removed at the end, also after a lost connection; after SIGKILL the next scan removes it.
+"""
+
+import gzip
+import re
+from dataclasses import dataclass
+
+from hardpan.core.errors import ToolError
+from hardpan.scanners.content.prepare import PreparedContent, StreamPart
+
+NO_FOLDER, INCOMPLETE_UPLOAD, NO_TMP = 42, 43, 44
+"""Exit codes of the script."""
+
+_PLAIN_ID = re.compile(r"[A-Za-z0-9_.-]{1,200}")
+_KIB = 1024
+_ARF_KIB = 12 << 10
+"""Space for the results of a part, in KiB; its ARF repeats the content."""
+
+_MEMORY_RATIO = 0.7
+
+PROBE_SCRIPT = r"""
+for p in oscap gzip; do command -v "$p" >/dev/null 2>&1 && echo "program $p"; done
+[ -r /etc/os-release ] && while IFS= read -r line; do
+  case $line in ID=*|ID_LIKE=*|VERSION_ID=*) echo "os $line";; esac
+done < /etc/os-release
+true
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetFacts:
+    """What the target has, as ``PROBE_SCRIPT`` reports it; hostile text gives nothing."""
+
+    has_oscap: bool
+    has_gzip: bool
+    os_ids: tuple[str, ...]
+    """``ID`` and the words of ``ID_LIKE`` of os-release."""
+
+    version: str
+
+
+def parse_probe(text: str) -> TargetFacts:
+    """Parse the output of ``PROBE_SCRIPT``."""
+    lines = text[: 64 << 10].splitlines()
+    values = dict(
+        line.removeprefix("os ").split("=", 1)
+        for line in lines
+        if line.startswith("os ") and "=" in line
+    )
+    ids = f"{values.get('ID', '')} {values.get('ID_LIKE', '')}".replace('"', "").replace("'", "")
+    return TargetFacts(
+        has_oscap="program oscap" in lines,
+        has_gzip="program gzip" in lines,
+        os_ids=tuple(ids.split()[:10]),
+        version=values.get("VERSION_ID", "").strip("\"'"),
+    )
+
+
+def install_hint(facts: TargetFacts) -> str:
+    """Return the command that installs oscap on the target's distribution."""
+    ids = set(facts.os_ids)
+    if ids & {"suse", "opensuse", "sles", "sle"}:
+        command = "zypper install openscap-utils"
+    elif ids & {"debian", "ubuntu"}:
+        # The package was split in Debian 12 and Ubuntu 23.10.
+        is_old = facts.version in ("10", "11", "18.04", "20.04", "22.04")
+        command = f"apt install {'libopenscap8' if is_old else 'openscap-scanner'}"
+    elif ids & {"rhel", "fedora", "centos", "rocky", "almalinux", "ol"}:
+        command = "dnf install openscap-scanner"
+    else:
+        return "install openscap-scanner on the target, or scan an image that has it"
+    return f"run on the target: {command}"
+
+
+_SCRIPT = r"""
+set -u
+umask 077
+main=$$ watcher= pids= work= fallback=
+
+# Field 22 of proc_pid_stat(5), after the name in brackets: a process id is reused, a start is not.
+start_of() {
+  s=
+  { read -r s < "/proc/$1/stat"; } 2>/dev/null
+  set -- ${s##*) }
+  echo "${20:-0}"
+}
+remove_stale() {
+  for d in "$1"/hardpan-scan.*; do
+    [ -d "$d" ] && [ ! -L "$d" ] && [ -O "$d" ] || continue
+    owner=${d##*/hardpan-scan.} owner=${owner%.*}
+    [ -d "/proc/${owner%.*}" ] && [ "$(start_of "${owner%.*}")" = "${owner#*.}" ] || rm -rf "$d"
+  done
+}
+free_kib() { df -Pk "$1" 2>/dev/null | { read -r _; read -r _ _ _ n _ && echo "$n" || echo 0; }; }
+
+[ -w /tmp ] || { echo "/tmp is not writable" >&2; exit @NO_TMP@; }
+# oscap executes script checks from files, or runs them in an interpreter where that is impossible:
+# a noexec folder is preferred, because fapolicyd refuses the former.
+for base in /var/lib /var/tmp /root "${HOME:-/root}" /opt /run /dev/shm /tmp /run/user/*; do
+  [ -d "$base" ] && [ -w "$base" ] || continue
+  remove_stale "$base"
+  [ "$(free_kib "$base")" -gt @NEED@ ] 2>/dev/null || continue
+  folder=$(mktemp -d "$base/hardpan-scan.$$.$(start_of $$).XXXXXXXX" 2>/dev/null) || continue
+  : 2>/dev/null > "$folder/x" && chmod 700 "$folder/x" || { rm -rf "$folder"; continue; }
+  if [ ! -x "$folder/x" ]; then work=$folder; break; fi
+  if [ -n "$fallback" ]; then rm -rf "$folder"; else fallback=$folder; fi
+done
+if [ -z "$work" ]; then work=$fallback
+elif [ -n "$fallback" ]; then rm -rf "$fallback"
+fi
+[ -n "$work" ] || { echo "no writable folder has @NEED@ KiB of free space" >&2; exit @NO_FOLDER@; }
+
+before=$(echo /tmp/oscap.*)
+# What a killed oscap leaves in /tmp, unless another oscap runs that may be its owner.
+remove_temporary() {
+  for c in /proc/[0-9]*/comm; do
+    { read -r name < "$c"; } 2>/dev/null && [ "$name" = oscap ] && return
+  done
+  for d in /tmp/oscap.*; do
+    case " $before " in *" $d "*) continue;; esac
+    [ -d "$d" ] && [ ! -L "$d" ] && [ -O "$d" ] && rm -rf "$d"
+  done
+}
+clean() {
+  # Ignored, not reset: 'timeout' signals this shell and then the group it is in.
+  trap - EXIT
+  trap '' TERM INT HUP
+  [ -z "$watcher" ] || kill -KILL "$watcher" 2>/dev/null
+  for p in $pids; do kill -KILL "$p"; wait "$p"; done 2>/dev/null
+  [ -z "$pids" ] || remove_temporary
+  cd /
+  rm -rf "$work"
+}
+trap clean EXIT
+trap 'clean; exit 143' TERM INT HUP
+cd "$work" || exit @NO_FOLDER@
+rm -f x
+@RECEIVE@
+# No here-document: bash 5.0 and older write it to a temporary file.
+printf '%s\n' @SUMS@ | sha256sum -c - >/dev/null || exit @INCOMPLETE@
+exec 3<&0
+# stdin ends when the connection is lost. This shell may have been killed by then.
+( trap - EXIT TERM INT HUP
+  while read -r _; do :; done <&3
+  kill -TERM "$main"
+  sleep 2
+  while read -r p; do kill -KILL "$p"; done < "$work/pids"
+  sleep 1
+  remove_temporary
+  rm -rf "$work" ) >/dev/null 2>&1 &
+watcher=$!
+exec 0</dev/null
+# oscap says only "error" for script checks that it cannot execute, where this helper is missing:
+# EL's openscap-scanner does not bring it. The link makes the target's bash run the script.
+command -v oscap-run-sce-script >/dev/null 2>&1 || {
+  mkdir bin
+  ln -s "$(command -v bash || command -v sh)" bin/oscap-run-sce-script
+  PATH="$PATH:$work/bin"
+}
+version=$(oscap --version 2>/dev/null)
+case $version in *"SCE Version"*) sce=1;; *) sce=0;; esac
+package=$(rpm -q openscap-scanner 2>/dev/null || dpkg-query -W -f '${Package}-${Version}' \
+  openscap-scanner 2>/dev/null) || package=unknown
+echo "hardpan-engine $(echo "$version" | head -n 1); SCE plugin: $sce; package: $package" >&2
+for n in @PARTS@; do
+  mkdir "t$n"
+  TMPDIR="$work/t$n" OSCAP_PROBE_MEMORY_USAGE_RATIO=@RATIO@ nice -n 5 oscap xccdf eval \
+    --progress --skip-validation --profile @PROFILE@ --results-arf "arf$n.xml" "part$n.xml" \
+    3<&- >&2 2>"err$n" &
+  eval "pid$n=$!"
+  pids="$pids $!"
+  echo "$!" >> pids
+done
+for n in @PARTS@; do
+  eval "wait \$pid$n"
+  echo "$?" > "rc$n"
+  rm -rf "part$n.xml" "t$n"
+  tail -n 8 "err$n" > "tail$n"
+  mv "tail$n" "err$n"
+  @COMPRESS@
+done
+pids=
+for f in rc* err* arf*; do
+  [ -f "$f" ] || continue
+  echo "$f $(wc -c < "$f")"
+  cat "$f"
+done
+echo "end 0"
+"""
+
+
+def encode_parts(parts: tuple[StreamPart, ...], *, is_compressed: bool) -> tuple[bytes, ...]:
+    """Return the bytes of each part that the script reads; the same parts give the same bytes."""
+    if not is_compressed:
+        return tuple(part.data for part in parts)
+    return tuple(gzip.compress(part.data, 6, mtime=0) for part in parts)
+
+
+def render_script(
+    prepared: PreparedContent, encoded_parts: tuple[bytes, ...], *, is_compressed: bool
+) -> str:
+    """Return the script that evaluates the parts.
+
+    Raises:
+        ToolError: the profile's id cannot be an argument.
+    """
+    profile_id = prepared.benchmark.profile_id
+    if not _PLAIN_ID.fullmatch(profile_id):
+        raise ToolError(["oscap"], f"cannot use the profile id {profile_id[:80]!r}")
+    unpack = "| gzip -dc " if is_compressed else ""
+    receive = (
+        f"head -c {len(data)} {unpack}> part{n}.xml || exit {INCOMPLETE_UPLOAD}"
+        for n, data in enumerate(encoded_parts)
+    )
+    count = len(prepared.parts)
+    need_kib = sum(2 * len(p.data) // _KIB + _ARF_KIB for p in prepared.parts)
+    script = _SCRIPT
+    for placeholder, value in {
+        "@RECEIVE@": "\n".join(receive),
+        "@SUMS@": " ".join(f"'{p.sha256}  part{n}.xml'" for n, p in enumerate(prepared.parts)),
+        "@COMPRESS@": 'gzip -1 "arf$n.xml" 2>/dev/null' if is_compressed else "true",
+        "@NEED@": str(need_kib),
+        "@PARTS@": " ".join(str(n) for n in range(count)),
+        "@RATIO@": f"{_MEMORY_RATIO / count:.2f}",
+        "@PROFILE@": profile_id,
+        "@NO_FOLDER@": str(NO_FOLDER),
+        "@NO_TMP@": str(NO_TMP),
+        "@INCOMPLETE@": str(INCOMPLETE_UPLOAD),
+    }.items():
+        script = script.replace(placeholder, value)
+    return script

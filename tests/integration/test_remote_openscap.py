@@ -1,0 +1,226 @@
+"""OpenSCAP on targets that lack programs, rights, space or mounts that permit execution."""
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from hardpan.core.errors import HardpanError, ToolError
+from hardpan.core.events import discard
+from hardpan.scanners.collect.base import CollectedEvidence, CollectTask
+from hardpan.scanners.collect.openscap import OpenScap
+from hardpan.scanners.content import datastream
+from hardpan.scanners.content.prepare import PreparedContent, prepare
+from hardpan.scanners.openscap.arf.results import Arf
+from hardpan.ssh.client import connect
+from tests.integration.el_host import el_host_spec
+from tests.integration.overlay_host import (
+    PASSWORD,
+    HostSpec,
+    HostUser,
+    OverlayHost,
+    overlay_host,
+)
+from tests.integration.tiny_content import TINY_DATA_STREAM, TINY_PROFILE
+
+pytestmark = pytest.mark.integration
+
+VERDICTS = {"one": "pass", "two": "fail", "script": "pass"}
+NOEXEC = dict.fromkeys(("/tmp", "/var/tmp", "/home", "/dev/shm"), "noexec,size=64m")
+FOLDERS = "/var/lib /var/tmp /root /home/* /opt /run /dev/shm /tmp"
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> PreparedContent:
+    path = tmp_path_factory.mktemp("content") / "tiny-ds.xml"
+    path.write_text(TINY_DATA_STREAM)
+    return prepare(datastream.find("rhel9", path), TINY_PROFILE, part_count=1)
+
+
+def evaluate(
+    host: OverlayHost, prepared: PreparedContent, user: str = "root", password: str = ""
+) -> CollectedEvidence:
+    with connect(host.target(user), timeout_s=20, sudo_password=password) as connection:
+        return OpenScap().collect(
+            connection, CollectTask(prepared=prepared), timeout_s=60, emit=discard
+        )
+
+
+def verdicts(evidence: CollectedEvidence) -> dict[str, str]:
+    (arf,) = evidence.arfs
+    assert isinstance(arf, Arf), arf.reason
+    return {name.rpartition("_rule_")[2]: rule.verdict for name, rule in arf.rules.items()}
+
+
+def leftovers(host: OverlayHost) -> str:
+    folders = " ".join(f"{path}/hardpan-scan.*" for path in FOLDERS.split())
+    return host.run(f"ls -d {folders} 2>/dev/null; true").stdout
+
+
+HOSTS: Mapping[str, tuple[HostSpec, str, str]] = {
+    "EL shape": (el_host_spec(), "root", ""),
+    "no helper": (
+        el_host_spec(
+            removed=("findmnt", "pkill", "gzip", "awk", "gawk", "mawk", "oscap-run-sce-script")
+        ),
+        "root",
+        "",
+    ),
+    "noexec": (el_host_spec(tmpfs=NOEXEC, removed=("oscap-run-sce-script",)), "root", ""),
+    "read-only root": (
+        el_host_spec(
+            is_root_read_only=True,
+            tmpfs={"/var/tmp": "ro", "/root": "ro", "/dev/shm": "ro", "/run": "size=64m"},
+        ),
+        "root",
+        "",
+    ),
+    "requiretty": (
+        HostSpec(
+            packages=("sudo", "tcsh"),
+            users=(HostUser(name="sue", login_shell="/bin/tcsh", password=PASSWORD),),
+            sudoers="Defaults requiretty\nsue ALL=(ALL) ALL\n",
+        ),
+        "sue",
+        PASSWORD,
+    ),
+    "unprivileged": (HostSpec(users=(HostUser(name="sue"),)), "sue", ""),
+}
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_evaluation_has_the_verdicts_and_leaves_nothing(
+    prepared: PreparedContent, tmp_path: Path, name: str
+) -> None:
+    spec, user, password = HOSTS[name]
+    with overlay_host(tmp_path / "host", spec) as host:
+        assert verdicts(evaluate(host, prepared, user, password)) == VERDICTS
+        assert leftovers(host) == ""
+        assert [x for x in host.process_names() if "oscap" in x] == []
+
+
+def test_full_target_names_what_is_missing(prepared: PreparedContent, tmp_path: Path) -> None:
+    small = dict.fromkeys(("/tmp", "/var/tmp", "/run", "/dev/shm", "/root"), "size=1m")
+    with (
+        overlay_host(tmp_path / "host", HostSpec(size_mib=8, tmpfs=small)) as host,
+        pytest.raises(ToolError, match="oscap has no usable work folder") as caught,
+    ):
+        evaluate(host, prepared)
+
+    assert "KiB of free space" in caught.value.output_tail
+
+
+def test_read_only_tmp_is_named(prepared: PreparedContent, tmp_path: Path) -> None:
+    with (
+        overlay_host(tmp_path / "host", HostSpec(tmpfs={"/tmp": "ro"})) as host,
+        pytest.raises(ToolError, match="oscap cannot run") as caught,
+    ):
+        evaluate(host, prepared)
+
+    assert caught.value.output_tail == "/tmp is not writable"
+    assert "mount a tmpfs" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("spec", "hint"),
+    [
+        (el_host_spec(removed=("oscap",)), "dnf install openscap-scanner"),
+        (HostSpec(removed=("oscap",)), "apt install openscap-scanner"),
+    ],
+    ids=["Rocky", "Debian"],
+)
+def test_missing_oscap_names_the_install_command(
+    prepared: PreparedContent, tmp_path: Path, spec: HostSpec, hint: str
+) -> None:
+    with (
+        overlay_host(tmp_path / "host", spec) as host,
+        pytest.raises(ToolError, match="is not installed") as caught,
+    ):
+        evaluate(host, prepared)
+
+    assert hint in caught.value.hint
+
+
+SLOW_OSCAP = """#!/bin/sh
+[ "$1" != xccdf ] || { mkdir /tmp/oscap.1; echo x > /var/lib/oscap-runs; exec sleep 600; }
+exec /usr/bin/oscap "$@"
+"""
+
+
+@pytest.fixture(scope="module")
+def slow_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OverlayHost]:
+    spec = HostSpec(files={"/usr/local/bin/oscap": SLOW_OSCAP})
+    with overlay_host(tmp_path_factory.mktemp("slow"), spec) as host:
+        yield host
+
+
+def wait_until(host: OverlayHost, script: str) -> None:
+    for _ in range(100):
+        if host.run(script, ok=(0, 1, 2)).returncode == 0:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"did not happen: {script}; {host.process_names()}")
+
+
+def start_evaluation(host: OverlayHost, prepared: PreparedContent) -> threading.Thread:
+    def run() -> None:
+        with contextlib.suppress(HardpanError):
+            evaluate(host, prepared)
+
+    host.run("rm -f /var/lib/oscap-runs; ls /tmp/oscap.* && exit 1; true")
+    thread = threading.Thread(target=run)
+    thread.start()
+    wait_until(host, "test -e /var/lib/oscap-runs")
+    return thread
+
+
+def kill(host: OverlayHost, pattern: str) -> None:
+    pattern = f"[{pattern[0]}]{pattern[1:]}"  # not this script itself
+    pids = f"for p in /proc/[0-9]*; do grep -qsa {pattern!r} $p/cmdline && echo ${{p#/proc/}}; done"
+    host.run(f"kill -{signal.SIGKILL} $({pids})", ok=(0, 1))
+
+
+def test_lost_connection_leaves_nothing(slow_host: OverlayHost, prepared: PreparedContent) -> None:
+    thread = start_evaluation(slow_host, prepared)
+
+    kill(slow_host, "sshd: root@notty")
+
+    thread.join(30)
+    wait_until(
+        slow_host, f"! ls -d {FOLDERS.replace(' ', '/hardpan-scan.* ')} 2>/dev/null | grep h"
+    )
+    wait_until(slow_host, "! ls -d /tmp/oscap.* 2>/dev/null")
+    assert leftovers(slow_host) == ""
+    assert [x for x in slow_host.process_names() if x.startswith("sleep 600")] == []
+
+
+def test_killed_script_is_removed_by_the_watcher(
+    slow_host: OverlayHost, prepared: PreparedContent
+) -> None:
+    thread = start_evaluation(slow_host, prepared)
+
+    kill(slow_host, "hardpan-start")
+
+    thread.join(30)
+    wait_until(slow_host, "! ls -d /var/lib/hardpan-scan.* /tmp/oscap.* 2>/dev/null")
+    assert [x for x in slow_host.process_names() if x.startswith("sleep 600")] == []
+
+
+def test_next_scan_removes_folders_of_dead_scans_only(
+    prepared: PreparedContent, tmp_path: Path
+) -> None:
+    with overlay_host(tmp_path / "host", HostSpec()) as host:
+        start = host.run("set -- $(cat /proc/1/stat); shift 21; echo $1").stdout.strip()
+        prefix = "/var/lib/hardpan-scan"
+        stale, reused, link = f"{prefix}.99999.5.a", f"{prefix}.1.5.a", f"{prefix}.9.9.x"
+        alive = f"{prefix}.1.{start}.a"
+        host.run(f"mkdir {stale} {reused} {alive}; touch {stale}/part0.xml; ln -s /etc {link}")
+
+        assert verdicts(evaluate(host, prepared)) == VERDICTS
+
+        assert host.run("ls -d /var/lib/hardpan-scan.*").stdout.split() == sorted([alive, link])
+        assert host.run("ls /etc/passwd").returncode == 0
