@@ -26,7 +26,7 @@ from hardpan.scanners.collect.collection import (
     Collection,
     HostIdentity,
 )
-from hardpan.scanners.collect.evaluation import evaluate_content
+from hardpan.scanners.collect.evaluation import attach_merged_arf, evaluate_content
 from hardpan.scanners.collect.plan import ScanPlan
 from hardpan.scanners.content import datastream
 from hardpan.scanners.content.datastream import ContentSelection, ContentSource
@@ -151,6 +151,7 @@ def scan(request: ScanRequest, emit: Emit) -> Scan:
         content = _provide_content(request, identity, emit)
         openscap_evidence = _run_openscap(collection, content)
         evaluation = _evaluate(content, openscap_evidence, identity)
+        openscap_evidence = attach_merged_arf(openscap_evidence, evaluation, content, emit)
         parts = collection.collect_parts(
             request.plan.build_task(identity.release.distro),
             run_compatibility=request.run_compatibility or request.plan.has_ai_workload,

@@ -14,6 +14,8 @@ _SWITCH_INTERVAL_S = 1e-4
 _COMPRESSION_LEVEL = 5
 """Compared with level 6, an ARF takes 5 % more space and 25 % less time."""
 
+_CHUNK = 1 << 18
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompressedBlob:
@@ -34,6 +36,15 @@ class CompressedBlob:
     def decompress(self) -> bytes:
         """Return the uncompressed bytes."""
         return zlib.decompress(self.deflated, -zlib.MAX_WBITS, max(self.size_bytes, 1))
+
+    def iter_chunks(self) -> Iterator[bytes]:
+        """Yield the uncompressed bytes in order, without holding all of them in memory."""
+        unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+        data = self.deflated
+        while data and not unpacker.eof:
+            yield unpacker.decompress(data, _CHUNK)
+            data = unpacker.unconsumed_tail
+        yield unpacker.flush()
 
 
 class Compressor:

@@ -1,17 +1,28 @@
 """Evaluate content on a target, and the untouched content if the parts gave something else."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from hardpan.core.compression import CompressedBlob, compress
 from hardpan.core.errors import ResourceError, ToolError
-from hardpan.core.events import StageMessage
+from hardpan.core.events import Emit, StageMessage
 from hardpan.scanners.collect.base import CollectedEvidence, CollectTask, build_failed_check
 from hardpan.scanners.collect.collection import Collection
 from hardpan.scanners.collect.openscap import STAGE
 from hardpan.scanners.content.prepare import PreparedContent
 from hardpan.scanners.model.results import HostCheck
+from hardpan.scanners.model.scan import Evaluation
+from hardpan.scanners.openscap.arf.process import read_arf
 from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf
 from hardpan.scanners.openscap.evaluate import find_differences
+from hardpan.scanners.openscap.merged_arf import (
+    MERGED_ARF,
+    PartArf,
+    merge_arfs,
+    require_equal,
+)
 
+_MERGE_CHECK = "openscap::merged_arf"
 UNTOUCHED_ARF = "arf-untouched.xml"
 """Name of the ARF of the untouched content in the evidence."""
 
@@ -60,3 +71,50 @@ def _add_untouched(
     for file in untouched.files.values():
         files[UNTOUCHED_ARF] = file
     return replace(evidence, untouched_arf=arf, checks=checks, files=files)
+
+
+def attach_merged_arf(
+    evidence: CollectedEvidence, evaluation: Evaluation, content: PreparedContent, emit: Emit
+) -> CollectedEvidence:
+    """Return the evidence with one ARF of all parts, or with a check that says why there is none.
+
+    Nothing is added if no ARF was read; other checks say so.
+
+    Raises:
+        ResourceError: this machine cannot start the process that reads it again.
+    """
+    parts = _select_parts(evidence, evaluation)
+    if not parts:
+        return evidence
+    try:
+        merged = _merge_arfs(parts, evaluation, content)
+    except ResourceError:
+        raise
+    except ToolError as e:
+        text = f"the ARFs of the parts are not merged: {e}"
+        emit(StageMessage(stage=STAGE, text=text))
+        check = HostCheck(name=_MERGE_CHECK, outcome="error", message=text, duration_s=0)
+        return replace(evidence, checks=(*evidence.checks, check))
+    return replace(evidence, files={**evidence.files, MERGED_ARF: merged})
+
+
+def _merge_arfs(
+    parts: Sequence[PartArf], evaluation: Evaluation, content: PreparedContent
+) -> CompressedBlob:
+    chunks = merge_arfs(parts, evaluation, content.untouched.data)
+    arf, compressed = read_arf(chunks, name=MERGED_ARF)
+    if isinstance(arf, UnreadableArf) or compressed is None:
+        raise ToolError([MERGED_ARF], f"cannot be read: {getattr(arf, 'reason', '')}")
+    require_equal(arf, evaluation)
+    return compressed
+
+
+def _select_parts(evidence: CollectedEvidence, evaluation: Evaluation) -> list[PartArf]:
+    """Return the ARFs whose results are in the evaluation."""
+    if evaluation.used_untouched and evidence.untouched_arf is not None:
+        names = [UNTOUCHED_ARF]
+    else:
+        arfs = enumerate(evidence.arfs)
+        names = [f"arf-{n}.xml" for n, arf in arfs if isinstance(arf, Arf)]
+    blobs = {name: evidence.files[name] for name in names if name in evidence.files}
+    return [PartArf(name=name, open=compress(blob).iter_chunks) for name, blob in blobs.items()]
