@@ -170,6 +170,11 @@ fuzz-content: setup-venv ## generated benchmarks: hardpan's content against plai
 diff-content: setup-venv ## every profile of the shipped content: hardpan against plain oscap on this machine (ROOT=folder, PRODUCTS=)
 	$(BIN)/python -m tests.content_differential.upstream $(if $(ROOT),--root $(ROOT)) $(PRODUCTS)
 
+.PHONY: fuzz-ssh
+fuzz-ssh: setup-venv ## generated SSH configurations and servers: hardpan against ssh (COUNT=1000, SEED=)
+	HARDPAN_SSH_CASES=$(or $(COUNT),1000) HARDPAN_SSH_SEED=$(or $(SEED),1000) \
+		$(BIN)/pytest -q tests/integration/test_ssh_differential.py
+
 .PHONY: mutation-test
 mutation-test: setup ## remove each check of the verifier in turn: a test must fail (JOBS=2)
 	$(BIN)/python -u -m tests.tools.mutation --jobs $(or $(JOBS),2)

@@ -23,10 +23,21 @@ _BUILD_USER = "steward"
 
 _PATH = click.Path(path_type=Path)
 _OPTIONS = (
-    click.option("--ssh-config", type=_PATH, help="OpenSSH client configuration file."),
-    click.option("--identity", type=_PATH, help="SSH private key; default: the agent's keys."),
     click.option(
-        "--known-hosts", type=_PATH, help="Known hosts file; default: ~/.ssh/known_hosts."
+        "--ssh-config",
+        type=_PATH,
+        help="OpenSSH client configuration file instead of ~/.ssh/config; none: no file.",
+    ),
+    click.option(
+        "--identity",
+        type=_PATH,
+        help="SSH private key, the only one to try; default: the agent's and those of the ssh "
+        "configuration.",
+    ),
+    click.option(
+        "--known-hosts",
+        type=_PATH,
+        help="Known hosts file; default: those of the ssh configuration.",
     ),
     click.option("--host-key", "host_keys", multiple=True, help="Pinned host key, 'type base64'."),
     click.option(
@@ -61,6 +72,11 @@ _OPTIONS = (
         help="Create the login of an image: target with cloud-init, for a foreign cloud image.",
     ),
     click.option(
+        "--ask-ssh-password",
+        is_flag=True,
+        help="Prompt for the password of the login; default: only keys are tried.",
+    ),
+    click.option(
         "--ask-sudo-password", is_flag=True, help="Prompt for the sudo password of the target."
     ),
 )
@@ -79,6 +95,7 @@ class TargetOptions:
     image_user: str
     image_firmware: Literal["bios", "uefi"]
     cloud_init: bool
+    ask_ssh_password: bool
     ask_sudo_password: bool
 
     def parse(self, target: str) -> AnyTarget | ImageTarget:
@@ -99,6 +116,7 @@ class TargetOptions:
             host_keys=self.host_keys,
             known_hosts=self.known_hosts,
             trust_new_host_key=self.trust_new_host_key,
+            password=prompt_secret("password of the login") if self.ask_ssh_password else "",
         )
 
     def _parse_image(self, path: Path) -> ImageTarget:
@@ -107,6 +125,8 @@ class TargetOptions:
                 f"{IMAGE_PREFIX}{path}: expected neither --ssh-config nor --known-hosts: a new "
                 "guest is in neither of them"
             )
+        if self.ask_ssh_password:
+            raise InputError(f"{IMAGE_PREFIX}{path} --ask-ssh-password: expected a key")
         require_self_contained(path)
         return ImageTarget(
             path=path,
@@ -120,7 +140,7 @@ class TargetOptions:
 
     def _refuse_ssh_options(self) -> None:
         names = ("ssh_config", "identity", "known_hosts", "host_keys", "trust_new_host_key")
-        for name in names:
+        for name in (*names, "ask_ssh_password"):
             if getattr(self, name):
                 option = "--" + name.removesuffix("s" if name == "host_keys" else "")
                 raise InputError(

@@ -9,6 +9,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -260,6 +261,42 @@ def open_with_pipes(
         with contextlib.suppress(subprocess.TimeoutExpired):
             p.wait(timeout=_GRACE_S)
         _publish_end(p, tuple(label), start_s)
+
+
+@contextlib.contextmanager
+def open_on_socket(
+    argv: Argv, *, label: Sequence[str], log: Path, env: Mapping[str, str]
+) -> Iterator[socket.socket]:
+    """Keep a program running for the length of a block; yield a socket to its stdin and stdout.
+
+    Its stderr goes to the file ``log``. ``label`` replaces the argv in events and errors. Its
+    process group gets SIGTERM when the block ends, and SIGKILL five seconds later.
+
+    Raises:
+        ToolError: the program is missing.
+    """
+    near, far = socket.socketpair()
+    with near, log.open("ab") as log_file:
+        with far:
+            try:
+                p = subprocess.Popen(
+                    [str(a) for a in argv],
+                    stdin=far.fileno(),
+                    stdout=far.fileno(),
+                    stderr=log_file,
+                    env=_build_environment(env),
+                    process_group=0,
+                )
+            except (FileNotFoundError, PermissionError) as e:
+                raise _start_error(tuple(label), e) from e
+        start_s = time.monotonic()
+        try:
+            publish(ProcessStarted(process_id=p.pid, argv=tuple(label)))
+            yield near
+        finally:
+            near.close()
+            _stop(p)
+            _publish_end(p, tuple(label), start_s)
 
 
 def kill_group(p: subprocess.Popen[bytes]) -> None:

@@ -1,61 +1,60 @@
-"""Connect to a target with paramiko: a verified host key, and a login.
+"""Connect to a target with paramiko as OpenSSH's client does: host key check, login, jump hosts.
 
 ``errors.translate`` turns every exception of paramiko into a hardpan error.
 """
 
-import base64
 import contextlib
 import logging
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 
 import paramiko
-from paramiko.pkey import UnknownKeyType
+from paramiko.message import Message
 
-from hardpan.core.errors import InputError, TrustError, UnreachableError
+from hardpan.core.errors import InputError, UnreachableError
+from hardpan.ssh.authentication import log_in
 from hardpan.ssh.command import Channel
 from hardpan.ssh.connection import Connection, HostKey
-from hardpan.ssh.errors import encrypted_key, fingerprint, translate
-from hardpan.ssh.host_key_trust import HostKeyTrust
-from hardpan.ssh.known_hosts import read_known_hosts
+from hardpan.ssh.errors import translate_errors
+from hardpan.ssh.fingerprints import fingerprint
+from hardpan.ssh.host_key_check import HostKeyCheck, OfferedKey
+from hardpan.ssh.network import ProxyLog, open_proxy, open_tcp
+from hardpan.ssh.public_key_blob import decode_base64, key_type_of
 from hardpan.ssh.target import Target
 from hardpan.ssh.transport_kind import DEFAULT_TRANSPORT
+from hardpan.ssh.unsupported import UnsupportedByParamiko
 
 _KEEPALIVE_S = 15
+_RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
 
 # paramiko logs text of the server: without a handler Python would print it.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+Stream = socket.socket | paramiko.Channel
+"""The bytes of a connection: a socket, or a channel through a jump host."""
 
 
 @contextlib.contextmanager
 def connect(target: Target, *, timeout_s: float, sudo_password: str = "") -> Iterator[Connection]:
     """Open an authenticated connection to the target for the length of the block.
 
+    ``timeout_s`` applies to each step of a connection, unless ``ConnectTimeout`` is set.
+
     Raises:
-        TrustError: the host key is not the pinned or listed one.
-        UnreachableError: refused, no answer within ``timeout_s``, no login, or hung up.
+        TrustError: the host key of the target or of a jump host is not the pinned or listed one.
+        UnreachableError: refused, no answer in time, no login, or hung up.
         InputError: a key file cannot be read, or a pinned host key has an unknown type.
+        UnsupportedByParamiko: only the system's ssh can open this connection.
     """
-    client = paramiko.SSHClient()
-    try:
-        with _translate_errors(target):
-            policy = _HostKeyPolicy(target, _load_host_keys(client, target))
-            client.set_missing_host_key_policy(policy)
-            _authenticate(client, target, timeout_s)
-            transport = client.get_transport()
-            if transport is None:
-                raise UnreachableError(f"{target}: hung up after the login")
-            transport.set_keepalive(_KEEPALIVE_S)
-            key = transport.get_remote_server_key()
-        listed_trust = target.pinned_by if target.host_keys else HostKeyTrust.KNOWN_HOSTS
-        host_key = HostKey(
-            kind=key.get_name(),
-            fingerprint=fingerprint(key.asbytes()),
-            trust=HostKeyTrust.FIRST_USE if policy.has_accepted_new_key else listed_trust,
-        )
+    _check_pinned_keys(target)
+    with ExitStack() as stack:
+        stream: Stream | None = None
+        for hop, destination in zip(target.jumps, (*target.jumps[1:], target), strict=False):
+            transport, _ = stack.enter_context(_open_transport(hop, stream, timeout_s))
+            stream = stack.enter_context(_open_tunnel(transport, hop, destination, timeout_s))
+        transport, host_key = stack.enter_context(_open_transport(target, stream, timeout_s))
         yield Connection(target, _ParamikoTransport(transport, target), host_key, sudo_password)
-    finally:
-        client.close()
 
 
 class _ParamikoTransport:
@@ -77,115 +76,154 @@ class _ParamikoTransport:
         self._transport.close()
 
     def translate_errors(self) -> AbstractContextManager[None]:
-        return _translate_errors(self._target)
+        return translate_errors(self._target)
 
 
-class _HostKeyPolicy(paramiko.MissingHostKeyPolicy):
-    """Refuses a host without a listed key, unless the user gave the flag."""
+class _ClientTransport(paramiko.Transport):
+    """Offers exactly the given host key algorithms; paramiko puts certificates last."""
 
-    def __init__(self, target: Target, revoked: frozenset[bytes]) -> None:
-        self._target = target
-        self._revoked = revoked
-        self.has_accepted_new_key = False
+    host_key_algorithms: tuple[str, ...] = ()
 
-    def missing_host_key(
-        self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
-    ) -> None:
-        """Raise ``TrustError``, or record that the key was accepted on first use."""
-        offered = f"{key.get_name()} {fingerprint(key.asbytes())}"
-        if key.asbytes() in self._revoked:
-            raise TrustError(
-                f"{self._target}: the host key is revoked: expected a key that known_hosts does "
-                f"not mark @revoked, got {offered}",
-                hint="another machine may have that key; find out who revoked it, and why",
-            )
-        if self._target.trust_new_host_key:
-            self.has_accepted_new_key = True
-            return
-        raise TrustError(
-            f"{self._target}: unknown host key; it offers {offered}",
-            hint="compare that with the host's own console (ssh-keygen -lf), then add it to "
-            "known_hosts or pin it with --host-key",
-        )
-
-
-def _load_host_keys(client: paramiko.SSHClient, target: Target) -> frozenset[bytes]:
-    """Add the accepted host keys to the client and return the revoked ones."""
-    lookup_name = target.host if target.port == 22 else f"[{target.host}]:{target.port}"
-    known_hosts_name = target.host_key_alias or lookup_name
-    keys = client.get_host_keys()
-    for line in target.host_keys:
-        keys.add(lookup_name, line.partition(" ")[0], _load_pinned_key(line))
-    if target.host_keys:
-        return frozenset()
-    files = [
-        read_known_hosts(path, known_hosts_name) for path in target.known_hosts if path.is_file()
-    ]
-    revoked = frozenset[bytes]().union(*(file.revoked for file in files))
-    for file in files:
-        usable_keys: dict[str, paramiko.PKey] = {}
-        for line_key in file.listed:
-            key = _load_public_key(line_key.kind, line_key.blob)
-            if key is not None and line_key.blob not in revoked:
-                usable_keys.setdefault(key.get_name(), key)
-        for kind, key in usable_keys.items():
-            keys.add(lookup_name, kind, key)
-    return revoked
-
-
-def _load_pinned_key(line: str) -> paramiko.PKey:
-    kind, _, text = line.partition(" ")
-    try:
-        key = _load_public_key(kind, base64.b64decode(text))
-    except ValueError:
-        key = None
-    if key is None:
-        raise InputError(
-            f"host key {line[:80]!r}: cannot be used: expected an ssh-ed25519, "
-            "ecdsa-sha2-nistp256, -nistp384, -nistp521 or ssh-rsa key",
-            hint="ssh-keyscan shows the keys that a host offers",
-        )
-    return key
-
-
-def _load_public_key(kind: str, blob: bytes) -> paramiko.PKey | None:
-    """Return the public key; None if it is damaged or of a type that paramiko lacks."""
-    try:
-        return paramiko.PKey.from_type_string(kind, blob)
-    except (UnknownKeyType, paramiko.SSHException, ValueError, OverflowError):
-        return None
-
-
-def _authenticate(client: paramiko.SSHClient, target: Target, timeout_s: float) -> None:
-    client.connect(
-        target.host,
-        port=target.port,
-        username=target.user,
-        pkey=_load_private_key(target),
-        key_filename=[str(path) for path in target.settings.identity_files if path.is_file()],  # type: ignore[arg-type]
-        allow_agent=target.identity is None,
-        look_for_keys=False,
-        timeout=timeout_s,
-        banner_timeout=timeout_s,
-        auth_timeout=timeout_s,
-        channel_timeout=timeout_s,
-    )
-
-
-def _load_private_key(target: Target) -> paramiko.PKey | None:
-    if target.identity is None:
-        return None
-    try:
-        return paramiko.PKey.from_path(target.identity)
-    except TypeError as e:  # cryptography raises it for an encrypted key
-        raise encrypted_key(e, target) from e
-    except (UnknownKeyType, ValueError) as e:
-        raise InputError(f"{target.identity}: not a private key that can be used: {e}") from e
+    @property
+    def preferred_keys(self) -> tuple[str, ...]:
+        return self.host_key_algorithms
 
 
 @contextlib.contextmanager
-def _translate_errors(target: Target) -> Iterator[None]:
+def _open_transport(
+    target: Target, stream: Stream | None, timeout_s: float
+) -> Iterator[tuple[paramiko.Transport, HostKey]]:
+    """Open one connection over ``stream``, or over a new one, check the host key, and log in."""
+    if target.settings.unsupported:
+        raise UnsupportedByParamiko(target, target.settings.unsupported)
+    limit_s = target.settings.connect_timeout_s or timeout_s
+    check = HostKeyCheck(target, _verify_signature)
+    algorithms = check.order_algorithms()
+    with ExitStack() as stack:
+        log = None
+        if stream is None:
+            stream, log = stack.enter_context(_open_stream(target, limit_s))
+        with translate_errors(target):
+            transport = _build_transport(target, stream, algorithms, limit_s)
+        stack.callback(transport.close)
+        _negotiate(transport, target, log, limit_s)
+        offered = _get_offered_key(transport)
+        trust = check.check(offered)
+        log_in(transport, target)
+        transport.set_keepalive(_KEEPALIVE_S)
+        kind = key_type_of(offered.blob)
+        yield transport, HostKey(kind=kind, fingerprint=fingerprint(offered.blob), trust=trust)
+
+
+@contextlib.contextmanager
+def _open_stream(
+    target: Target, timeout_s: float
+) -> Iterator[tuple[socket.socket, ProxyLog | None]]:
+    with ExitStack() as stack:
+        if target.settings.proxy_command:
+            yield stack.enter_context(open_proxy(target))
+            return
+        with translate_errors(target):
+            connection = stack.enter_context(open_tcp(target, timeout_s))
+        yield connection, None
+
+
+@contextlib.contextmanager
+def _open_tunnel(
+    transport: paramiko.Transport, hop: Target, destination: Target, timeout_s: float
+) -> Iterator[paramiko.Channel]:
+    """Connect to the destination from a jump host."""
     try:
-        yield
-    except (paramiko.SSHException, OSError, EOFError) as e:
-        raise translate(e, target) from e
+        with translate_errors(hop, passing=paramiko.ChannelException):
+            channel = transport.open_channel(
+                "direct-tcpip",
+                (destination.host, destination.port),
+                ("127.0.0.1", 0),
+                timeout=timeout_s,
+            )
+    except paramiko.ChannelException as e:
+        raise UnreachableError(
+            f"{destination}: cannot be reached from the jump host {hop}: {e.text or e}",
+            hint="on the jump host, AllowTcpForwarding and the route to the target are needed",
+        ) from e
+    with channel:
+        yield channel
+
+
+def _build_transport(
+    target: Target, stream: Stream, algorithms: tuple[str, ...], timeout_s: float
+) -> paramiko.Transport:
+    settings = target.settings
+    allowed_keys = settings.user_key_algorithms
+    unwanted = [a for a in _RSA_SIGNATURES if allowed_keys and a not in allowed_keys]
+    transport = _ClientTransport(
+        stream, disabled_algorithms={"pubkeys": unwanted} if allowed_keys else None
+    )
+    transport.host_key_algorithms = algorithms
+    options = transport.get_security_options()
+    options.ciphers = _select(target, "ciphers", settings.ciphers, options.ciphers)
+    options.digests = _select(target, "MACs", settings.macs, options.digests)
+    options.kex = _select(target, "key exchanges", settings.key_exchanges, options.kex)
+    transport.use_compression(settings.has_compression)
+    transport.banner_timeout = timeout_s
+    transport.handshake_timeout = timeout_s
+    transport.auth_timeout = timeout_s
+    transport.channel_timeout = timeout_s
+    return transport
+
+
+def _select(
+    target: Target, name: str, allowed: Sequence[str], available: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the allowed algorithms that paramiko has; all of them without a setting."""
+    if not allowed:
+        return tuple(available)
+    selected = tuple(a for a in allowed if a in available)
+    if not selected:
+        raise UnsupportedByParamiko(target, f"one of the {name} {', '.join(allowed[:4])}")
+    return selected
+
+
+def _negotiate(
+    transport: paramiko.Transport, target: Target, log: ProxyLog | None, timeout_s: float
+) -> None:
+    try:
+        with translate_errors(target):
+            transport.start_client(timeout=timeout_s)
+    except UnsupportedByParamiko:
+        raise
+    except UnreachableError as e:
+        if log is None:
+            raise
+        command = target.settings.proxy_command
+        raise UnreachableError(
+            f"{target}: ProxyCommand {command!r} opens no SSH connection: {log.tail() or e}",
+            hint="run the command by hand: it should print a line that starts with SSH-2.0",
+        ) from e
+
+
+def _get_offered_key(transport: paramiko.Transport) -> OfferedKey:
+    key = transport.get_remote_server_key()
+    certificate = getattr(key, "public_blob", None)
+    return OfferedKey(key.asbytes(), certificate.key_blob if certificate else b"")
+
+
+def _verify_signature(public_key: bytes, data: bytes, signature: bytes) -> bool:
+    try:
+        key = paramiko.PKey.from_type_string(key_type_of(public_key), public_key)
+        return key.verify_ssh_sig(data, Message(signature))
+    except Exception:  # noqa: BLE001 - data of a host: paramiko and cryptography raise many types
+        return False
+
+
+def _check_pinned_keys(target: Target) -> None:
+    for line in target.host_keys:
+        kind, _, text = line.partition(" ")
+        try:
+            paramiko.PKey.from_type_string(kind, decode_base64(text))
+        except Exception as e:
+            raise InputError(
+                f"host key {line[:80]!r}: cannot be used: expected an ssh-ed25519, "
+                "ecdsa-sha2-nistp256, -nistp384, -nistp521 or ssh-rsa key",
+                hint="ssh-keyscan shows the keys that a host offers",
+            ) from e

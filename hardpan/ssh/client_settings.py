@@ -62,8 +62,11 @@ class ClientSettings:
     authentication_methods: tuple[str, ...] = ("publickey", "keyboard-interactive", "password")
     """Methods that the settings allow and paramiko has, in order of preference."""
 
-    paramiko_alternatives: tuple[str, ...] = ()
-    """Authentication that only the system's ssh can try, if the methods above fail."""
+    other_methods: tuple[tuple[str, str], ...] = ()
+    """Logins that only the system's ssh can try, if the methods above fail.
+
+    Pairs of the method that the server must allow (empty: any) and what it needs.
+    """
 
     unsupported: str = ""
     """What these settings need and paramiko lacks."""
@@ -136,7 +139,7 @@ def build_settings(
         connection_attempts=max(1, _parse_number(first_value(values, "connectionattempts"), 1)),
         proxy_command=expand.tokens(first_value(values, "proxycommand")),
         authentication_methods=_list_methods(values),
-        paramiko_alternatives=_list_alternatives(values),
+        other_methods=_list_other_methods(values),
         unsupported=_find_unsupported(values),
         min_rsa_bits=_parse_number(first_value(values, "requiredrsasize"), 1024),
     )
@@ -252,18 +255,18 @@ def _list_methods(values: SettingValues) -> tuple[str, ...]:
     )
 
 
-def _list_alternatives(values: SettingValues) -> tuple[str, ...]:
-    alternatives: list[str] = []
+def _list_other_methods(values: SettingValues) -> tuple[tuple[str, str], ...]:
+    methods: list[tuple[str, str]] = []
     if _is_set(values, "gssapiauthentication") and _has_kerberos_ticket():
-        alternatives.append("GSSAPI (Kerberos)")
+        methods.append(("gssapi-with-mic", "GSSAPI (Kerberos)"))
     if _is_set(values, "hostbasedauthentication"):
-        alternatives.append("host-based authentication")
+        methods.append(("hostbased", "host-based authentication"))
     if provider := first_value(values, "pkcs11provider"):
-        alternatives.append(f"the PKCS#11 provider {provider}")
+        methods.append(("publickey", f"the PKCS#11 provider {provider}"))
     control_path = first_value(values, "controlpath")
     if control_path and Path(control_path).is_socket():
-        alternatives.append(f"the existing connection of ControlPath {control_path}")
-    return tuple(alternatives)
+        methods.append(("", f"the existing connection of ControlPath {control_path}"))
+    return tuple(methods)
 
 
 def _has_kerberos_ticket() -> bool:

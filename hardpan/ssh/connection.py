@@ -35,6 +35,7 @@ from hardpan.ssh.privileges import (
     parse_facts,
 )
 from hardpan.ssh.sudo import BecomeDialogue, BecomeFailure, explain_failure
+from hardpan.ssh.target import Target
 from hardpan.ssh.transport_kind import TransportChoice
 
 _GRACE_S = 20.0
@@ -95,7 +96,8 @@ class Connection:
         self.transport = transport.choice
         self._transport = transport
         self._password = sudo_password
-        self._secrets = SecretFilter([sudo_password])
+        login_password = target.password if isinstance(target, Target) else ""
+        self._secrets = SecretFilter([sudo_password, login_password])
         self._privileges: Privileges | None = None
         self._privileges_lock = threading.Lock()
 

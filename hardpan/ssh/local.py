@@ -9,7 +9,7 @@ from hardpan.core.errors import HardpanError, ToolError
 from hardpan.core.files import read_limited
 from hardpan.ssh.command import Channel
 from hardpan.ssh.connection import Connection, HostKey
-from hardpan.ssh.errors import fingerprint
+from hardpan.ssh.fingerprints import fingerprint
 from hardpan.ssh.host_key_trust import HostKeyTrust
 from hardpan.ssh.local_target import LOCAL, LocalTarget
 from hardpan.ssh.process_channel import ChannelRegistry, ProcessChannel

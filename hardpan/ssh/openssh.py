@@ -24,7 +24,7 @@ from hardpan.core.files import read_limited
 from hardpan.core.process import Process, kill_group, run, spawn
 from hardpan.ssh.command import Channel
 from hardpan.ssh.connection import Connection, HostKey
-from hardpan.ssh.errors import fingerprint
+from hardpan.ssh.fingerprints import fingerprint
 from hardpan.ssh.host_key_trust import HostKeyTrust
 from hardpan.ssh.openssh_log import needs_security_key_touch, parse_host_key, translate_log
 from hardpan.ssh.openssh_options import (

@@ -43,6 +43,8 @@ def open_connection(
             _require_local(transport)
             yield stack.enter_context(connect_local(target, sudo_password=sudo_password))
             return
+        for note in target.notes:
+            emit(StageMessage(stage="connect", text=note))
         if transport is TransportKind.OPENSSH:
             yield stack.enter_context(
                 connect_openssh(

@@ -5,7 +5,8 @@ import pytest
 from paramiko import ssh_exception
 
 from hardpan.core.errors import HardpanError, InputError, TrustError, UnreachableError
-from hardpan.ssh.errors import TRANSLATIONS, fingerprint, translate
+from hardpan.ssh.errors import TRANSLATIONS, translate
+from hardpan.ssh.fingerprints import fingerprint
 from hardpan.ssh.target import Target
 
 TARGET = Target(host="host", user="me")
@@ -31,7 +32,7 @@ def test_specific_exception_precedes_its_base(kind: type[Exception]) -> None:
 @pytest.mark.parametrize(
     ("foreign", "error_type", "message"),
     [
-        (paramiko.AuthenticationException(), UnreachableError, "login failed with the agent"),
+        (paramiko.AuthenticationException(), UnreachableError, "login failed with no key"),
         (paramiko.PasswordRequiredException(), InputError, "is encrypted"),
         (paramiko.SSHException("Error reading banner"), UnreachableError, "reading banner"),
         (paramiko.BadAuthenticationType("", ["publickey"]), UnreachableError, "accepts: publickey"),
