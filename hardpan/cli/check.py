@@ -1,65 +1,140 @@
-"""``hardpan check``: validate profiles, and print their JSON Schema."""
+"""``hardpan check``: validate profiles, waivers and tailoring, and print their JSON Schema."""
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
+from hardpan.cli.content_option import content_option
+from hardpan.cli.deviation_options import tailoring_option, waivers_option
 from hardpan.core import clock
 from hardpan.core.console import print_json, print_line, print_message, stderr
 from hardpan.core.errors import InputError, UsageError
-from hardpan.profiles.loader.profile_file import load_profile, profile_digest, profile_json_schema
-from hardpan.profiles.schema.profile import Profile
+from hardpan.preflight.deviation_checks import (
+    DeviationFiles,
+    DeviationProblems,
+    check_deviations,
+)
+from hardpan.profiles.loader.profile_file import (
+    LoadedProfile,
+    load_located_profile,
+    profile_digest,
+    profile_json_schema,
+)
+from hardpan.profiles.schema.waivers import RuleWaiver
+from hardpan.scanners.content.datastream import ContentSelection
 
 
 @click.command()
 @click.argument("profiles", nargs=-1, metavar="PROFILE...")
+@waivers_option
+@tailoring_option
+@content_option
 @click.option("--schema", "as_schema", is_flag=True, help="Print the JSON Schema of a profile.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(profiles: tuple[str, ...], as_schema: bool, as_json: bool) -> None:
+def check(
+    profiles: tuple[str, ...],
+    waiver_file: Path | None,
+    tailoring_file: Path | None,
+    content: ContentSelection | None,
+    as_schema: bool,
+    as_json: bool,
+) -> None:
     """Validate PROFILE, a file or a shipped profile, and report all problems.
+
+    Waivers and a tailoring are compared with the rules of the profile's SCAP content.
 
     The exit code is 3 if there is a problem.
     """
     if as_schema:
         print_json(profile_json_schema(), indent=2)
         return
-    if not profiles:
+    files = DeviationFiles(waivers=waiver_file, tailoring=tailoring_file)
+    if not profiles and files == DeviationFiles():
         raise UsageError("no PROFILE given", hint="'hardpan profiles' lists the shipped profiles")
     results = [_check_profile(source) for source in profiles]
+    loaded_profiles = [loaded for _, loaded in results if loaded is not None]
+    deviations = check_deviations(loaded_profiles, files, content)
+    for facts, loaded in results:
+        if loaded is not None:
+            _add_problems(facts, deviations.by_profile.get(loaded.profile.name, []))
+    all_facts = [facts for facts, _ in results] + _describe_files(files, deviations)
     if as_json:
-        print_json([facts for facts, _ in results], indent=2)
+        print_json(all_facts, indent=2)
     else:
-        for facts, profile in results:
-            if profile is not None:
-                print_line(f"ok  {profile.name}  sha256:{facts['sha256']}")
-    _warn_about_expired_waivers([profile for _, profile in results if profile is not None])
-    _raise_problems([facts for facts, profile in results if profile is None])
+        _print_valid(all_facts, loaded_profiles)
+    for note in deviations.notes:
+        print_message(stderr, f"warning: {note}", style="yellow")
+    _warn_about_expired_waivers(loaded_profiles, deviations)
+    _raise_problems(all_facts)
 
 
-def _check_profile(source: str) -> tuple[dict[str, object], Profile | None]:
+def _check_profile(source: str) -> tuple[dict[str, object], LoadedProfile | None]:
     try:
-        profile = load_profile(source)
+        loaded = load_located_profile(source)
     except InputError as e:
         return {"profile": source, "ok": False, "problems": str(e).splitlines()}, None
     return {
         "profile": source,
         "ok": True,
-        "sha256": profile_digest(profile),
+        "sha256": profile_digest(loaded.profile),
         "problems": [],
-    }, profile
+    }, loaded
 
 
-def _warn_about_expired_waivers(profiles: list[Profile]) -> None:
+def _add_problems(facts: dict[str, object], problems: list[str]) -> None:
+    if problems:
+        facts.update(ok=False, problems=problems)
+
+
+def _describe_files(
+    files: DeviationFiles, deviations: DeviationProblems
+) -> list[dict[str, object]]:
+    paths = [str(path) for path in (files.waivers, files.tailoring) if path is not None]
+    return [
+        {
+            "file": path,
+            "ok": not deviations.by_file.get(path),
+            "problems": deviations.by_file.get(path, []),
+        }
+        for path in paths
+    ]
+
+
+def _print_valid(all_facts: list[dict[str, object]], loaded: Sequence[LoadedProfile]) -> None:
+    names = iter(loaded)
+    for facts in all_facts:
+        if "sha256" in facts:
+            name = next(names).profile.name
+            if facts["ok"]:
+                print_line(f"ok  {name}  sha256:{facts['sha256']}")
+        elif facts["ok"] and "file" in facts:
+            print_line(f"ok  {facts['file']}")
+
+
+def _warn_about_expired_waivers(
+    profiles: Sequence[LoadedProfile], deviations: DeviationProblems
+) -> None:
     """Warn about expired waivers: scans count their rules as findings."""
     today = clock.now().date()
-    for profile in profiles:
-        for waiver in profile.stig.expired_waivers(today):
-            line = (
-                f"warning: {profile.name}: the waiver for {waiver.rule} expired on {waiver.expires}"
-            )
-            print_message(stderr, line, style="yellow")
+    for loaded in profiles:
+        for waiver in loaded.profile.stig.expired_waivers(today):
+            _warn_about_expiry(loaded.profile.name, waiver)
+    for located in deviations.waivers:
+        if located.waiver.has_expired(today):
+            _warn_about_expiry(located.source, located.waiver)
 
 
-def _raise_problems(failed: list[dict[str, object]]) -> None:
-    problems = [line for facts in failed for line in _to_lines(facts["problems"])]
+def _warn_about_expiry(source: str, waiver: RuleWaiver) -> None:
+    line = f"warning: {source}: the waiver for {waiver.label} expired on {waiver.expires}"
+    print_message(stderr, line, style="yellow")
+
+
+def _raise_problems(all_facts: list[dict[str, object]]) -> None:
+    # A file that does not fit several profiles has the same problem with each of them.
+    problems = list(
+        dict.fromkeys(line for facts in all_facts for line in _to_lines(facts["problems"]))
+    )
     if problems:
         count_text = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
         raise InputError(

@@ -42,7 +42,16 @@ def format_validation_error(error: ValidationError) -> str:
 
 def locate_errors(tree: YamlNode, error: ValidationError) -> list[LocatedProblem]:
     """Convert all errors of a YAML file to messages with their locations."""
-    return [from_pydantic(tree, details) for details in error.errors(include_url=False)]
+    return [from_pydantic(tree, details) for details in list_details(error)]
+
+
+def list_details(error: ValidationError) -> list[ErrorDetails]:
+    """Return the errors of pydantic, without those that follow from others.
+
+    An invalid entry is not counted, so its list seems to be too short as well.
+    """
+    all_details = error.errors(include_url=False)
+    return [d for d in all_details if not (d["type"] == "too_short" and d["input"])]
 
 
 def from_pydantic(tree: YamlNode, error: ErrorDetails) -> LocatedProblem:

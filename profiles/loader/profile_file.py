@@ -68,10 +68,7 @@ def load_located_profile(source: str | Path) -> LoadedProfile:
         profile = Profile.model_validate(data)
         sections = {name: getattr(profile, name) for name in Profile.model_fields}
     except ValidationError as e:
-        # An invalid entry is not counted, so its list seems to be too short as well.
-        errors = [
-            d for d in e.errors(include_url=False) if not (d["type"] == "too_short" and d["input"])
-        ]
+        errors = validation_errors.list_details(e)
         located_problems = [validation_errors.from_pydantic(tree, d) for d in errors]
         invalid_sections = {d["loc"][0] for d in errors if d["loc"]}
         sections = dict(_valid_sections(data, invalid_sections))
