@@ -147,6 +147,7 @@ def scan(request: ScanRequest, emit: Emit) -> Scan:
         emit=emit,
     ) as connection:
         collection = Collection(connection, emit, required=request.required)
+        collection.record_privileges()
         identity = collection.identify_host()
         content = _provide_content(request, identity, emit)
         openscap_evidence = _run_openscap(collection, content)

@@ -13,7 +13,7 @@ _INSTALL_HINT = "log in as root, or install sudo"
 _LINE_END = re.compile(r"[\r\n]+")
 _DOAS_PROMPT = re.compile(rb"password: ?\Z", re.IGNORECASE)
 _OTHER_PROMPT = re.compile(rb"[^\r\n]{1,200}: ?\Z")
-_ONE_TIME_CODE = re.compile(rb"code|token|otp|one-time|pin\b", re.IGNORECASE)
+_VERIFICATION_CODE = re.compile(rb"code|token|otp|one-time|pin\b", re.IGNORECASE)
 
 
 class BecomeFailure(StrEnum):
@@ -21,7 +21,7 @@ class BecomeFailure(StrEnum):
 
     CREDENTIAL_REQUIRED = "a password is required"
     CREDENTIAL_INCORRECT = "the password is incorrect"
-    ONE_TIME_CODE = "one-time code"
+    VERIFICATION_CODE = "one-time code"
     NO_RIGHTS = "no rights"
     NO_TERMINAL = "no terminal"
     NOT_INSTALLED = "not installed"
@@ -113,7 +113,7 @@ class BecomeDialogue:
     def failure(self, text: bytes) -> BecomeFailure:
         """Return why the program did not start the command."""
         if self.is_code_required:
-            return BecomeFailure.ONE_TIME_CODE
+            return BecomeFailure.VERIFICATION_CODE
         if self.prompt_count > 1:
             return BecomeFailure.CREDENTIAL_INCORRECT
         output = self.output(text)
@@ -128,7 +128,7 @@ class BecomeDialogue:
             return _DOAS_PROMPT.search(text) is not None
         if not is_idle or not _OTHER_PROMPT.search(text):
             return False
-        self.is_code_required = _ONE_TIME_CODE.search(text) is not None
+        self.is_code_required = _VERIFICATION_CODE.search(text) is not None
         return not self.is_code_required
 
 
@@ -146,7 +146,7 @@ def explain_failure(failure: BecomeFailure, dialogue: BecomeDialogue, user: str)
             f"{program} did not take the password",
             "type it again",
         ),
-        BecomeFailure.ONE_TIME_CODE: (
+        BecomeFailure.VERIFICATION_CODE: (
             f"{program} asks for a one-time code",
             "use a user for whom it asks only for a password, or nothing",
         ),

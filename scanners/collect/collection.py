@@ -90,6 +90,25 @@ class Collection:
             packages=evidence.packages,
         )
 
+    def record_privileges(self) -> None:
+        """Record in the results that the connection has no root rights, if that is so.
+
+        Raises:
+            ToolError: the password for sudo is missing or incorrect, or sudo cannot run programs.
+            UnreachableError: the connection broke.
+        """
+        privileges = self.connection.privileges
+        if privileges.is_privileged:
+            return
+        problem = UnavailableError(
+            ["root"],
+            f"on {self.connection.target}: {privileges.reason}; files that only root may read were "
+            "not read, so rules may have another verdict",
+            hint=privileges.hint,
+        )
+        self.failed["privileges"] = build_failed_check("privileges", problem)
+        self.emit(StageMessage(stage="privileges", text=f"not checked: {problem}"))
+
     def collect(self, name: str, task: CollectTask) -> CollectedEvidence:
         """Return the evidence of the collector ``name``.
 

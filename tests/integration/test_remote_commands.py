@@ -214,7 +214,7 @@ def test_refusal_of_sudo_is_explained(
     assert password == "" or password not in caught.value.output_tail
 
 
-def test_member_of_the_sudo_group_is_asked_for_the_password(host: OverlayHost) -> None:
+def test_member_of_the_sudo_group_needs_the_password(host: OverlayHost) -> None:
     with (
         connect(host.target("adm"), timeout_s=20) as connection,
         pytest.raises(ToolError, match="sudo asks for a password") as caught,
@@ -227,9 +227,7 @@ def test_member_of_the_sudo_group_is_asked_for_the_password(host: OverlayHost) -
 @pytest.mark.parametrize(
     ("user", "password"), [("doasnopw", ""), ("doaspw", PASSWORD), ("doaspersist", PASSWORD)]
 )
-def test_doas_is_used_where_sudo_gives_no_right(
-    host: OverlayHost, user: str, password: str
-) -> None:
+def test_doas_is_used_if_sudo_gives_no_right(host: OverlayHost, user: str, password: str) -> None:
     with connect(host.target(user), timeout_s=20, sudo_password=password) as connection:
         assert check_command(connection, sudo=True) == "0"
         assert connection.privileges.method is BecomeMethod.DOAS
@@ -243,7 +241,7 @@ def test_login_without_rights_runs_unprivileged(host: OverlayHost) -> None:
         assert connection.privileges.reason == "sudo asks for a password"
 
 
-def test_host_without_sudo_names_what_is_missing(tmp_path: Path) -> None:
+def test_missing_sudo_and_doas_are_named(tmp_path: Path) -> None:
     spec = HostSpec(removed=("sudo", "doas"), users=(HostUser(name="sue"),))
     with (
         overlay_host(tmp_path / "host", spec) as host,

@@ -103,7 +103,7 @@ def test_evaluation_has_the_verdicts_and_leaves_nothing(
         assert [x for x in host.process_names() if "oscap" in x] == []
 
 
-def test_full_target_names_what_is_missing(prepared: PreparedContent, tmp_path: Path) -> None:
+def test_full_target_names_the_required_space(prepared: PreparedContent, tmp_path: Path) -> None:
     small = dict.fromkeys(("/tmp", "/var/tmp", "/run", "/dev/shm", "/root"), "size=1m")
     with (
         overlay_host(tmp_path / "host", HostSpec(size_mib=8, tmpfs=small)) as host,

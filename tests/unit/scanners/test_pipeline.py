@@ -29,6 +29,7 @@ from hardpan.scanners.model.results import HostCheck
 from hardpan.scanners.model.scan import ContentOrigin, Scan
 from hardpan.scanners.openscap.arf.results import UnreadableArf
 from hardpan.scanners.report.model.build import build_findings
+from hardpan.ssh.privileges import BecomeMethod, Privileges
 from hardpan.ssh.target import Target
 from hardpan.ssh.transport_kind import DEFAULT_TRANSPORT
 from tests.unit.deviations.samples import make_waiver
@@ -72,6 +73,29 @@ def test_workload_settings_follow_the_profile() -> None:
     settings = build_workload_settings(load_profile("lab-stig").smoke)
 
     assert (settings.matrix_size, settings.batch) == (256, 2)
+
+
+CONNECTION = SimpleNamespace(
+    target="me@host:22",
+    transport=DEFAULT_TRANSPORT,
+    privileges=Privileges(method=BecomeMethod.ROOT),
+)
+
+
+def test_scan_without_root_is_recorded(
+    run_scan: Callable[..., Scan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    privileges = Privileges(
+        method=BecomeMethod.NONE, reason="sudo asks for a password", hint="give it"
+    )
+    monkeypatch.setattr(CONNECTION, "privileges", privileges)
+
+    result = run_scan()
+
+    (check,) = (c for c in result.checks if c.name == "collect::privileges")
+    assert check.outcome == "not_checked"
+    assert "sudo asks for a password" in check.message
+    assert check.message.endswith("; give it")
 
 
 NEVRA = "bash-0:5.2-1.x86_64"
@@ -129,7 +153,7 @@ def run_scan(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scan]:
 
     @contextlib.contextmanager
     def connect(*_: object, **__: object) -> Iterator[SimpleNamespace]:
-        yield SimpleNamespace(transport=DEFAULT_TRANSPORT)
+        yield CONNECTION
 
     def scan(
         scan_request: pipeline.ScanRequest | None = None,

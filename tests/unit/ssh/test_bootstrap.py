@@ -26,7 +26,7 @@ def test_every_word_of_an_argv_is_quoted() -> None:
 
 @pytest.mark.parametrize("tty", [False, True])
 @pytest.mark.parametrize("is_become", [False, True])
-def test_login_line_has_one_pair_of_single_quotes(tty: bool, is_become: bool) -> None:
+def test_login_line_has_a_single_pair_of_quotes(tty: bool, is_become: bool) -> None:
     line = build_login_line(MARKERS, timeout_s=30, is_become=is_become, tty=tty)
 
     assert line.count("'") == 2
@@ -36,7 +36,7 @@ def test_login_line_has_one_pair_of_single_quotes(tty: bool, is_become: bool) ->
     assert not set('$"&;<>|*?[]{}()~#%') & set(line.partition("'")[0])
 
 
-def test_headers_are_one_line_with_a_time_limit_on_the_target() -> None:
+def test_headers_are_single_lines_with_a_time_limit() -> None:
     plain = build_plain_header(MARKERS)
     become = build_become_header(
         MARKERS, ["sudo", "-n", "--"], timeout_s=2.6, tty=False, input_bytes=10
@@ -51,7 +51,7 @@ def test_headers_are_one_line_with_a_time_limit_on_the_target() -> None:
     assert "LC_ALL=C;" in plain
 
 
-def test_script_is_one_line() -> None:
+def test_script_is_encoded_as_a_single_line() -> None:
     assert encode_script("a\\n\nb\t'") == b"a\\\\n\\nb\t'\n"
 
 

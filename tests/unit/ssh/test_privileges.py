@@ -54,7 +54,7 @@ def test_root_login_needs_no_program() -> None:
     assert result == Privileges(method=BecomeMethod.ROOT)
 
 
-def test_sudo_gets_a_terminal_only_if_it_demands_one() -> None:
+def test_sudo_gets_a_terminal_only_on_demand() -> None:
     host = Host({("sudo", False): BecomeFailure.NO_TERMINAL, ("sudo", True): None})
 
     result = detect_privileges(facts(), "pw", host.attempt)

@@ -51,7 +51,7 @@ def test_password_is_not_sent_to_a_prompt_for_a_code() -> None:
     sudo = BecomeDialogue("sudo", SECRET)
 
     assert sudo.answer(b"Verification code: ", is_idle=True) == b""
-    assert sudo.failure(b"") is BecomeFailure.ONE_TIME_CODE
+    assert sudo.failure(b"") is BecomeFailure.VERIFICATION_CODE
 
 
 def test_second_prompt_means_incorrect_password() -> None:
