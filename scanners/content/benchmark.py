@@ -1,6 +1,6 @@
 """Rules of a profile in a benchmark: order, titles, ids, weights, groups."""
 
-import re
+import datetime
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -32,8 +32,7 @@ from hardpan.scanners.content.xccdf_schema import check_schema
 from hardpan.scanners.content.xccdf_tailoring import embed_tailoring
 
 PROFILE_PREFIX = "xccdf_org.ssgproject.content_profile_"
-
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MAX_VERSION_CHARACTERS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,13 +176,36 @@ def read_version_and_date(root: Element, name: str) -> tuple[str, str]:
 
 
 def _read_version_and_date(bench: Element) -> tuple[str, str]:
-    return element_text(bench.find(XCCDF + "version")), read_status_date(bench)
+    return read_version(bench), read_status_date(bench)
+
+
+def read_version(bench: Element) -> str:
+    """Return the version of a benchmark.
+
+    Raises:
+        InputError: it is longer than 100 characters.
+    """
+    version = element_text(bench.find(XCCDF + "version"))
+    if len(version) > _MAX_VERSION_CHARACTERS:
+        raise InputError(
+            f"Benchmark {bench.get('id', '')}: version: expected at most "
+            f"{_MAX_VERSION_CHARACTERS} characters, got {len(version)}"
+        )
+    return version
 
 
 def read_status_date(bench: Element) -> str:
     """Return the latest day of a benchmark's status, ``YYYY-MM-DD``; empty if it has none."""
     days = [s.get("date", "")[:10] for s in bench.findall(XCCDF + "status")]
-    return max((day for day in days if _DAY.fullmatch(day)), default="")
+    return max((day for day in days if _is_day(day)), default="")
+
+
+def _is_day(text: str) -> bool:
+    try:
+        datetime.date.fromisoformat(text)
+    except ValueError:
+        return False
+    return len(text) == len("YYYY-MM-DD")
 
 
 def find_profile(bench: Element, profile_id: str, name: str) -> Element:
@@ -256,14 +278,15 @@ class _RuleTexts:
 def _render_texts(rule: Item, substitutions: Substitutions, name: str) -> _RuleTexts:
     """Render the texts of a rule with the values of the profile.
 
-    DISA's rules have a fix text and no rationale: their description is the rationale.
+    A rule without a title gets its id. DISA's rules have a fix text and no rationale: their
+    description is the rationale.
     """
     try:
         description, rationale, fix_text = (
             render_text(_find_texts(rule, tag), substitutions)
             for tag in ("description", "rationale", "fixtext")
         )
-        title = render_line(_find_texts(rule, "title"), substitutions)
+        title = render_line(_find_texts(rule, "title"), substitutions) or rule.item_id
     except InputError as e:
         raise InputError(f"{name}: rule {rule.item_id}: {e}") from e
     if not fix_text:

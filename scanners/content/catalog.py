@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from hardpan.core.errors import InputError
-from hardpan.scanners.content.benchmark import read_status_date
+from hardpan.scanners.content.benchmark import read_status_date, read_version
 from hardpan.scanners.content.resolve import resolve
 from hardpan.scanners.content.scap_xml import (
     DS,
@@ -118,7 +118,7 @@ def _summarize(bench: Element) -> BenchmarkSummary:
     return BenchmarkSummary(
         benchmark_id=bench.get("id", ""),
         title=element_text(bench.find(XCCDF + "title")),
-        version=element_text(bench.find(XCCDF + "version")),
+        version=read_version(bench),
         date=read_status_date(bench),
         platforms=tuple(p.get("idref", "") for p in bench.findall(XCCDF + "platform")),
         rule_count=sum(1 for _ in bench.iter(XCCDF + "Rule")),

@@ -5,10 +5,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from hardpan.core import clock
 from hardpan.core.errors import HardpanError, InputError
 from hardpan.core.events import Emit, StageProgress, run_stage
 from hardpan.core.files import sha256_bytes
+from hardpan.core.validation_errors import format_validation_error
 from hardpan.scanners.content import apt, datastream, store
 from hardpan.scanners.content.catalog import list_benchmarks
 from hardpan.scanners.content.changes import ContentChanges, compare_content
@@ -130,7 +133,10 @@ def build_records(package: apt.DownloadedContent) -> dict[Product, StreamRecord]
             "retrieved": clock.now().date(),
             "benchmarks": benchmarks,
         }
-        records[product] = StreamRecord.model_validate(fields)
+        try:
+            records[product] = StreamRecord.model_validate(fields)
+        except ValidationError as e:
+            raise InputError(f"{name}: {format_validation_error(e)}") from e
     return records
 
 

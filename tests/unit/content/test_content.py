@@ -79,6 +79,12 @@ def test_invalid_data_stream_is_refused(data: bytes, problem: str) -> None:
         prepare(make_source(data), "stig")
 
 
+def test_rule_without_title_gets_its_id() -> None:
+    data = MINIMAL_DATASTREAM.replace(b"<x:title>Title of one</x:title>", b"")
+
+    assert prepare(make_source(data), "stig").benchmark.rules[0].title == RULE + "one"
+
+
 def test_unknown_profile_error_lists_available_profiles() -> None:
     with pytest.raises(InputError, match="no profile") as caught:
         prepare(make_source(), "sitg")

@@ -214,6 +214,9 @@ def test_unreachable_archive_exits_4_and_changes_nothing(
     [
         (b"<html/>", "expected a source data stream"),
         (MINIMAL_DATASTREAM, "expected a benchmark with version and date"),
+        (content_folders.make_stream("draft"), "ssg-rhel9-ds.xml: version: "),
+        (content_folders.make_stream("0.1", "2026-99-99"), "with version and date"),
+        (content_folders.make_stream("9" * 101), "version: expected at most 100 characters"),
     ],
 )
 def test_package_with_invalid_content_is_refused_and_stores_nothing(
