@@ -2,7 +2,9 @@
 
 "Every file belongs to a known group" compares each file's group with each of some sixty
 known ones, and nearly every file belongs to group 0. Files of group 0 are filtered out first,
-by one comparison; a separate test checks that 0 is one of the known groups.
+by one comparison; a separate test checks that 0 is one of the known groups. Only objects that walk
+all file systems are optimized: every host has files of user and group 0 there, so without 0 among
+the known ones the original check fails too.
 """
 
 from lxml import etree
@@ -27,7 +29,7 @@ def _optimize_document(oval: Element) -> int:
         filters = [f for f in file_object.findall(OVAL + "filter") if f.get("action") == "exclude"]
         states = [t for t in ((f.text or "").strip() for f in filters) if t in owner_states]
         criteria = _find_criteria(oval, file_object.get("id", ""))
-        if states and criteria:
+        if states and criteria and _walks_file_systems(file_object):
             entity, variable = owner_states[states[0]]
             filters[0].addprevious(_build_filter(_add_zero_state(oval, entity)))
             guard = _add_guard_test(oval, variable)
@@ -35,6 +37,20 @@ def _optimize_document(oval: Element) -> int:
                 _require_guard(criterion, guard)
             optimized_count += 1
     return optimized_count
+
+
+def _walks_file_systems(file_object: Element) -> bool:
+    """True if an object has all files below ``/``, or below upstream's list of mount points."""
+    behaviors = file_object.find(UNIX + "behaviors")
+    path = file_object.find(UNIX + "path")
+    if behaviors is None or path is None:
+        return False
+    is_recursive = behaviors.get("recurse_direction") == "down"
+    is_unlimited = behaviors.get("max_depth", "-1") == "-1"
+    is_root = path.text == "/" and path.get("operation", "equals") == "equals"
+    variable = path.get("var_ref", "")
+    has_mount_points = variable.startswith("oval:ssg-") and "local_mountpoints" in variable
+    return is_recursive and is_unlimited and (is_root or has_mount_points)
 
 
 def _find_owner_states(oval: Element) -> list[tuple[str, tuple[str, str]]]:

@@ -73,7 +73,7 @@ def cases(draw: DrawFn) -> Case:
 
 def _anchor(rule_id: str, number: int) -> str:
     """Return a rule that always passes or fails."""
-    name = (TRUE_DEFINITIONS + FALSE_DEFINITIONS)[number % 4]
+    name = (TRUE_DEFINITIONS + FALSE_DEFINITIONS)[number % 5]
     check = _oval_check("t-oval.xml", definition_id(name))
     return element("Rule", f"<title>anchor</title>{check}", id=rule_id, selected="false")
 

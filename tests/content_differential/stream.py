@@ -7,9 +7,9 @@ OVAL_SYSTEM = "http://oval.mitre.org/XMLSchema/oval-definitions-5"
 SCE_SYSTEM = "http://open-scap.org/page/SCE"
 OCIL_SYSTEM = "http://scap.nist.gov/schema/ocil/2"
 
-TRUE_DEFINITIONS = ("root", "usr")
+TRUE_DEFINITIONS = ("root", "usr", "again")
 FALSE_DEFINITIONS = ("absent", "missing")
-_PATHS = {"root": "/", "usr": "/usr", "absent": "/absent-1", "missing": "/absent-2"}
+_PATHS = {"root": "/", "again": "/", "usr": "/usr", "absent": "/absent-1", "missing": "/absent-2"}
 
 _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <ds:data-stream-collection xmlns:ds="http://scap.nist.gov/schema/scap/source/1.2"

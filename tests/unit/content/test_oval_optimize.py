@@ -3,7 +3,8 @@ from tests.unit.content.minimal_datastream import MINIMAL_DATASTREAM
 
 UNIX = 'xmlns:u="http://oval.mitre.org/XMLSchema/oval-definitions-5#unix"'
 TEST = f'<u:file_test {UNIX} id="t9" check_existence="none_exist"><u:object object_ref="o9"/>'
-FILES = f"""<u:file_object {UNIX} id="o9"><u:path>/</u:path><o:filter action="exclude">s9</o:filter>
+FILES = f"""<u:file_object {UNIX} id="o9"><u:behaviors recurse_direction="down"/>
+<u:path>/</u:path><o:filter action="exclude">s9</o:filter>
 <o:filter action="exclude">s1</o:filter></u:file_object>"""
 OWNER_STATE = f"""<u:file_state {UNIX} id="s9">
 <u:group_id datatype="int" var_check="at least one" var_ref="oval:x-gids:var:1"/></u:file_state>"""
@@ -67,6 +68,11 @@ def test_unsafe_optimizations_are_not_applied() -> None:
     negated = '<o:criterion test_ref="t9" negate="true"/>'
     in_a_set = FILES + "<o:o id='o7'><o:object_reference>o9</o:object_reference></o:o>"
 
+    shallow = FILES.replace("<u:behaviors ", '<u:behaviors max_depth="1" ')
+    below = FILES.replace("<u:path>/<", "<u:path>/home<")
+
+    assert is_unchanged(make_tree(files=shallow))
+    assert is_unchanged(make_tree(files=below))
     assert is_unchanged(make_tree(test=existing))
     assert is_unchanged(make_tree(test=with_state))
     assert is_unchanged(make_tree(files=included))
