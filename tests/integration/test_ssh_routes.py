@@ -13,6 +13,9 @@ from hardpan.core.errors import InputError, TrustError, UnreachableError
 from hardpan.core.process import find_program, run, spawn
 from hardpan.ssh.client import connect
 from hardpan.ssh.target import parse_target
+from hardpan.ssh.transport_kind import TransportKind
+from hardpan.ssh.transports import open_connection
+from hardpan.ssh.unsupported import UnsupportedByParamiko
 from tests.integration.local_sshd import free_port, wait_for_port
 from tests.integration.ssh_world import World, build_world
 
@@ -297,3 +300,25 @@ def test_unresolvable_name_is_named(world: World, sshd: Sshd, tmp_path: Path, na
 
     with pytest.raises(UnreachableError, match="the name cannot be resolved"):
         connect_once(config, name)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "Ciphers chacha20-poly1305@openssh.com",
+        "KexAlgorithms sntrup761x25519-sha512@openssh.com",
+        "MACs umac-128-etm@openssh.com\nCiphers aes256-ctr",
+    ],
+)
+def test_what_paramiko_lacks_is_left_to_the_system_ssh(
+    world: World, tmp_path: Path, setting: str
+) -> None:
+    with run_sshd(world, tmp_path, "modern", setting) as sshd:
+        config = write_config(tmp_path, world, sshd, "")
+        target = parse_target("127.0.0.1", ssh_config=config)
+
+        with pytest.raises(UnsupportedByParamiko, match="an algorithm that both sides have"):
+            connect_once(config, "127.0.0.1")
+        with open_connection(target, timeout_s=20) as connection:
+            assert connection.run("echo done", timeout_s=20).stdout == "done\n"
+            assert connection.transport.kind is TransportKind.OPENSSH

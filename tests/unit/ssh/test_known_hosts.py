@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from hardpan.core.errors import InputError
-from hardpan.ssh.known_hosts import ListedKey, read_known_hosts, select_host_keys
+from hardpan.ssh.known_hosts import (
+    ListedKey,
+    matches_host,
+    matches_pattern,
+    read_known_hosts,
+    select_host_keys,
+)
 
 HOST = "[127.0.0.1]:2201"
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIMWLhenlMNkgezhirinoY1lKdhQOhMR7STj8gegngR3o"
@@ -46,7 +52,12 @@ def test_hashed_name_matches() -> None:
     "line",
     [
         f"@cert-authority *.example.com ssh-ed25519 {OTHER}",
-        f"@cert-authority {HOST} ssh-ed25519 {OTHER}",
+        f"@cert-authority @revoked {HOST} ssh-ed25519 {OTHER}",
+        f"@revoked\t{HOST} ssh-ed25519 {OTHER}",
+        f"{HOST} ssh-rsa {OTHER}",
+        f"{HOST} ecdsa-sha2-nistp256 {OTHER}",
+        f"{HOST} ssh-ed25519 {OTHER[:-8]}",
+        f"{HOST} ssh-ed25519 {OTHER}AAAA",
         f"@no-such-marker {HOST} ssh-ed25519 {OTHER}",
         f"{HOST} ssh-ed25519 notbase64!!",
         f"{HOST} ssh-ed25519",
@@ -66,10 +77,67 @@ def test_unsupported_lines_are_skipped(line: str) -> None:
     assert result.revoked == frozenset()
 
 
-def test_revoked_key_is_revoked_for_every_host() -> None:
-    result = select_host_keys([KNOWN_HOSTS_LINE, f"@revoked * ssh-ed25519 {KEY}"], HOST)
+def test_revoked_key_is_revoked_for_the_hosts_of_its_line() -> None:
+    lines = [KNOWN_HOSTS_LINE, f"@revoked *.example ssh-ed25519 {KEY}"]
 
-    assert result.revoked == {decode_blob(KEY)}
+    assert select_host_keys(lines, HOST).revoked == frozenset()
+    assert select_host_keys(lines, "a.example").revoked == {decode_blob(KEY)}
+
+
+def test_authority_is_listed_for_the_hosts_of_its_line() -> None:
+    lines = [f"@cert-authority\t*.example,!b.example\tssh-ed25519\t{OTHER}"]
+
+    (authority,) = select_host_keys(lines, "a.example").authorities
+    assert authority.blob == decode_blob(OTHER)
+    assert select_host_keys(lines, "b.example").authorities == ()
+    assert select_host_keys(lines, "a.example").listed == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "name", "is_match"),
+    [
+        ("host", "host", True),
+        ("HOST", "host", True),
+        ("host", "HOST", True),
+        ("h?st", "host", True),
+        ("h?st", "hst", False),
+        ("*", "anything", True),
+        ("*.example", "a.b.example", True),
+        ("*.example", "example", False),
+        ("*a*b*", "xxaxxbxx", True),
+        ("*a*b", "xxaxxbxx", False),
+        ("", "host", False),
+        ("!host,*", "host", False),
+        ("*,!host", "host", False),
+        ("*,!host", "other", True),
+        ("!other", "host", False),
+        ("[host]:22", "host", False),
+        ("[host]:*", "[host]:2200", True),
+        ("a,,host", "host", True),
+        ("*" * 2000, "host", False),
+        ("host*" * 300, "host", False),
+    ],
+)
+def test_names_of_a_line_are_patterns(names: str, name: str, is_match: bool) -> None:
+    assert matches_host(names, name) is is_match
+
+
+def test_patterns_need_little_time() -> None:
+    assert not matches_pattern("a" * 2000, "a*" * 500 + "b")
+
+
+def test_line_end_of_windows_is_ignored() -> None:
+    assert listed_blobs(KNOWN_HOSTS_LINE + "\r") == [decode_blob(KEY)]
+
+
+def test_hashed_name_stands_alone() -> None:
+    assert listed_blobs(f"x,{HASHED_NAME} ssh-ed25519 {KEY}", name="host.example") == []
+
+
+def test_several_keys_of_one_type_are_listed() -> None:
+    lines = (KNOWN_HOSTS_LINE, f"{HOST} ssh-ed25519 {OTHER}")
+
+    assert listed_blobs(*lines) == [decode_blob(KEY), decode_blob(OTHER)]
 
 
 def test_comment_may_have_any_encoding(tmp_path: Path) -> None:
