@@ -9,11 +9,13 @@ Source: Asset Reporting Format 1.1 (NISTIR 7694), XCCDF 1.2 (NISTIR 7275r4), sec
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from xml.sax.saxutils import escape, quoteattr
 
+from hardpan.core.clock import Deadline
 from hardpan.scanners.model.scan import Evaluation, RuleResult, Verdict
+from hardpan.scanners.openscap.arf.part_result import DECLARATIONS, PartResult, ReportCopier
 from hardpan.scanners.openscap.arf.results import Arf
 from hardpan.scanners.openscap.arf.rule_reader import XCCDF
 from hardpan.scanners.openscap.arf.spans import Span, SpanReader, format_declarations
@@ -23,32 +25,16 @@ from hardpan.scanners.openscap.arf.verdicts import combine_verdicts
 MERGED_ARF = "arf.xml"
 """Name of the merged ARF in the evidence."""
 
-_ARF_URI = "http://scap.nist.gov/schema/asset-reporting-format/1.1"
-_ARF = f"{_ARF_URI} "
-_DECLARATIONS = {
-    "arf": _ARF_URI,
-    "core": "http://scap.nist.gov/schema/reporting-core/1.1",
-    "ai": "http://scap.nist.gov/schema/asset-identification/1.1",
-}
-_RESULT_DECLARATIONS = {**_DECLARATIONS, "": XCCDF.strip()}
+_RESULT_DECLARATIONS = {**DECLARATIONS, "": XCCDF.strip()}
 _XCCDF_REPORT = "xccdf1"
-_MAX_RESULT_BYTES = 64 << 20
-"""Bytes of all TestResults."""
+MAX_DURATION_S = 60.0
+"""Seconds for reading the parts and copying their reports; an ARF of 38 MB takes 3."""
 
-_MAX_REPORTS = 64
-"""OVAL and SCE results of one part."""
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,200}")
 _REFERENCE_TAG = re.compile(rb"<(?:[^\s<>/:]+:)?check-content-ref\s[^<]*")
 _HREF = re.compile(rb"(\shref\s*=\s*)([\"'])#([^\"']*)\2")
 _RESULT = re.compile(rb"<(?P<tag>(?:[^\s<>/:]+:)?result)>\s*(?P<result>[a-z]+)\s*</(?P=tag)\s*>")
-_HEADER = (
-    *("benchmark", "tailoring-file", "title", "remark", "organization", "identity", "profile"),
-    *("target", "target-address", "target-facts", "target-id-ref"),
-)
-"""Children of a TestResult before the results, in the order of the schema."""
-
-_PROLOG = re.compile(rb"\s*(?:<\?xml[^>]*\?>)?")
+_PROLOG = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml(?P<declaration>[^>]*)\?>)?")
+_ENCODING = re.compile(rb"encoding\s*=\s*[\"'](?P<name>[^\"']*)[\"']")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,123 +46,25 @@ class PartArf:
     """Returns its bytes, each time from the beginning."""
 
 
-@dataclass(slots=True)
-class _PartResult:
-    """TestResult and asset of one part; ``number`` makes the ids of its reports unique."""
-
-    name: str
-    number: int
-    size: int = 0
-    attributes: dict[str, str] = field(default_factory=dict)
-    header: list[Span] = field(default_factory=list)
-    platforms: dict[str, Span] = field(default_factory=dict)
-    values: dict[str, Span] = field(default_factory=dict)
-    rule_results: dict[str, list[Span]] = field(default_factory=dict)
-    assets: Span | None = None
-    report_ids: dict[str, str] = field(default_factory=dict)
-    """Id of each OVAL or SCE report -> its id in the merged ARF."""
-
-    report_id: str = ""
-    result_report_id: str = ""
-
-    def select(self, path: list[str], attributes: dict[str, str]) -> bool:
-        """Select the data stream, the assets and what is in a TestResult."""
-        tag = path[-1]
-        if tag == _ARF + "report":
-            self.report_id = attributes.get("id", "")
-            self._add_report()
-        elif tag == XCCDF + "TestResult" and path[-2:-1] == [_ARF + "content"]:
-            if self.attributes:
-                raise invalid_arf(self.name, "has more than one XCCDF result")
-            self.attributes, self.result_report_id = dict(attributes), self.report_id
-        is_in_result = path[-2:-1] == [XCCDF + "TestResult"]
-        is_oval = path[-2:-1] == [_ARF + "content"] and tag != XCCDF + "TestResult"
-        return is_in_result or is_oval or tag in (_ARF + "assets", _ARF + "report-requests")
-
-    def open_stream(self, span: Span) -> Callable[[bytes], None] | None:
-        """Skip the data stream, and the reports, which are copied later."""
-        is_retained = span.tag.startswith(XCCDF) or span.tag == _ARF + "assets"
-        return None if is_retained else _ignore
-
-    def take(self, span: Span) -> None:
-        """Retain an element."""
-        if not span.data:
-            return
-        self.size += len(span.data)
-        if self.size > _MAX_RESULT_BYTES:
-            limit = _MAX_RESULT_BYTES >> 20
-            raise invalid_arf(self.name, f"has results of more than {limit} MiB, not merged")
-        name = span.tag.removeprefix(XCCDF)
-        idref = span.attributes.get("idref", "")
-        if span.tag == _ARF + "assets":
-            self.assets = span
-        elif name in _HEADER:
-            self.header.append(span)
-        elif name == "platform":
-            self.platforms.setdefault(idref, span)
-        elif name in ("set-value", "set-complex-value"):
-            self.values.setdefault(idref, span)
-        elif name == "rule-result":
-            self.rule_results.setdefault(idref, []).append(span)
-
-    def _add_report(self) -> None:
-        if not _NAME.fullmatch(self.report_id) or self.report_id in self.report_ids:
-            raise invalid_arf(self.name, f"has a report with the id {self.report_id[:80]!a}")
-        if len(self.report_ids) >= _MAX_REPORTS:
-            raise invalid_arf(self.name, f"has more than {_MAX_REPORTS} reports")
-        suffix = f"-part{self.number}" if self.number else ""
-        self.report_ids[self.report_id] = f"{self.report_id}{suffix}"
-
-
-class _ReportCopier:
-    """Copies the OVAL and SCE reports of one part."""
-
-    def __init__(self, part: _PartResult) -> None:
-        self._part = part
-        self._pieces: list[bytes] = []
-
-    def flush(self) -> bytes:
-        """Return what was copied since the last call."""
-        data = b"".join(self._pieces)
-        self._pieces.clear()
-        return data
-
-    def select(self, path: list[str], attributes: dict[str, str]) -> bool:
-        """Select the reports, and the data stream to skip it."""
-        if path[-1] == _ARF + "report-requests":
-            return True
-        is_report = path[-2:] == [_ARF + "reports", _ARF + "report"]
-        return is_report and attributes.get("id") != self._part.result_report_id
-
-    def open_stream(self, span: Span) -> Callable[[bytes], None]:
-        """Begin a report."""
-        if span.tag == _ARF + "report-requests":
-            return _ignore
-        report_id = self._part.report_ids[span.attributes.get("id", "")]
-        declarations = format_declarations(span.declarations, _DECLARATIONS)
-        start = f"\n<arf:report id={quoteattr(report_id)}".encode()
-        self._pieces.append(start + declarations + b">")
-        return self._pieces.append
-
-    def take(self, span: Span) -> None:
-        """End a report."""
-        if span.tag != _ARF + "report-requests":
-            self._pieces.append(b"</arf:report>")
-
-
 def merge_arfs(
-    parts: Sequence[PartArf], evaluation: Evaluation, data_stream: bytes
+    parts: Sequence[PartArf],
+    evaluation: Evaluation,
+    data_stream: bytes,
+    *,
+    timeout_s: float = MAX_DURATION_S,
 ) -> Iterator[bytes]:
     """Yield the merged ARF of the parts that were read.
 
     Raises:
-        ToolError: they cannot be merged; the reason says why.
+        ToolError: they cannot be merged within ``timeout_s``; the reason says why.
     """
-    results = [_read_part(part, number) for number, part in enumerate(parts)]
+    deadline = Deadline(timeout_s)
+    results = [_read_part(part, number, deadline) for number, part in enumerate(parts)]
     yield from _format_results(results, evaluation, data_stream)
     for part, result in zip(parts, results, strict=True):
-        copier = _ReportCopier(result)
+        copier = ReportCopier(result)
         for _ in SpanReader(part.name, copier).read(part.open()):
+            _require_time(deadline, part)
             yield copier.flush()
     yield b"\n</arf:reports>\n</arf:asset-report-collection>\n"
 
@@ -198,36 +86,51 @@ def require_equal(arf: Arf, evaluation: Evaluation) -> None:
         raise invalid_arf(MERGED_ARF, f"has another result of {differing[0][:200]!a}")
 
 
-def _read_part(part: PartArf, number: int) -> _PartResult:
-    result = _PartResult(name=part.name, number=number)
+def _read_part(part: PartArf, number: int, deadline: Deadline) -> PartResult:
+    result = PartResult(name=part.name, number=number)
     for _ in SpanReader(part.name, result).read(part.open()):
-        pass
+        _require_time(deadline, part)
     if not result.attributes or not result.rule_results:
         raise invalid_arf(part.name, "has no XCCDF result")
     result.report_ids.pop(result.result_report_id, None)
     return result
 
 
+def _require_time(deadline: Deadline, part: PartArf) -> None:
+    if deadline.remaining_s <= 0:
+        raise invalid_arf(part.name, "cannot be merged within the time limit")
+
+
 def _format_results(
-    parts: Sequence[_PartResult], evaluation: Evaluation, data_stream: bytes
+    parts: Sequence[PartResult], evaluation: Evaluation, data_stream: bytes
 ) -> Iterator[bytes]:
     """Yield the merged ARF up to the reports of the checks."""
-    declarations = format_declarations(_DECLARATIONS, {})
+    declarations = format_declarations(DECLARATIONS, {})
     yield b'<?xml version="1.0" encoding="UTF-8"?>\n<arf:asset-report-collection'
     yield declarations + b">\n" + _RELATIONSHIPS
     yield b'<arf:report-requests>\n<arf:report-request id="collection1"><arf:content>'
-    yield data_stream[_PROLOG.match(data_stream).end() :]  # type: ignore[union-attr]
+    yield _remove_prolog(data_stream)
     yield b"</arf:content></arf:report-request>\n</arf:report-requests>\n"
     assets = parts[0].assets
     if assets is not None:
-        yield assets.to_bytes(_DECLARATIONS)
+        yield assets.to_bytes(DECLARATIONS)
     yield b"\n<arf:reports>\n"
     yield f'<arf:report id="{_XCCDF_REPORT}"><arf:content>\n'.encode()
     yield from _format_test_result(parts, evaluation)
     yield b"</arf:content></arf:report>"
 
 
-def _format_test_result(parts: Sequence[_PartResult], evaluation: Evaluation) -> Iterator[bytes]:
+def _remove_prolog(data_stream: bytes) -> bytes:
+    """Return a data stream in UTF-8 without what may only begin a document."""
+    prolog = _PROLOG.match(data_stream)
+    assert prolog is not None  # noqa: S101 - it may be empty
+    encoding = _ENCODING.search(prolog["declaration"] or b"")
+    if encoding is not None and encoding["name"].lower() not in (b"utf-8", b"us-ascii", b"ascii"):
+        raise invalid_arf(MERGED_ARF, "cannot have a data stream that is not UTF-8")
+    return data_stream[prolog.end() :]
+
+
+def _format_test_result(parts: Sequence[PartResult], evaluation: Evaluation) -> Iterator[bytes]:
     first = parts[0]
     attributes = {"start-time": evaluation.started, "end-time": evaluation.finished}
     for name in ("id", "version", "test-system"):
@@ -246,7 +149,7 @@ def _format_test_result(parts: Sequence[_PartResult], evaluation: Evaluation) ->
     yield b"\n</TestResult>"
 
 
-def _format_rule(result: RuleResult, parts: Sequence[_PartResult], time: str) -> Iterator[bytes]:
+def _format_rule(result: RuleResult, parts: Sequence[PartResult], time: str) -> Iterator[bytes]:
     spans = [(part, span) for part in parts for span in part.rule_results.get(result.rule_id, ())]
     verdict = _combine_results(span for _, span in spans)
     is_weakened = (verdict, result.verdict) == (Verdict.PASS, Verdict.UNKNOWN)
@@ -279,7 +182,7 @@ def _format_missing_rule(result: RuleResult, time: str) -> bytes:
     ).encode()
 
 
-def _rename_reference(part: _PartResult, match: re.Match[bytes]) -> bytes:
+def _rename_reference(part: PartResult, match: re.Match[bytes]) -> bytes:
     def rename(href: re.Match[bytes]) -> bytes:
         report_id = href[3].decode("utf-8", "replace")
         new_id = part.report_ids.get(report_id, report_id).encode()
@@ -298,10 +201,6 @@ def _weaken_pass(data: bytes) -> bytes:
         data,
         count=1,
     )
-
-
-def _ignore(_data: bytes) -> None:
-    """Skip what is not copied."""
 
 
 _RELATIONSHIPS = b"""<core:relationships
