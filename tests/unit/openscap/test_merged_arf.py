@@ -1,5 +1,5 @@
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -104,7 +104,7 @@ def test_several_results_of_a_rule_are_all_copied() -> None:
     assert merged.rules["one"].result_count == 2
 
 
-def test_prefixes_of_the_part_are_declared_on_what_is_copied() -> None:
+def test_prefixes_of_the_part_are_declared_on_copied_elements() -> None:
     start, end = FIRST.split("<arf:reports>")
     names = "rule-result|result|check-content-ref|check-import|check|message"
     end = re.sub(rf"<(/?)({names})(?=[\s>])", r"<\1c:\2", end)
@@ -171,7 +171,7 @@ def test_data_stream_that_is_not_utf_8_is_refused() -> None:
         list(merge_arfs([part], evaluation, stream))
 
 
-def test_other_result_in_the_merged_arf_is_found() -> None:
+def test_merged_arf_with_another_result_is_refused() -> None:
     merged, evaluation, _ = merge_both()
     changed = replace(merged.rules["one"], verdict=Verdict.PASS)
 
@@ -185,9 +185,14 @@ def test_hostile_arf_is_merged_or_refused(kind: str) -> None:
     chunks = list(generate_hostile_arf(kind, 200_000))
     evaluation = evaluate(parse_arf([FIRST.encode()]), UnreadableArf(reason="no"))
 
+    part = PartArf(name="x", open=lambda: chunks)
+    rules = _read_rules_or_none(merge_arfs([part], evaluation, STREAM))
+
+    assert rules in (None, {r.rule_id for r in evaluation.results})
+
+
+def _read_rules_or_none(chunks: Iterator[bytes]) -> set[str] | None:
     try:
-        part = PartArf(name="x", open=lambda: chunks)
-        merged = parse_arf(merge_arfs([part], evaluation, STREAM))
+        return set(parse_arf(chunks).rules)
     except ToolError:
-        return
-    assert set(merged.rules) == {r.rule_id for r in evaluation.results}
+        return None
