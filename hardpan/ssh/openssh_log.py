@@ -20,6 +20,7 @@ _NETWORK_STARTED = re.compile(
 _SECURITY_KEY = re.compile(r"^debug1: Server accepts key: .* (?:ECDSA|ED25519)-SK ", re.MULTILINE)
 _DENIED = re.compile(r"Permission denied \(([a-z0-9@.,-]{1,200})\)")
 _REVOKED = re.compile(r"REVOKED HOST KEY DETECTED|revoked by file|was revoked and you have")
+_UNCHECKED = re.compile(r"in revoked keys file (\S{1,300}):")
 _CHANGED = re.compile(r"REMOTE HOST IDENTIFICATION HAS CHANGED")
 _UNKNOWN = re.compile(r"No \S+ host key is known for|Host key verification failed")
 _REFUSED = re.compile(r"Connection refused|Network is unreachable|No route to host")
@@ -76,6 +77,11 @@ def translate_log(
             f"{match[1].replace(',', ', ')} ({cause})",
             hint="check that the public key is in the user's authorized_keys",
         )
+    if "Too many authentication failures" in log:
+        return UnreachableError(
+            f"{target}: login failed with {credentials}: the host allows fewer attempts ({cause})",
+            hint="name one key with --identity, or set IdentitiesOnly in the ssh configuration",
+        )
     if _REFUSED.search(log):
         return UnreachableError(
             f"{target}: refused the connection ({cause})",
@@ -91,6 +97,16 @@ def translate_log(
 def _find_host_key_error(log: str, target: str, pinned: str) -> TrustError | None:
     keys = {f"{match[1]} {match[2]}" for match in _HOST_KEY.finditer(log)}
     offered = ", ".join(sorted(keys)) or "?"
+    if "KnownHostsCommand failed" in log:
+        return TrustError(
+            f"{target}: KnownHostsCommand failed: the host key cannot be checked",
+            hint="run it by hand to see why",
+        )
+    if (match := _UNCHECKED.search(log)) is not None:
+        return TrustError(
+            f"{target}: RevokedHostKeys {_clean(match[1])} cannot be checked: expected a key "
+            "revocation list or a list of keys"
+        )
     if _REVOKED.search(log):
         return TrustError(
             f"{target}: the host key is revoked: expected a key that known_hosts does not mark "

@@ -10,6 +10,7 @@ import pytest
 from hardpan.core.errors import HardpanError
 from hardpan.core.process import run
 from hardpan.ssh.target import parse_target
+from hardpan.ssh.transport_kind import TransportKind
 from hardpan.ssh.transports import open_connection
 from tests.integration.ssh_cases import Case, CaseWriter
 from tests.integration.ssh_world import World, build_world
@@ -59,25 +60,33 @@ def run_ssh(case: Case) -> str:
     return find_cause("connected" if result.returncode == 0 else result.stderr, SSH_CAUSES)
 
 
-def run_hardpan(case: Case) -> str:
+def run_hardpan(case: Case, transport: TransportKind) -> str:
     try:
         target = parse_target("root@web", ssh_config=case.config)
-        with open_connection(target, timeout_s=30) as connection:
+        with open_connection(target, timeout_s=30, transport=transport) as connection:
             text = connection.run("echo connected", timeout_s=30).stdout.strip()
     except HardpanError as e:
         text = str(e)
     return find_cause(text, HARDPAN_CAUSES)
 
 
+@pytest.mark.parametrize(
+    ("transport", "case_count"),
+    [(TransportKind.AUTO, CASE_COUNT), (TransportKind.OPENSSH, CASE_COUNT // 4)],
+)
 def test_hardpan_connects_exactly_when_ssh_does(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    transport: TransportKind,
+    case_count: int,
 ) -> None:
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     differences: list[str] = []
     counts: dict[str, int] = {}
-    for seed in range(FIRST_SEED, FIRST_SEED + CASE_COUNT):
+    for seed in range(FIRST_SEED, FIRST_SEED + case_count):
         case = CaseWriter(world, tmp_path / f"{seed}", seed).write()
-        expected, result = run_ssh(case), run_hardpan(case)
+        expected, result = run_ssh(case), run_hardpan(case, transport)
         counts[expected] = counts.get(expected, 0) + 1
         if result != expected:
             differences.append(
@@ -85,5 +94,5 @@ def test_hardpan_connects_exactly_when_ssh_does(
             )
 
     assert differences == []
-    assert counts["connected"] >= CASE_COUNT // 8
+    assert counts["connected"] >= case_count // 8
     assert {"login", "unknown", "changed"} <= set(counts)

@@ -78,6 +78,13 @@ def test_ambiguous_or_missing_host_key_is_refused(log: str) -> None:
             "the host key is revoked",
         ),
         (
+            KEY_LINE
+            + f"Error checking host key ED25519 {A} in revoked keys file /r: invalid format"
+            "\nHost key verification failed.\r\n",
+            TrustError,
+            "RevokedHostKeys /r cannot be checked",
+        ),
+        (
             CONNECTING + KEY_LINE + "admin@h: Permission denied (publickey,password).\r\n",
             UnreachableError,
             r"login failed with the agent; the host accepts: publickey, password \(admin@h: Perm",
@@ -87,6 +94,12 @@ def test_ambiguous_or_missing_host_key_is_refused(log: str) -> None:
             "refused operation\nadmin@h: Permission denied (publickey).\r\n",
             UnreachableError,
             "agent refused operation; admin@h: Permission denied",
+        ),
+        (
+            CONNECTING + "Received disconnect from 192.0.2.1 port 22:2: Too many authentication "
+            "failures\r\nDisconnected from 192.0.2.1 port 22\r\n",
+            UnreachableError,
+            "login failed with the agent: the host allows fewer attempts",
         ),
         (
             CONNECTING + "ssh: connect to host h port 22: Connection refused\r\n",
