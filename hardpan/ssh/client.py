@@ -20,7 +20,7 @@ from hardpan.ssh.errors import translate_errors
 from hardpan.ssh.fingerprints import fingerprint
 from hardpan.ssh.host_key_check import HostKeyCheck, OfferedKey
 from hardpan.ssh.network import ProxyLog, open_proxy, open_tcp
-from hardpan.ssh.public_key_blob import decode_base64, key_type_of
+from hardpan.ssh.public_key_blob import decode_base64, is_valid_public_key, key_type_of
 from hardpan.ssh.target import Target
 from hardpan.ssh.transport_kind import DEFAULT_TRANSPORT
 from hardpan.ssh.unsupported import UnsupportedByParamiko
@@ -219,11 +219,17 @@ def _verify_signature(public_key: bytes, data: bytes, signature: bytes) -> bool:
 def _check_pinned_keys(target: Target) -> None:
     for line in target.host_keys:
         kind, _, text = line.partition(" ")
+        blob = decode_base64(text)
         try:
-            paramiko.PKey.from_type_string(kind, decode_base64(text))
-        except Exception as e:
+            paramiko.PKey.from_type_string(kind, blob)
+            cause: Exception | None = None
+            if not is_valid_public_key(kind, blob):
+                cause = ValueError("incomplete")
+        except Exception as e:  # noqa: BLE001 - paramiko and cryptography raise many types
+            cause = e
+        if cause is not None:
             raise InputError(
                 f"host key {line[:80]!r}: cannot be used: expected an ssh-ed25519, "
                 "ecdsa-sha2-nistp256, -nistp384, -nistp521 or ssh-rsa key",
                 hint="ssh-keyscan shows the keys that a host offers",
-            ) from e
+            ) from cause

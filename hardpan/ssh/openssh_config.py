@@ -22,7 +22,7 @@ def read_ssh_settings(host: str, user: str, port: str, config: Path | None) -> S
     Raises:
         InputError: the file is missing, or ssh rejects the configuration.
     """
-    if config not in (None, NO_CONFIG) and not config.is_file():
+    if config not in (None, NO_CONFIG) and (config.is_dir() or not config.exists()):
         raise InputError(f"{config}: no such ssh config file")
     if find_program("ssh") is None:
         return None

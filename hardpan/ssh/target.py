@@ -131,7 +131,7 @@ def parse_target(
     """
     if identity is not None:
         _check_identity(identity)
-    if known_hosts is not None and not known_hosts.is_file():
+    if known_hosts is not None and (known_hosts.is_dir() or not known_hosts.exists()):
         raise InputError(f"{known_hosts}: no such known_hosts file")
     pinned = tuple(_parse_host_key(k) for k in host_keys)
     resolved = _resolve(parse_destination(text), text, ssh_config)

@@ -59,9 +59,18 @@ class CaseWriter:
         self._write_user_keys()
         self._client.append(f"ProxyCommand {find_program('sshd')} -i -f {sshd}")
         config = self._folder / "config"
-        lines = "\n".join(f"  {line}" for line in self._client)
-        config.write_text(f"Host other\n  User nobody\nHost web\n{lines}\n")
+        config.write_text(self._render_config())
         return Case(self._folder, config, ", ".join(self._choices))
+
+    def _render_config(self) -> str:
+        headers = ["Host web", "Host w* !x*", "Match originalhost web", "Match host web user root"]
+        header = self._choose("header", headers)
+        settings = "".join(f"  {line}\n" for line in self._client)
+        if self._is_chosen("include", 0.2):
+            included = self._folder / "included"
+            included.write_text(f"{header}\n{settings}")
+            settings, header = f"  Include {included}\n", "Host *"
+        return f"Host other\n  User nobody\nMatch exec false\n  User nobody\n{header}\n{settings}"
 
     def _choose(self, name: str, values: list[_T]) -> _T:
         value = self._random.choice(values)
