@@ -11,6 +11,7 @@ from hardpan.cli.ledger.options import LedgerLocation, ledger_options
 from hardpan.core import clock
 from hardpan.core.console import print_json, print_line
 from hardpan.core.errors import Exit, InputError
+from hardpan.profiles.schema import ssg
 from hardpan.scanners.comparison.formatting import format_headline, shorten_rule_id
 from hardpan.scanners.comparison.model import ScanDiff
 from hardpan.scanners.comparison.scan_diff import compare_scans
@@ -140,6 +141,13 @@ def diff(
 @_FROM
 @_TO
 @_MAX_SCORE_DROP
+@click.option(
+    "--fail-on",
+    type=click.Choice((*reversed(ssg.SEVERITIES), "none")),
+    default="none",
+    show_default=True,
+    help="Also exit with 1 if a rule of this severity or higher is open, as 'hardpan scan' counts.",
+)
 @_JSON
 @ledger_options
 def check(
@@ -149,6 +157,7 @@ def check(
     baseline: str | None,
     current: str | None,
     max_score_drop: str | None,
+    fail_on: str,
     as_json: bool,
 ) -> int:
     """Exit with 1 if the last scan of HOST is a regression from the one before it.
@@ -157,23 +166,35 @@ def check(
     """
     max_drop = parse_points(max_score_drop)
     with location.open_store() as store:
-        pair = _select_entries(
-            find_host_entries(list_entries(store), host, by_name=by_name), baseline, current
-        )
+        entries = find_host_entries(list_entries(store), host, by_name=by_name)
+        pair = _select_entries(entries, baseline, current)
         result = None if pair is None else _compare_entries(store, pair, max_drop)
-    if result is None:
-        answer: dict[str, object] = {"regression": False, "regressions": [], "compared": False}
-        if as_json:
-            print_json(answer)
-        else:
-            print_line("no regression: the first scan of this host")
-        return int(Exit.OK)
+        latest = resolve_entry(entries, current) if current else entries[-1]
+        findings = load_snapshot(store, latest.row).findings
+    has_open_rules = findings.has_open_rules(fail_on)
     if as_json:
-        regressions = [regression.to_json() for regression in result.regressions]
-        print_json(
-            {"regression": result.has_regressions, "regressions": regressions, "compared": True}
-        )
-        return exit_code(result)
+        regressions = () if result is None else result.regressions
+        answer = {
+            "regression": bool(regressions),
+            "regressions": [regression.to_json() for regression in regressions],
+            "compared": result is not None,
+            "open": findings.count_open_for_thresholds(),
+            "openAtThreshold": has_open_rules,
+        }
+        print_json(answer)
+    else:
+        _print_regressions(result)
+        if has_open_rules:
+            counts = format_counts(findings.count_open_for_thresholds())
+            print_line(f"open at or above {fail_on}: {counts}")
+    is_regression = result is not None and result.has_regressions
+    return int(Exit.FINDINGS if is_regression or has_open_rules else Exit.OK)
+
+
+def _print_regressions(result: ScanDiff | None) -> None:
+    if result is None:
+        print_line("no regression: the first scan of this host")
+        return
     for note in result.notes:
         print_line(f"warning: {note}")
     for regression in result.regressions:
@@ -184,7 +205,6 @@ def check(
     print_line(
         f"{format_headline(result)} ({result.baseline.finished} -> {result.current.finished})"
     )
-    return exit_code(result)
 
 
 @click.command("expiring")
