@@ -4,6 +4,7 @@ Required: no access without a key, access with the valid key, complete streamed 
 equal answers to the same prompt at temperature 0.
 """
 
+import shlex
 from dataclasses import dataclass, replace
 
 from hardpan.core.errors import ToolError
@@ -16,6 +17,7 @@ from hardpan.scanners.collect.base import (
     CollectTask,
     InferenceServer,
 )
+from hardpan.scanners.collect.preconditions import ROOT, Query, path, python
 from hardpan.scanners.collect.untrusted import (
     build_measure,
     describe_error,
@@ -31,6 +33,7 @@ from hardpan.scanners.model.results import HostCheck, SmokeReport
 from hardpan.ssh.connection import Connection
 
 _WORKLOAD = resource_path("hardpan.scanners.collect.workload", "chat.py")
+_PYTHON = "/usr/bin/python3"
 _MAX_BYTES = 1 << 20
 _REQUEST_COUNT = 6
 _MAX_HTTP_STATUS = 599
@@ -77,21 +80,34 @@ def run_chat_test(
     """Chat with the target's inference server.
 
     Raises:
-        ToolError: the client cannot run there, or its output is invalid.
+        UnavailableError: the target lacks Python, root rights or files of the inference server.
+        ToolError: the client fails there, or its output is invalid.
         UnreachableError: the connection broke.
     """
-    argv = ["/usr/bin/python3", "-I", "-", "--host", server.host, "--port", str(server.port)]
-    argv += ["--cafile", server.cafile, "--key-file", server.key_file, "--model", server.model]
-    argv += ["--model-file", server.model_file]
-    argv += ["--tokens", str(server.max_tokens), "--timeout-s", str(server.answer_timeout_s)]
+    query = build_query(server)
     output = connection.run(
-        argv,
+        query.command_line,
         timeout_s=timeout_s,
+        ok=(0, *query.missing_statuses),
         stdin=_WORKLOAD.read_bytes(),
         sudo=True,
         max_bytes=_MAX_BYTES,
     )
+    query.require_met(output.exit_status)
     return evaluate_output(output.data, server)
+
+
+def build_query(server: InferenceServer) -> Query:
+    """Return the script that runs the client, and what it needs."""
+    argv = ["exec", _PYTHON, "-I", "-", "--host", server.host, "--port", str(server.port)]
+    argv += ["--cafile", server.cafile, "--key-file", server.key_file, "--model", server.model]
+    argv += ["--model-file", server.model_file]
+    argv += ["--tokens", str(server.max_tokens), "--timeout-s", str(server.answer_timeout_s)]
+    files = (server.key_file, server.cafile, server.model_file)
+    return Query(
+        script=shlex.join(argv),
+        needs=(ROOT, python(_PYTHON), *(path(f, "hardpan's layer ai_service") for f in files)),
+    )
 
 
 def failed_result(server: InferenceServer, check: HostCheck) -> SmokeReport:

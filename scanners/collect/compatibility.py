@@ -7,12 +7,14 @@ computed here.
 """
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 
 from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit
 from hardpan.core.resources import resource_path
 from hardpan.scanners.collect.base import CollectedEvidence, Collector, CollectTask
+from hardpan.scanners.collect.preconditions import ROOT, Query, python
 from hardpan.scanners.collect.untrusted import describe_error, parse_json, require_keys
 from hardpan.scanners.compatibility.conflicts import Conflict, ConflictCheck, load_conflicts
 from hardpan.scanners.compatibility.outcomes import combine_outcomes
@@ -33,6 +35,7 @@ _MODULES = (
 )
 """The program's files, each after those that it imports."""
 
+_PYTHON = "/usr/bin/python3"
 _MAX_BYTES = 1 << 20
 _MAX_TEXT = 1000
 _LABEL = "the compatibility checks"
@@ -75,16 +78,22 @@ def run_compatibility_checks(connection: Connection, *, timeout_s: float) -> Com
     """Run both checks of every known conflict on the target.
 
     Raises:
-        ToolError: the program cannot run there, does not end in time, or its output is invalid.
+        UnavailableError: the target lacks Python or root rights.
+        ToolError: the program fails there, or its output is invalid.
         UnreachableError: the connection broke.
     """
+    query = Query(
+        script=shlex.join(["exec", _PYTHON, "-I", "-c", _BOOT]), needs=(ROOT, python(_PYTHON))
+    )
     output = connection.run(
-        ["/usr/bin/python3", "-I", "-c", _BOOT],
+        query.command_line,
         timeout_s=timeout_s,
+        ok=(0, *query.missing_statuses),
         stdin=build_program(),
         sudo=True,
         max_bytes=_MAX_BYTES,
     )
+    query.require_met(output.exit_status)
     return parse_report(output.data, load_conflicts())
 
 

@@ -46,7 +46,8 @@ _QUESTIONS = {
     "cpu": "uname -m; sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1",
     "policy": "update-crypto-policies --show",
     "policy_check": "update-crypto-policies --check",
-    "policy_local": "command -v update-crypto-policies >/dev/null || exit 127; "
+    "policy_local": "command -v update-crypto-policies >/dev/null && "
+    "command -v find >/dev/null || exit 127; "
     "{ find /etc/crypto-policies/local.d -type f -name '*.config'; "
     "find /etc/crypto-policies/back-ends -type l ! -lname '/usr/share/crypto-policies/*' "
     "! -lname '/etc/crypto-policies/*'; } | head -n 20",
@@ -65,12 +66,16 @@ _QUESTIONS = {
     '-o UserKnownHostsFile=/dev/null -o ConnectTimeout=10 -p "${port:-22}" 127.0.0.1 true 2>&1 '
     "| grep -F 'kex: algorithm: ' | head -n 1 | grep .",
     # Container images are out of scope of the host's statement.
-    "foreign": f"find {' '.join(SEARCH_ROOTS)} -xdev "
+    "foreign": "find /dev/null -printf '' && xargs -0r true </dev/null && "
+    "command -v grep >/dev/null || exit 127; "
+    f"find {' '.join(SEARCH_ROOTS)} -xdev "
     r"\( -path /var/lib/containers -o -path /var/lib/docker \) -prune -o -type f "
     rf"\( {_NAMES} \) -printf 'file %p\n' | head -n 200; "
     "find /opt /usr/local /srv /home -xdev -type f -perm /111 -size +1000k ! -name '*.so*' "
     "-print0 | xargs -0r grep -lZaF ' Go buildinf:' | xargs -0r grep -LaF golang-fips/openssl "
-    "| head -n 50 | sed 's/^/go /'; echo end",
+    "| head -n 50 | sed 's/^/go /'; "
+    # Without root rights the search is not complete.
+    '[ "$(id -u)" = 0 ] && echo end',
 }
 
 
@@ -110,7 +115,7 @@ def build_questions() -> dict[str, str]:
     """Return name -> script. rpm verifies only builds that the CMVP table lists."""
     builds = " ".join(shlex.quote(b) for c in load_table().certificates for b in c.builds)
     verify = (
-        "command -v rpm >/dev/null || exit 127; "
+        'command -v rpm >/dev/null && [ "$(id -u)" = 0 ] || exit 127; '
         f'for p in {builds}; do rpm -q "$p" >/dev/null 2>&1 || continue; echo "@begin $p"; '
         "rpm -q --qf '@signer %{RSAHEADER:pgpsig}\\n' \"$p\"; "
         'rpm -V --nodeps --noscripts "$p"; [ $? -le 1 ] && echo "@end $p"; done; true'

@@ -18,6 +18,14 @@ from hardpan.scanners.collect.base import (
     CollectTask,
     WorkloadSettings,
 )
+from hardpan.scanners.collect.preconditions import (
+    ROOT,
+    Precondition,
+    Query,
+    path,
+    program,
+    python,
+)
 from hardpan.scanners.collect.untrusted import (
     build_measure,
     describe_error,
@@ -99,9 +107,25 @@ def run_smoke_test(
     """Run the workload on the target as its AI service's user.
 
     Raises:
-        ToolError: it cannot run there, does not end in time, or its output is invalid.
+        UnavailableError: the target lacks Python, PyTorch, the user, the model or root rights.
+        ToolError: it fails there, or its output is invalid.
         UnreachableError: the connection broke.
     """
+    query = build_query(settings)
+    output = connection.run(
+        query.command_line,
+        timeout_s=timeout_s,
+        ok=(0, *query.missing_statuses),
+        stdin=build_program(),
+        sudo=True,
+        max_bytes=_MAX_BYTES,
+    )
+    query.require_met(output.exit_status)
+    return evaluate_output(output.data)
+
+
+def build_query(settings: WorkloadSettings) -> Query:
+    """Return the script that runs the workload as the AI service's user, and what it needs."""
     script = _SCRIPT.format(
         folder=embedding_model.FOLDER,
         sha256=MODEL_SHA256,
@@ -112,14 +136,26 @@ def run_smoke_test(
         batch_rounds=settings.batch_rounds,
         python=shlex.quote(settings.python),
     )
-    output = connection.run(
-        ["runuser", "-u", _SERVICE_USER, "--", "sh", "-c", script],
-        timeout_s=timeout_s,
-        stdin=build_program(),
-        sudo=True,
-        max_bytes=_MAX_BYTES,
+    find_torch = "import importlib.util as u, sys; sys.exit(u.find_spec('torch') is None)"
+    return Query(
+        script=shlex.join(["exec", "runuser", "-u", _SERVICE_USER, "--", "sh", "-c", script]),
+        needs=(
+            python(settings.python),
+            Precondition(
+                test=f"{shlex.quote(settings.python)} -I -c {shlex.quote(find_torch)}",
+                reason=f"PyTorch is not installed for {settings.python}",
+                remedy="the test is for hosts with an AI stack; a hardpan profile names its Python",
+            ),
+            ROOT,
+            program("runuser", "util-linux"),
+            Precondition(
+                test=f"id -u {_SERVICE_USER}",
+                reason=f"there is no user {_SERVICE_USER}",
+                remedy="the layers ml_cpu and ml_frameworks create it",
+            ),
+            path(f"{embedding_model.FOLDER}/{embedding_model.WEIGHTS}", "hardpan's AI layers"),
+        ),
     )
-    return evaluate_output(output.data)
 
 
 def build_program() -> bytes:

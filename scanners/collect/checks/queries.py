@@ -3,7 +3,7 @@
 import shlex
 
 from hardpan.scanners.collect.base import ExpectedState
-from hardpan.scanners.collect.checks.preconditions import (
+from hardpan.scanners.collect.preconditions import (
     HOST_KEYS,
     ROOT,
     SHADOW,

@@ -6,7 +6,7 @@ from testinfra.host import Host  # type: ignore[import-untyped]
 
 from hardpan.scanners.collect.base import ExpectedState
 from hardpan.scanners.collect.checks import queries
-from hardpan.scanners.collect.checks.preconditions import ask, read_output
+from hardpan.scanners.collect.checks.answers import ask, read_output
 
 SSHD = {
     "permitemptypasswords": ("no",),

@@ -9,7 +9,7 @@ from testinfra.host import Host  # type: ignore[import-untyped]
 
 from hardpan.scanners.collect.base import ExpectedState
 from hardpan.scanners.collect.checks import queries
-from hardpan.scanners.collect.checks.preconditions import ask
+from hardpan.scanners.collect.checks.answers import ask
 
 PARAMETERS = {"test_layer_sysctl_is_active": lambda e: e.sysctls}
 

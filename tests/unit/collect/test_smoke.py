@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from hardpan.core.errors import ToolError
+from hardpan.core.errors import ToolError, UnavailableError
 from hardpan.scanners.collect.base import WorkloadSettings
 from hardpan.scanners.collect.smoke import (
     EXPECTED_COSINES,
@@ -118,15 +118,40 @@ def test_invalid_output_is_an_error(data: bytes) -> None:
         evaluate_output(data)
 
 
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (0, "there is no Python 3.9 or newer at /opt/ai/bin/python"),
+        (1, "PyTorch is not installed for /opt/ai/bin/python"),
+        (2, "the scan has no root rights"),
+        (3, "runuser is not installed"),
+        (4, "there is no user ai"),
+        (5, "there is no /opt/ai/models/"),
+    ],
+)
+def test_target_without_the_ai_stack_lacks_a_precondition(number: int, reason: str) -> None:
+    connection: Any = SmokeTarget(exit_status=201 + number)
+    settings = WorkloadSettings(
+        matrix_size=64, matrix_rounds=3, batch=2, batch_rounds=1, python="/opt/ai/bin/python"
+    )
+
+    with pytest.raises(UnavailableError) as caught:
+        run_smoke_test(connection, settings, timeout_s=9)
+
+    assert str(caught.value).startswith(reason)
+    assert caught.value.hint
+
+
 class SmokeTarget:
     """A target that answers one command."""
 
-    def __init__(self) -> None:
+    def __init__(self, exit_status: int = 0) -> None:
+        self.exit_status = exit_status
         self.calls: list[tuple[Any, dict[str, Any]]] = []
 
     def run(self, command: Any, **options: Any) -> CommandOutput:
         self.calls.append((command, options))
-        return CommandOutput(exit_status=0, data=smoke_output(), stderr="", duration_s=1.0)
+        return CommandOutput(exit_status=self.exit_status, data=smoke_output(), stderr="", duration_s=1.0)
 
 
 def test_workload_runs_as_service_user_with_time_limit() -> None:
@@ -137,9 +162,9 @@ def test_workload_runs_as_service_user_with_time_limit() -> None:
 
     (command, options), *_ = connection.calls
     assert result.verdict == "pass"
-    assert command[:3] == ["runuser", "-u", "ai"]
-    assert "/etc/hardpan/ai.env" in command[-1]
-    assert f"--sha256 {MODEL_SHA256} --matrix-size 64" in command[-1]
+    assert "exec runuser -u ai -- sh -c" in command
+    assert "/etc/hardpan/ai.env" in command
+    assert f"--sha256 {MODEL_SHA256} --matrix-size 64" in command
     assert options["timeout_s"] == 9
     assert options["sudo"]
     assert b"class MiniLM" in options["stdin"]

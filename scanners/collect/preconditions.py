@@ -1,21 +1,16 @@
-"""What a check needs on the target, and the reason and remedy where it is missing.
+"""What a script needs on the target, and the reason and remedy where it is missing.
 
-A check without its precondition is ``not_checked``: an absent program or right would otherwise
-look like an empty answer, which several checks take for a good one.
+A part or check without its precondition is ``not_checked``: an absent program or right would
+otherwise look like an empty answer, which several checks take for a good one.
 """
 
 import shlex
 from dataclasses import dataclass
 
-from testinfra.backend.base import CommandResult  # type: ignore[import-untyped]
-from testinfra.host import Host  # type: ignore[import-untyped]
-
 from hardpan.core.errors import UnavailableError
 
 _FIRST_STATUS = 201
 """Exit status of the first missing precondition; the others follow."""
-
-_TIMED_OUT = (124, 137)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +28,7 @@ class Precondition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A shell script whose output a check reads."""
+    """A shell script and its preconditions."""
 
     script: str
     needs: tuple[Precondition, ...] = ()
@@ -42,41 +37,25 @@ class Query:
     def command_line(self) -> str:
         """The script after its preconditions; each missing one has its own exit status."""
         tests = (
-            f"{{ {p.test}; }} >/dev/null 2>&1 || exit {_FIRST_STATUS + n}; "
+            f"{{ {p.test}; }} </dev/null >/dev/null 2>&1 || exit {_FIRST_STATUS + n}; "
             for n, p in enumerate(self.needs)
         )
         return "".join(tests) + self.script
 
+    @property
+    def missing_statuses(self) -> tuple[int, ...]:
+        """Exit statuses of the preconditions."""
+        return tuple(range(_FIRST_STATUS, _FIRST_STATUS + len(self.needs)))
 
-def ask(target: Host, query: Query) -> CommandResult:
-    """Return the answer of the target.
+    def require_met(self, exit_status: int) -> None:
+        """Pass if ``exit_status`` is not the one of a missing precondition.
 
-    Raises:
-        UnavailableError: a precondition is missing, or the time limit ended the script.
-        ToolError: the answer cannot be read.
-    """
-    answer = target.run(query.command_line)
-    number = answer.rc - _FIRST_STATUS
-    if 0 <= number < len(query.needs):
-        missing = query.needs[number]
-        raise UnavailableError([missing.reason], "", hint=missing.remedy)
-    if answer.rc in _TIMED_OUT:
-        raise UnavailableError(
-            ["the command"], "exceeded its time limit", hint="scan when the target has less load"
-        )
-    return answer
-
-
-def read_output(target: Host, query: Query) -> str:
-    """Return the output of a script that must succeed.
-
-    Raises:
-        AssertionError: it did not.
-        UnavailableError, ToolError: as ``ask`` does.
-    """
-    answer = ask(target, query)
-    assert answer.rc == 0, f"the command exited with {answer.rc}"  # noqa: S101 - a check's verdict
-    return str(answer.stdout)
+        Raises:
+            UnavailableError: it is.
+        """
+        if exit_status in self.missing_statuses:
+            missing = self.needs[exit_status - _FIRST_STATUS]
+            raise UnavailableError([missing.reason], "", hint=missing.remedy)
 
 
 def program(name: str, package: str = "") -> Precondition:
@@ -94,6 +73,16 @@ def path(name: str, subject: str) -> Precondition:
         test=f"[ -e {shlex.quote(name)} ]",
         reason=f"there is no {name}",
         remedy=f"the check is for hosts with {subject}",
+    )
+
+
+def python(name: str) -> Precondition:
+    """Return the precondition that ``name`` is a Python 3.9 or newer."""
+    code = "import sys; sys.exit(sys.version_info < (3, 9))"
+    return Precondition(
+        test=f"{shlex.quote(name)} -I -c {shlex.quote(code)}",
+        reason=f"there is no Python 3.9 or newer at {name}",
+        remedy="install python3",
     )
 
 
