@@ -151,7 +151,9 @@ class SmokeTarget:
 
     def run(self, command: Any, **options: Any) -> CommandOutput:
         self.calls.append((command, options))
-        return CommandOutput(exit_status=self.exit_status, data=smoke_output(), stderr="", duration_s=1.0)
+        return CommandOutput(
+            exit_status=self.exit_status, data=smoke_output(), stderr="", duration_s=1.0
+        )
 
 
 def test_workload_runs_as_service_user_with_time_limit() -> None:
