@@ -27,6 +27,7 @@ from hardpan.scanners.collect.collection import (
     HostIdentity,
 )
 from hardpan.scanners.collect.evaluation import attach_merged_arf, evaluate_content
+from hardpan.scanners.collect.openscap_packages import PushedPackage
 from hardpan.scanners.collect.plan import ScanPlan
 from hardpan.scanners.content import datastream
 from hardpan.scanners.content.datastream import ContentSelection, ContentSource
@@ -76,6 +77,9 @@ class ScanRequest:
     run_smoke: bool = True
     run_compatibility: bool = False
     """Run the compatibility checks even if the plan does not ask for them."""
+
+    openscap_packages: tuple[PushedPackage, ...] = ()
+    """Packages of OpenSCAP to upload for the scan."""
 
     sudo_password: str = ""
     baseline_counts: Mapping[str, int] | None = None
@@ -146,7 +150,12 @@ def scan(request: ScanRequest, emit: Emit) -> Scan:
         transport=request.transport,
         emit=emit,
     ) as connection:
-        collection = Collection(connection, emit, required=request.required)
+        collection = Collection(
+            connection,
+            emit,
+            required=request.required,
+            openscap_packages=request.openscap_packages,
+        )
         collection.record_privileges()
         identity = collection.identify_host()
         content = _provide_content(request, identity, emit)

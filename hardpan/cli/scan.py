@@ -21,6 +21,7 @@ from hardpan.core.events import Emit
 from hardpan.core.xdg import data_home
 from hardpan.profiles.loader.waiver_file import load_waivers
 from hardpan.scanners import pipeline
+from hardpan.scanners.collect.openscap_packages import load_packages
 from hardpan.scanners.collect.plan import load_plan
 from hardpan.scanners.content import datastream
 from hardpan.scanners.deviations.tailoring_file import load_tailoring
@@ -69,6 +70,14 @@ _PATH = click.Path(path_type=Path)
 @tailoring_option
 @target_options
 @require_option
+@click.option(
+    "--push-openscap",
+    "openscap_packages",
+    type=_PATH,
+    multiple=True,
+    metavar="RPM|DEB",
+    help="Package of OpenSCAP to upload and unpack on the target for this scan; repeatable.",
+)
 @click.option("--no-smoke", is_flag=True, help="Skip the AI workload test.")
 @click.option(
     "--compatibility",
@@ -101,6 +110,7 @@ def scan(
     waiver_file: Path | None,
     tailoring_file: Path | None,
     access: TargetOptions,
+    openscap_packages: tuple[Path, ...],
     no_smoke: bool,
     compatibility: bool,
     nonce: str,
@@ -131,6 +141,7 @@ def scan(
     if waiver_file is not None:
         plan = replace(plan, waivers=(*plan.waivers, *load_waivers(waiver_file)))
     scan_target = access.parse(target)
+    packages = load_packages(openscap_packages)
     scan_key = _provide_key(keys)
     sign_timestamp = timestamper(tsa)
     if certificate is not None:
@@ -147,6 +158,7 @@ def scan(
                 benchmark=benchmark,
                 required=required,
                 tailoring=tailoring,
+                openscap_packages=packages,
                 run_smoke=not no_smoke,
                 run_compatibility=compatibility,
                 nonce=nonce,

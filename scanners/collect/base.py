@@ -9,6 +9,7 @@ from typing import cast
 from hardpan.core.compression import CompressedBlob
 from hardpan.core.errors import HardpanError, InputError, UnavailableError
 from hardpan.core.events import Emit
+from hardpan.scanners.collect.openscap_packages import PushedPackage
 from hardpan.scanners.content.prepare import PreparedContent
 from hardpan.scanners.content.products import OsRelease
 from hardpan.scanners.fips.model import FipsAnswers
@@ -125,6 +126,9 @@ class CollectTask:
 
     prepared: PreparedContent | None = None
     """The content to evaluate; ``openscap`` needs it."""
+
+    openscap_packages: tuple[PushedPackage, ...] = ()
+    """Packages of OpenSCAP to upload for the scan."""
 
     distro: str = "linux"
     """Distribution in package URLs, e.g. ``debian-12``."""

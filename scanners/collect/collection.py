@@ -14,6 +14,7 @@ from hardpan.scanners.collect.base import (
     create_collector,
 )
 from hardpan.scanners.collect.chat import combine_results
+from hardpan.scanners.collect.openscap_packages import PushedPackage
 from hardpan.scanners.collect.plan import ScanPlan
 from hardpan.scanners.content.products import OsRelease
 from hardpan.scanners.model.results import CompatibilityReport, HostCheck, SmokeReport
@@ -75,6 +76,9 @@ class Collection:
 
     required: frozenset[str] = frozenset()
     """Collectors of which a missing precondition is an error."""
+
+    openscap_packages: tuple[PushedPackage, ...] = ()
+    """Packages of OpenSCAP to upload for the scan."""
 
     def identify_host(self) -> HostIdentity:
         """Return the identity of the target.

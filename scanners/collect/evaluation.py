@@ -36,7 +36,7 @@ def evaluate_content(collection: Collection, content: PreparedContent) -> Collec
     Raises:
         ToolError, UnreachableError, ResourceError: as the collector ``openscap`` does.
     """
-    evidence = collection.collect("openscap", CollectTask(prepared=content))
+    evidence = collection.collect("openscap", _build_task(collection, content))
     differences = find_differences(content, evidence.arfs)
     if not differences:
         return evidence
@@ -54,7 +54,7 @@ def _add_untouched(
 ) -> CollectedEvidence:
     task_content = replace(content, parts=(content.untouched,))
     try:
-        untouched = collection.collect("openscap", CollectTask(prepared=task_content))
+        untouched = collection.collect("openscap", _build_task(collection, task_content))
     except ResourceError:
         raise  # this machine's fault
     except ToolError as e:
@@ -118,3 +118,7 @@ def _select_parts(evidence: CollectedEvidence, evaluation: Evaluation) -> list[P
         names = [f"arf-{n}.xml" for n, arf in arfs if isinstance(arf, Arf)]
     blobs = {name: evidence.files[name] for name in names if name in evidence.files}
     return [PartArf(name=name, open=compress(blob).iter_chunks) for name, blob in blobs.items()]
+
+
+def _build_task(collection: Collection, content: PreparedContent) -> CollectTask:
+    return CollectTask(prepared=content, openscap_packages=collection.openscap_packages)

@@ -18,6 +18,8 @@ from hardpan.scanners.collect.base import (
 )
 from hardpan.scanners.collect.openscap_results import read_results
 from hardpan.scanners.collect.openscap_script import (
+    CANNOT_EXECUTE,
+    CANNOT_UNPACK,
     INCOMPLETE_UPLOAD,
     NO_FOLDER,
     NO_TMP,
@@ -40,6 +42,9 @@ _MAX_MESSAGE_BYTES = 1 << 18
 _PROBE_S = 60.0
 
 _HINTS = {
+    CANNOT_UNPACK: "the target needs rpm2cpio and cpio for an RPM, dpkg-deb for a Debian package",
+    CANNOT_EXECUTE: "fapolicyd refuses uploaded programs, and a package of another release lacks "
+    "libraries: install the package on the target instead",
     NO_FOLDER: "free some space in /var/lib, /root or /run on the target",
     INCOMPLETE_UPLOAD: "the upload was cut short or changed in transit",
     NO_TMP: "oscap writes temporary files to /tmp, which cannot be configured: mount a tmpfs there",
@@ -60,16 +65,17 @@ class OpenScap(Collector):
         if task.prepared is None:
             raise ValueError("openscap needs content")
         deadline = Deadline(timeout_s)
-        facts = _probe(connection, min(timeout_s, _PROBE_S))
+        packages = task.openscap_packages
+        facts = _probe(connection, min(timeout_s, _PROBE_S), is_pushed=bool(packages))
         parts = encode_parts(task.prepared.parts, is_compressed=facts.has_gzip)
-        size = sum(len(data) for data in parts)
+        upload = b"".join([*parts, *(p.data for p in packages)])
         listener = _ProgressListener(sum(len(p.rule_ids) for p in task.prepared.parts), emit)
-        emit(StageMessage(stage=STAGE, text=f"uploading {size >> 10} KiB of content"))
+        emit(StageMessage(stage=STAGE, text=f"uploading {len(upload) >> 10} KiB of content"))
         output = connection.run(
-            render_script(task.prepared, parts, is_compressed=facts.has_gzip),
+            render_script(task.prepared, parts, is_compressed=facts.has_gzip, packages=packages),
             timeout_s=max(1.0, deadline.remaining_s),
             ok=None,
-            stdin=b"".join(parts),
+            stdin=upload,
             sudo=True,
             max_bytes=_MAX_OUTPUT_BYTES,
             on_line=listener,
@@ -124,7 +130,7 @@ class _ProgressListener:
             )
 
 
-def _probe(connection: Connection, timeout_s: float) -> TargetFacts:
+def _probe(connection: Connection, timeout_s: float, *, is_pushed: bool) -> TargetFacts:
     """Return what the target has.
 
     Raises:
@@ -132,9 +138,11 @@ def _probe(connection: Connection, timeout_s: float) -> TargetFacts:
     """
     output = connection.run(PROBE_SCRIPT, timeout_s=timeout_s, sudo=True, max_bytes=_MiB)
     facts = parse_probe(output.stdout)
-    if not facts.has_oscap:
+    if not facts.has_oscap and not is_pushed:
         raise ToolError(
-            ["oscap"], f"is not installed on {connection.target}", hint=install_hint(facts)
+            ["oscap"],
+            f"is not installed on {connection.target}",
+            hint=f"{install_hint(facts)}; or upload it for a scan with --push-openscap",
         )
     return facts
 
@@ -152,6 +160,8 @@ def _raise_on_failure(
     tail = "\n".join(messages[-15:])
     reason = {
         NO_FOLDER: f"has no usable work folder on {connection.target}",
+        CANNOT_UNPACK: f"cannot be unpacked on {connection.target}",
+        CANNOT_EXECUTE: f"cannot be executed on {connection.target}",
         NO_TMP: f"cannot run on {connection.target}",
         INCOMPLETE_UPLOAD: f"received incomplete content on {connection.target}",
         124: f"did not end within {timeout_s:g} s on {connection.target}",

@@ -10,9 +10,10 @@ import re
 from dataclasses import dataclass
 
 from hardpan.core.errors import ToolError
+from hardpan.scanners.collect.openscap_packages import PushedPackage
 from hardpan.scanners.content.prepare import PreparedContent, StreamPart
 
-NO_FOLDER, INCOMPLETE_UPLOAD, NO_TMP = 42, 43, 44
+NO_FOLDER, INCOMPLETE_UPLOAD, NO_TMP, CANNOT_UNPACK, CANNOT_EXECUTE = 42, 43, 44, 45, 46
 """Exit codes of the script."""
 
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.-]{1,200}")
@@ -106,10 +107,11 @@ for base in /var/lib /var/tmp /root "${HOME:-/root}" /opt /run /dev/shm /tmp /ru
   [ "$(free_kib "$base")" -gt @NEED@ ] 2>/dev/null || continue
   folder=$(mktemp -d "$base/hardpan-scan.$$.$(start_of $$).XXXXXXXX" 2>/dev/null) || continue
   : 2>/dev/null > "$folder/x" && chmod 700 "$folder/x" || { rm -rf "$folder"; continue; }
-  if [ ! -x "$folder/x" ]; then work=$folder; break; fi
+  if [ -x "$folder/x" ]; then is_noexec=false; else is_noexec=true; fi
+  if [ "$is_noexec" = @NOEXEC@ ]; then work=$folder; break; fi
   if [ -n "$fallback" ]; then rm -rf "$folder"; else fallback=$folder; fi
 done
-if [ -z "$work" ]; then work=$fallback
+if [ -z "$work" ] && @NOEXEC@; then work=$fallback
 elif [ -n "$fallback" ]; then rm -rf "$fallback"
 fi
 [ -n "$work" ] || { echo "no writable folder has @NEED@ KiB of free space" >&2; exit @NO_FOLDER@; }
@@ -142,6 +144,7 @@ rm -f x
 @RECEIVE@
 # No here-document: bash 5.0 and older write it to a temporary file.
 printf '%s\n' @SUMS@ | sha256sum -c - >/dev/null || exit @INCOMPLETE@
+@PACKAGES@
 exec 3<&0
 # stdin ends when the connection is lost. This shell may have been killed by then.
 ( trap - EXIT TERM INT HUP
@@ -154,6 +157,7 @@ exec 3<&0
   rm -rf "$work" ) >/dev/null 2>&1 &
 watcher=$!
 exec 0</dev/null
+command -v oscap >/dev/null && oscap --version >/dev/null || exit @CANNOT_EXECUTE@
 # oscap says only "error" for script checks that it cannot execute, where this helper is missing:
 # EL's openscap-scanner does not bring it. The link makes the target's bash run the script.
 command -v oscap-run-sce-script >/dev/null 2>&1 || {
@@ -165,6 +169,7 @@ version=$(oscap --version 2>/dev/null)
 case $version in *"SCE Version"*) sce=1;; *) sce=0;; esac
 package=$(rpm -q openscap-scanner 2>/dev/null || dpkg-query -W -f '${Package}-${Version}' \
   openscap-scanner 2>/dev/null) || package=unknown
+package=@PUSHED@${package}
 echo "hardpan-engine $(echo "$version" | head -n 1); SCE plugin: $sce; package: $package" >&2
 for n in @PARTS@; do
   mkdir "t$n"
@@ -193,6 +198,42 @@ echo "end 0"
 """
 
 
+# The packages are unpacked, not installed: nothing of them remains.
+_PACKAGES_SCRIPT = r"""
+pushed=$work/pushed
+mkdir pushed
+unpack_deb() { dpkg-deb -x "$1" "$pushed"; }
+unpack_rpm() {
+  rpm2cpio "$1" > package.cpio && ( cd "$pushed" && cpio -idm --quiet < ../package.cpio )
+}
+@UNPACK@
+rm -f package.cpio
+libraries=
+for d in lib64 lib lib/x86_64-linux-gnu lib/aarch64-linux-gnu; do
+  libraries=$libraries:$pushed/usr/$d
+done
+LD_LIBRARY_PATH=${libraries#:}
+OSCAP_SCHEMA_PATH=$pushed/usr/share/openscap/schemas
+OSCAP_XSLT_PATH=$pushed/usr/share/openscap/xsl
+OSCAP_CPE_PATH=$pushed/usr/share/openscap/cpe
+PATH=$pushed/usr/bin:$PATH
+export LD_LIBRARY_PATH OSCAP_SCHEMA_PATH OSCAP_XSLT_PATH OSCAP_CPE_PATH PATH"""
+
+
+def _render_packages(packages: tuple[PushedPackage, ...]) -> str:
+    if not packages:
+        return ""
+    lines = []
+    for number, package in enumerate(packages):
+        kind = "rpm" if package.is_rpm else "deb"
+        lines += [
+            f"head -c {len(package.data)} > package{number} || exit {INCOMPLETE_UPLOAD}",
+            f"unpack_{kind} package{number} || exit {CANNOT_UNPACK}",
+            f"rm -f package{number}",
+        ]
+    return _PACKAGES_SCRIPT.replace("@UNPACK@", "\n".join(lines))
+
+
 def encode_parts(parts: tuple[StreamPart, ...], *, is_compressed: bool) -> tuple[bytes, ...]:
     """Return the bytes of each part that the script reads; the same parts give the same bytes."""
     if not is_compressed:
@@ -201,9 +242,13 @@ def encode_parts(parts: tuple[StreamPart, ...], *, is_compressed: bool) -> tuple
 
 
 def render_script(
-    prepared: PreparedContent, encoded_parts: tuple[bytes, ...], *, is_compressed: bool
+    prepared: PreparedContent,
+    encoded_parts: tuple[bytes, ...],
+    *,
+    is_compressed: bool,
+    packages: tuple[PushedPackage, ...] = (),
 ) -> str:
-    """Return the script that evaluates the parts.
+    """Return the script that reads the parts and the packages, and evaluates the parts.
 
     Raises:
         ToolError: the profile's id cannot be an argument.
@@ -218,7 +263,9 @@ def render_script(
     )
     count = len(prepared.parts)
     need_kib = sum(2 * len(p.data) // _KIB + _ARF_KIB for p in prepared.parts)
-    script = _SCRIPT
+    need_kib += sum(6 * len(p.data) // _KIB for p in packages)
+    names = " ".join(p.name for p in packages)
+    script = _SCRIPT.replace("@PACKAGES@", _render_packages(packages))
     for placeholder, value in {
         "@RECEIVE@": "\n".join(receive),
         "@SUMS@": " ".join(f"'{p.sha256}  part{n}.xml'" for n, p in enumerate(prepared.parts)),
@@ -229,6 +276,9 @@ def render_script(
         "@PROFILE@": profile_id,
         "@NO_FOLDER@": str(NO_FOLDER),
         "@NO_TMP@": str(NO_TMP),
+        "@CANNOT_EXECUTE@": str(CANNOT_EXECUTE),
+        "@NOEXEC@": "false" if packages else "true",
+        "@PUSHED@": f"'uploaded {names}; installed: '" if packages else "",
         "@INCOMPLETE@": str(INCOMPLETE_UPLOAD),
     }.items():
         script = script.replace(placeholder, value)

@@ -4,15 +4,17 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from hardpan.core.errors import HardpanError, ToolError
 from hardpan.core.events import discard
+from hardpan.core.process import run
 from hardpan.scanners.collect.base import CollectedEvidence, CollectTask
 from hardpan.scanners.collect.openscap import OpenScap
+from hardpan.scanners.collect.openscap_packages import PushedPackage, load_packages
 from hardpan.scanners.content import datastream
 from hardpan.scanners.content.prepare import PreparedContent, prepare
 from hardpan.scanners.openscap.arf.results import Arf
@@ -42,12 +44,15 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> PreparedContent:
 
 
 def evaluate(
-    host: OverlayHost, prepared: PreparedContent, user: str = "root", password: str = ""
+    host: OverlayHost,
+    prepared: PreparedContent,
+    user: str = "root",
+    password: str = "",
+    packages: tuple[PushedPackage, ...] = (),
 ) -> CollectedEvidence:
+    task = CollectTask(prepared=prepared, openscap_packages=packages)
     with connect(host.target(user), timeout_s=20, sudo_password=password) as connection:
-        return OpenScap().collect(
-            connection, CollectTask(prepared=prepared), timeout_s=60, emit=discard
-        )
+        return OpenScap().collect(connection, task, timeout_s=60, emit=discard)
 
 
 def verdicts(evidence: CollectedEvidence) -> dict[str, str]:
@@ -143,6 +148,81 @@ def test_missing_oscap_names_the_install_command(
         evaluate(host, prepared)
 
     assert hint in caught.value.hint
+
+
+LIBRARIES = ("libopenscap.so.25", "libopenscap_sce.so.25")
+NO_OSCAP = (
+    *("oscap", "oscap-run-sce-script", "/usr/share/openscap"),
+    *(f"/usr/lib/x86_64-linux-gnu/{name}" for name in LIBRARIES),
+)
+RPM_SPEC = """
+Name: openscap
+Version: 1
+Release: 1
+Summary: OpenSCAP
+License: LGPL
+AutoReqProv: no
+%global debug_package %{nil}
+%define __os_install_post %{nil}
+%description
+OpenSCAP
+%install
+mkdir -p %{buildroot}/usr/bin %{buildroot}/usr/lib64 %{buildroot}/usr/share
+cp /usr/bin/oscap %{buildroot}/usr/bin/
+cp /usr/lib/x86_64-linux-gnu/libopenscap.so.25 %{buildroot}/usr/lib64/
+cp /usr/lib/x86_64-linux-gnu/libopenscap_sce.so.25 %{buildroot}/usr/lib64/
+cp -r /usr/share/openscap %{buildroot}/usr/share/
+%files
+/usr
+"""
+
+
+def build_rpm(folder: Path) -> tuple[PushedPackage, ...]:
+    (folder / "openscap.spec").write_text(RPM_SPEC)
+    definition = f"_topdir {folder / 'rpmbuild'}"
+    run(["rpmbuild", "-bb", "--define", definition, folder / "openscap.spec"], timeout_s=120)
+    return load_packages(sorted(folder.glob("rpmbuild/RPMS/*/*.rpm")))
+
+
+def download_debs(folder: Path) -> tuple[PushedPackage, ...]:
+    names = ("openscap-scanner", "libopenscap25", "openscap-common")
+    run(["apt-get", "download", "-qq", *names], timeout_s=120, cwd=folder)
+    return load_packages(sorted(folder.glob("*.deb")))
+
+
+@pytest.mark.parametrize(
+    ("spec", "get_packages"),
+    [(el_host_spec(removed=NO_OSCAP), build_rpm), (HostSpec(removed=NO_OSCAP), download_debs)],
+    ids=["rpm", "deb"],
+)
+def test_pushed_openscap_runs_without_installation(
+    prepared: PreparedContent,
+    tmp_path: Path,
+    spec: HostSpec,
+    get_packages: Callable[[Path], tuple[PushedPackage, ...]],
+) -> None:
+    packages = get_packages(tmp_path)
+    with overlay_host(tmp_path / "host", spec) as host:
+        evidence = evaluate(host, prepared, packages=packages)
+
+        assert verdicts(evidence) == VERDICTS
+        assert f"uploaded {' '.join(p.name for p in packages)}; installed: " in evidence.engine
+        assert leftovers(host) == ""
+        assert host.run("command -v oscap || echo none").stdout == "none\n"
+
+
+def test_pushed_openscap_that_cannot_be_executed_is_explained(
+    prepared: PreparedContent, tmp_path: Path
+) -> None:
+    packages = tuple(p for p in download_debs(tmp_path) if "scanner" in p.name)
+    with (
+        overlay_host(tmp_path / "host", HostSpec(removed=NO_OSCAP)) as host,
+        pytest.raises(ToolError, match="oscap cannot be executed on") as caught,
+    ):
+        evaluate(host, prepared, packages=packages)
+
+    assert "libopenscap" in caught.value.output_tail
+    assert "fapolicyd" in caught.value.hint
 
 
 SLOW_OSCAP = """#!/bin/sh
