@@ -6,14 +6,18 @@ unless the user ran ``hardpan content update`` or chose another one.
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hardpan.core.errors import HardpanError, InputError
 from hardpan.core.files import Sha256, sha256_bytes
 from hardpan.scanners.content import benchmark, store
-from hardpan.scanners.content.catalog import select_benchmark
+from hardpan.scanners.content.catalog import (
+    BenchmarkSummary,
+    list_benchmarks,
+    select_benchmark,
+)
 from hardpan.scanners.content.content_file import read_content_file
 from hardpan.scanners.content.scap_xml import Element, parse_data_stream
 from hardpan.scanners.content.store import Product, StreamRecord, product_order
@@ -149,6 +153,22 @@ def load_stored(origin: ContentOrigin, folder: Path, product: Product) -> Conten
         sha256=Sha256(record.sha256),
         data=store.read_stream(folder, product, record),
     )
+
+
+def describe_benchmarks(source: ContentSource) -> tuple[BenchmarkSummary, ...]:
+    """Return the benchmarks of a data stream: from a manifest that has its digest, else read.
+
+    Raises:
+        InputError: the data stream is invalid.
+    """
+    for origin in (ContentOrigin.SHIPPED, ContentOrigin.UPDATED):
+        with suppress(HardpanError):  # a damaged manifest describes nothing
+            manifest = store.read_manifest(content_folder(origin))
+            records = () if manifest is None else manifest.streams.values()
+            for record in records:
+                if record.sha256 == source.sha256:
+                    return record.benchmarks
+    return list_benchmarks(parse_data_stream(source.data, source.name))
 
 
 def default_origin(product: Product) -> ContentOrigin:

@@ -8,9 +8,8 @@ from pathlib import Path
 from hardpan.core.errors import HardpanError
 from hardpan.core.files import Sha256
 from hardpan.scanners.content import datastream
-from hardpan.scanners.content.catalog import BenchmarkSummary, list_benchmarks
+from hardpan.scanners.content.catalog import BenchmarkSummary
 from hardpan.scanners.content.datastream import ContentSource
-from hardpan.scanners.content.scap_xml import parse_data_stream
 from hardpan.scanners.content.store import Product, product_order
 from hardpan.scanners.model.scan import ContentOrigin
 
@@ -83,7 +82,7 @@ def describe_file(path: Path) -> ContentDescription:
         InputError: it cannot be read, or is not a data stream.
     """
     source = datastream.load_collection(path)
-    benchmarks = list_benchmarks(parse_data_stream(source.data, source.name))
+    benchmarks = datastream.describe_benchmarks(source)
     version, date = source.version, source.date
     if len(benchmarks) == 1:
         version, date = benchmarks[0].version, benchmarks[0].date
@@ -101,23 +100,10 @@ def _find_default(product: Product, origins: list[ContentOrigin]) -> ContentOrig
 def _try_describe(product: Product, origin: ContentOrigin) -> ContentDescription | HardpanError:
     try:
         source = datastream.find(product, origin)
-        benchmarks = _read_benchmarks(product, origin, source)
+        benchmarks = datastream.describe_benchmarks(source)
     except HardpanError as e:
         return e
     return _describe(source, benchmarks, version=source.version, date=source.date)
-
-
-def _read_benchmarks(
-    product: Product, origin: ContentOrigin, source: ContentSource
-) -> tuple[BenchmarkSummary, ...]:
-    """Return the benchmarks from the manifest that describes these bytes, else from the bytes."""
-    manifests = _ORIGINS[:2] if origin is ContentOrigin.INSTALLED else (origin,)
-    for manifest_origin in manifests:
-        with suppress(HardpanError):
-            record = datastream.find_record(manifest_origin, product)
-            if record is not None and record.sha256 == source.sha256:
-                return record.benchmarks
-    return list_benchmarks(parse_data_stream(source.data, source.name))
 
 
 def _describe(

@@ -28,8 +28,10 @@ def _optimize_document(oval: Element) -> int:
     for file_object in oval.findall(f"{OVAL}objects/{UNIX}file_object"):
         filters = [f for f in file_object.findall(OVAL + "filter") if f.get("action") == "exclude"]
         states = [t for t in ((f.text or "").strip() for f in filters) if t in owner_states]
+        if not states or not _walks_file_systems(file_object):
+            continue
         criteria = _find_criteria(oval, file_object.get("id", ""))
-        if states and criteria and _walks_file_systems(file_object):
+        if criteria:
             entity, variable = owner_states[states[0]]
             filters[0].addprevious(_build_filter(_add_zero_state(oval, entity)))
             guard = _add_guard_test(oval, variable)

@@ -8,12 +8,10 @@ from hardpan.scanners.content import datastream
 from hardpan.scanners.content.catalog import (
     BenchmarkSummary,
     ProfileSummary,
-    list_benchmarks,
     matches_id,
 )
 from hardpan.scanners.content.datastream import INSTALLED, ContentSelection, ContentSource
 from hardpan.scanners.content.products import OsRelease, debian_package, find_products
-from hardpan.scanners.content.scap_xml import parse_data_stream
 from hardpan.scanners.model.scan import ContentOrigin
 
 _DEFAULT_PROFILES = (
@@ -71,7 +69,7 @@ def choose_content(
         TrustError: the shipped or updated content is damaged.
     """
     source = _find_source(release, selection)
-    benchmarks = list_benchmarks(parse_data_stream(source.data, source.name))
+    benchmarks = datastream.describe_benchmarks(source)
     summary = _choose_benchmark(benchmarks, release, benchmark or "", source.name)
     selected, explanation = choose_profile(summary, profile, source.name)
     source = replace(

@@ -79,6 +79,23 @@ def test_invalid_data_stream_is_refused(data: bytes, problem: str) -> None:
         prepare(make_source(data), "stig")
 
 
+def test_rule_texts_have_values_of_the_profile_and_lines() -> None:
+    sub = '<x:sub idref="v_limit" use="legacy"/>'
+    html = 'xmlns:h="http://www.w3.org/1999/xhtml"'
+    texts = (
+        f"<x:title>At most {sub}</x:title>"
+        f"<x:description>Set:<h:pre {html}>limit = {sub}\nretry = 1</h:pre></x:description>"
+    )
+    data = MINIMAL_DATASTREAM.replace(
+        b"<x:title>Title of one</x:title><x:description>Do one.</x:description>", texts.encode()
+    ).replace(b"<x:rationale>Because.", f"<x:rationale>More than {sub}\nis bad.".encode())
+
+    rule = prepare(make_source(data), "stig").benchmark.rules[0]
+
+    assert (rule.title, rule.rationale) == ("At most 3", "More than 3 is bad.")
+    assert rule.fix_text == "Set:\n    limit = 3\n    retry = 1"
+
+
 def test_rule_without_title_gets_its_id() -> None:
     data = MINIMAL_DATASTREAM.replace(b"<x:title>Title of one</x:title>", b"")
 

@@ -12,6 +12,7 @@ import pytest
 from hardpan.core.errors import HardpanError, InputError, TrustError
 from hardpan.core.files import sha256_bytes
 from hardpan.scanners.content import benchmark, datastream, store
+from hardpan.scanners.content.catalog import list_benchmarks
 from hardpan.scanners.content.products import debian_package
 from hardpan.scanners.content.scap_xml import parse_data_stream
 from hardpan.scanners.content.selection import abbreviate_id, choose_profile
@@ -43,23 +44,25 @@ def test_shipped_products_are_those_of_common_hosts() -> None:
 
 @pytest.mark.parametrize("product", SHIPPED)
 def test_shipped_manifest_describes_the_shipped_files(product: store.Product) -> None:
-    folder = store.shipped_folder()
-    manifest = store.read_manifest(folder)
-    assert manifest is not None
-    record = manifest.streams[product]
+    record = datastream.find_record(ContentOrigin.SHIPPED, product)
+    assert record is not None
 
-    data = store.read_stream(folder, product, record)
+    data = store.read_stream(store.shipped_folder(), product, record)
 
-    name = store.file_name(product)
-    root = parse_data_stream(data, name)
     assert (len(data), sha256_bytes(data)) == (record.size, record.sha256)
-    assert benchmark.read_version_and_date(root, name) == (record.version, record.date.isoformat())
     assert record.package.version.split("-")[0] == record.version
     assert record.package.name == debian_package(product)
-    profile, _ = choose_profile(record.benchmarks[0], None, name)
+    profile, _ = choose_profile(record.benchmarks[0], None, product)
     assert abbreviate_id(profile.profile_id) == SHIPPED[product]
-    rules = benchmark.read_benchmark(root, profile.profile_id, name).rules
-    assert len(rules) == profile.rule_count
+
+
+@pytest.mark.parametrize("product", ["rhel9", "debian12", "ol10"])
+def test_shipped_manifest_has_the_profiles_of_the_files(product: store.Product) -> None:
+    source = datastream.find(product, ContentOrigin.SHIPPED)
+    root = parse_data_stream(source.data, source.name)
+
+    assert list_benchmarks(root) == datastream.describe_benchmarks(source)
+    assert benchmark.read_version_and_date(root, product) == (source.version, source.date)
 
 
 def test_shipped_folder_has_licence_and_no_other_files() -> None:
