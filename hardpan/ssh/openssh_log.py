@@ -25,6 +25,7 @@ _CHANGED = re.compile(r"REMOTE HOST IDENTIFICATION HAS CHANGED")
 _UNKNOWN = re.compile(r"No \S+ host key is known for|Host key verification failed")
 _REFUSED = re.compile(r"Connection refused|Network is unreachable|No route to host")
 _NO_ANSWER = re.compile(r"timed out|Could not resolve hostname")
+_CLOSED = re.compile(r"Connection (?:closed|reset) by|Received disconnect from")
 _CONFIGURATION = re.compile(
     r"Bad configuration option|Bad owner or permissions|bad configuration option"
     r"|: line \d+: |command-line"
@@ -89,6 +90,8 @@ def translate_log(
         )
     if _NO_ANSWER.search(log):
         return UnreachableError(f"{target}: does not answer: {cause}")
+    if _CLOSED.search(log):
+        return UnreachableError(f"{target}: closed the connection ({cause})")
     if not _NETWORK_STARTED.search(log) and _CONFIGURATION.search(log):
         return InputError(f"ssh config for {target}: ssh does not accept it: {cause}")
     return UnreachableError(f"{target}: {cause}")

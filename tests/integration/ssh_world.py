@@ -4,6 +4,7 @@ import base64
 import contextlib
 import hashlib
 import hmac
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -84,8 +85,10 @@ def _start_agent(stack: contextlib.ExitStack, world: World, name: str, keys: lis
     path = world.folder / f"{name}.sock"
     argv = ["ssh-agent", "-D", "-a", path]
     stack.enter_context(spawn(argv, log=world.folder / f"{name}.log"))
-    for _ in range(100):
-        if path.exists():
+    for _ in range(400):
+        # The socket exists before the agent listens on it.
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(path))
             break
         time.sleep(0.05)
     for key in keys:

@@ -78,6 +78,11 @@ def test_ambiguous_or_missing_host_key_is_refused(log: str) -> None:
             "the host key is revoked",
         ),
         (
+            CONNECTING + "KnownHostsCommand failed: exited 1\r\n",
+            TrustError,
+            "KnownHostsCommand failed: the host key cannot be checked",
+        ),
+        (
             KEY_LINE
             + f"Error checking host key ED25519 {A} in revoked keys file /r: invalid format"
             "\nHost key verification failed.\r\n",
@@ -159,7 +164,7 @@ def test_output_of_the_server_selects_no_error() -> None:
         CONNECTING + "Connection closed by 192.0.2.1\n", banner, target="h", credentials=""
     )
 
-    assert str(result) == "h: Connection closed by 192.0.2.1"
+    assert str(result) == "h: closed the connection (Connection closed by 192.0.2.1)"
 
 
 def test_message_is_short_and_printable() -> None:
