@@ -12,7 +12,7 @@ from pathlib import Path
 from hardpan.core import clock, events
 from hardpan.scanners.evidence.sign import writer
 from hardpan.scanners.openscap.arf import results
-from hardpan.scanners.openscap.evaluate import merge_results
+from hardpan.scanners.openscap.evaluate import EvaluatedParts, merge_results
 from hardpan.signing import load_signer
 from tests.unit.evidence import samples
 
@@ -25,7 +25,11 @@ def main(file: Path, prepared: Path, key: Path, out: Path) -> None:
     arf_report, compressed = results.parse_and_compress(_chunks(file), name=file.name)
     prepared_content = pickle.loads(prepared.read_bytes())  # noqa: S301 - the bench itself wrote it
     merged = merge_results(
-        prepared_content, [arf_report], engine="oscap", os_name="this machine", os_cpe=""
+        prepared_content,
+        EvaluatedParts(arfs=(arf_report,)),
+        engine="oscap",
+        os_name="this machine",
+        os_cpe="",
     )
     now = clock.format_rfc3339(clock.now())
     scan = samples.scan(

@@ -52,6 +52,7 @@ def _checks(n: int) -> Iterator[tuple[str, str]]:
     if n < _MAX_RULES:
         content = f'<result>fail</result><complex-check operator="OR">{check}</complex-check>'
         yield _RULES, f'<rule-result idref="r{n}">{content}</rule-result>'
+    yield _DEFINITIONS, f'<definition definition_id="e{n}" result="false"/>'
 
 
 REPEATED: dict[str, Callable[[int], Iterator[tuple[str, str]]]] = {
