@@ -13,11 +13,14 @@ import paramiko
 import pytest
 
 from hardpan.core.errors import TrustError, UnreachableError
-from hardpan.core.events import discard
+from hardpan.core.events import Event, StageMessage, discard
 from hardpan.core.process import run
 from hardpan.ssh import openssh
 from hardpan.ssh.openssh import connect_openssh
 from hardpan.ssh.target import Target, parse_target
+from hardpan.ssh.transport_kind import TransportKind
+from hardpan.ssh.transports import open_connection
+from hardpan.ssh.unsupported import UnsupportedByParamiko
 from tests.integration.local_sshd import local_sshd
 
 pytestmark = pytest.mark.integration
@@ -133,6 +136,27 @@ def test_jump_host_and_certificate(target: Target, tmp_path: Path) -> None:
     expected = run(["ssh-keygen", "-lf", folder / "host.pub"], timeout_s=30).stdout.split()[1]
     assert port == str(inner.port)
     assert (key.kind, key.fingerprint, key.trust) == ("ssh-ed25519", expected, "known_hosts")
+
+
+def test_key_exchange_that_paramiko_lacks_uses_the_system_ssh(tmp_path: Path) -> None:
+    changes = {"KexAlgorithms": "sntrup761x25519-sha512@openssh.com"}
+    events: list[Event] = []
+
+    with local_sshd(tmp_path, changes=changes) as target:
+        with open_connection(target, timeout_s=20, emit=events.append) as connection:
+            assert connection.run(["echo", "x"], timeout_s=20).stdout == "x\n"
+            choice = connection.transport
+        with (
+            pytest.raises(UnsupportedByParamiko),
+            open_connection(target, timeout_s=20, transport=TransportKind.PARAMIKO),
+        ):
+            pass
+
+    assert choice.kind is TransportKind.OPENSSH
+    assert choice.reason.startswith("paramiko cannot open this connection: it needs ")
+    assert [event for event in events if isinstance(event, StageMessage)] == [
+        StageMessage(stage="connect", text=f"{choice.reason}; the system's ssh is used")
+    ]
 
 
 def test_exit_status_of_ssh_itself_is_not_a_lost_connection(target: Target) -> None:
