@@ -23,6 +23,7 @@ from tests.content_differential.stream import (
 
 PROFILE = item_id("profile", "p")
 _BOOLEANS = ("true", "false", "1", "0")
+_MOSTLY_TRUE = ("true", "true", "1", "1", "true", "false", "0")
 _SEVERITIES = ("unknown", "info", "low", "medium", "high")
 _ROLES = ("full", "unscored", "unchecked")
 _WEIGHTS = ("0", "0.5", "1", "1.0", "10", "2.25")
@@ -54,8 +55,8 @@ class _Names:
 
 @st.composite
 def cases(draw: DrawFn) -> Case:
-    """A benchmark with one to six rules whose settings vary, and twice as many that do not."""
-    rules = tuple(item_id("rule", f"r{n}") for n in range(draw(st.integers(1, 6))))
+    """A benchmark with four to seven rules whose settings vary, and twice as many that do not."""
+    rules = tuple(item_id("rule", f"r{n}") for n in range(draw(st.integers(4, 7))))
     groups = tuple(item_id("group", f"g{n}") for n in range(draw(st.integers(1, 3))))
     names = _Names(rules, groups)
     anchors = tuple(item_id("rule", f"anchor{n}") for n in range(2 * len(rules)))
@@ -80,9 +81,9 @@ def _anchor(rule_id: str, number: int) -> str:
 
 def _optional(*choices: str, likelihood: float = 0.3) -> st.SearchStrategy[str | None]:
     """None, or one of the choices with about this likelihood."""
-    share = max(1, round(10 * likelihood))
-    return st.integers(0, 9).flatmap(
-        lambda n: st.sampled_from(choices) if n < share and choices else st.none()
+    first = 20 - max(1, round(20 * likelihood))
+    return st.integers(0, 19).flatmap(
+        lambda n: st.sampled_from(choices) if n >= first and choices else st.none()
     )
 
 
@@ -101,7 +102,7 @@ def _tree(draw: DrawFn, names: _Names) -> str:
         if item in names.rules:
             return draw(_rule(item, names))
         content = "".join(render(c) for c in children[item])
-        dependencies = draw(_dependencies(item, names, likelihood=0.15))
+        dependencies = draw(_dependencies(item, names, likelihood=0.1))
         platform = draw(_platform(0.05))
         return element(
             "Group",
@@ -116,10 +117,10 @@ def _tree(draw: DrawFn, names: _Names) -> str:
 @st.composite
 def _attributes(draw: DrawFn, names: _Names) -> dict[str, str | None]:
     return {
-        "selected": draw(_optional(*_BOOLEANS, likelihood=0.5)),
+        "selected": draw(_optional(*_MOSTLY_TRUE, likelihood=0.5)),
         "weight": draw(_optional(*_WEIGHTS)),
-        "cluster_id": draw(_optional("c0", "c1")),
-        "abstract": draw(_optional("false", "false", "true", likelihood=0.1)),
+        "cluster_id": draw(_optional("c0", "c1", likelihood=0.4)),
+        "abstract": draw(_optional("false", "true", "1", likelihood=0.1)),
         "hidden": draw(_optional("true", likelihood=0.1)),
         "prohibitChanges": draw(_optional("true", likelihood=0.1)),
     }
@@ -132,7 +133,7 @@ def _platform(draw: DrawFn, likelihood: float) -> str:
 
 
 @st.composite
-def _dependencies(draw: DrawFn, item: str, names: _Names, likelihood: float = 0.3) -> str:
+def _dependencies(draw: DrawFn, item: str, names: _Names, likelihood: float = 0.15) -> str:
     others = [n for n in names.items if n != item] or [item]
     text = ""
     if draw(_optional("x", likelihood=likelihood)):
@@ -146,8 +147,8 @@ def _dependencies(draw: DrawFn, item: str, names: _Names, likelihood: float = 0.
 @st.composite
 def _rule(draw: DrawFn, rule_id: str, names: _Names) -> str:
     position = names.rules.index(rule_id)
-    parent = draw(_optional(*names.rules[:position], likelihood=0.15))
-    content = "<title>r</title>" + draw(_platform(0.1)) + draw(_dependencies(rule_id, names))
+    parent = draw(_optional(*names.rules[:position], likelihood=0.25))
+    content = "<title>r</title>" + draw(_platform(0.05)) + draw(_dependencies(rule_id, names))
     content += "" if parent and draw(st.booleans()) else draw(_checks())
     return element(
         "Rule",
@@ -210,7 +211,7 @@ def _complex_check(draw: DrawFn, depth: int = 0) -> str:
 
 @st.composite
 def _checks(draw: DrawFn) -> str:
-    kind = draw(st.sampled_from(("simple", "simple", "several", "several", "complex", "none")))
+    kind = draw(st.sampled_from(("simple", "several", "complex", "simple", "several", "none")))
     ocil = element(
         "check", element("check-content-ref", href="ocil.xml", name="q"), system=OCIL_SYSTEM
     )
@@ -262,10 +263,10 @@ def _profile(
 ) -> str:
     content = f"<title>{name}</title>"
     settings = [element("select", idref=a, selected="true") for a in anchors]
-    targets = (*names.items, *names.items, "c0", "c1", "absent")
+    targets = (*names.items, *names.items, "c0", "c1", "c0", "c1", "absent")
     settings += [
-        element("select", idref=i, selected=draw(st.sampled_from(_BOOLEANS)))
-        for i in draw(st.lists(st.sampled_from(targets), unique=True))
+        element("select", idref=i, selected=draw(st.sampled_from(_MOSTLY_TRUE)))
+        for i in draw(st.lists(st.sampled_from(targets), unique=True, max_size=4))
     ]
     settings += [
         draw(_refine_rule(i)) for i in draw(st.lists(st.sampled_from(targets), unique=True))
