@@ -139,14 +139,13 @@ def _describe_unmatched(
 
 
 def _list_matching_locations(waivers: Sequence[LocatedWaiver], rule: IdentifiedRule) -> list[str]:
-    return [
-        location
-        for located in waivers
-        for selector, location in zip(
-            located.waiver.selectors, located.selector_locations, strict=True
-        )
-        if matches_rule(selector, rule)
-    ]
+    """Return where each waiver names the rule for the first time."""
+    locations = []
+    for located in waivers:
+        names = zip(located.waiver.selectors, located.selector_locations, strict=True)
+        matching = [location for selector, location in names if matches_rule(selector, rule)]
+        locations += matching[:1]
+    return locations
 
 
 def _join_names(names: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from hardpan.profiles.schema.types import RuleSelector
 from hardpan.scanners.report.model.types import (
     CompatibilityVerdictName,
     HexDigest,
@@ -185,6 +186,10 @@ class TrustPolicy(PolicyModel):
     included) and without a waiver on record. ``high`` is DISA's CAT I. A rule counts with the
     higher of OpenSCAP's and DISA's severity, and one of unknown severity at least as ``medium``;
     ``unknown`` and ``info`` limit the rules for which OpenSCAP reports these."""
+
+    waivers: tuple[RuleSelector, ...] | None = None
+    """Rules whose waivers are accepted, by any of their ids or a pattern; ``max_open`` counts the
+    other waived rules as open. None accepts every waiver."""
 
     max_compatibility: dict[CompatibilityVerdictName, Annotated[int, Field(ge=0)]] = {}
     """Verdict of a compatibility check -> most that may have it. Where one is set, evidence

@@ -74,6 +74,10 @@ def load_trust_policy(path: Path) -> ResolvedPolicy:
         problems.append(
             (("content", "require_untailored"), "expected false with tailoring_sha256, got true")
         )
+    if policy.waivers is not None and not policy.max_open:
+        problems.append(
+            (("waivers",), "expected max_open too, which counts the other waived rules")
+        )
     problems += _check_key_windows(policy) + _check_algorithms(policy, keys)
     tsa, cms = _load_roots(policy, path.parent, problems)
     duplicates = [

@@ -1,5 +1,6 @@
 """Check the counts and the score of the findings against the policy's thresholds."""
 
+from hardpan.profiles.schema.rule_names import matches_rule
 from hardpan.scanners.evidence.policy.model import TrustPolicy
 from hardpan.scanners.evidence.verify.context import VerificationContext
 from hardpan.scanners.evidence.verify.verification_log import (
@@ -25,7 +26,7 @@ def check_thresholds(context: VerificationContext) -> CheckOutcome:
 
 def _find_exceeded(findings: Findings, policy: TrustPolicy) -> list[str]:
     """Describe each exceeded threshold."""
-    open_counts = findings.count_open_for_thresholds()
+    open_counts = _drop_waivers(findings, policy).count_open_for_thresholds()
     thresholds = [(str(v), findings.counts[v], maximum) for v, maximum in policy.max_counts.items()]
     thresholds += [(f"open {s}", open_counts[s], maximum) for s, maximum in policy.max_open.items()]
     exceeded = [f"{name}: {n}, at most {maximum}" for name, n, maximum in thresholds if n > maximum]
@@ -33,6 +34,20 @@ def _find_exceeded(findings: Findings, policy: TrustPolicy) -> list[str]:
     if policy.min_score is not None and float(findings.score) < policy.min_score:
         exceeded.append(f"score: {findings.score}, at least {policy.min_score:g}")
     return exceeded
+
+
+def _drop_waivers(findings: Findings, policy: TrustPolicy) -> Findings:
+    """Return the findings without the waivers that the policy does not accept."""
+    accepted = policy.waivers
+    if accepted is None:
+        return findings
+    rules = tuple(
+        rule
+        if rule.waiver is None or any(matches_rule(selector, rule) for selector in accepted)
+        else rule.model_copy(update={"waiver": None})
+        for rule in findings.rules
+    )
+    return findings.model_copy(update={"rules": rules})
 
 
 def _find_exceeded_compatibility(findings: Findings, policy: TrustPolicy) -> list[str]:

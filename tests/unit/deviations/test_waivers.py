@@ -86,9 +86,13 @@ def test_second_waiver_for_a_rule_is_reported_with_both_locations() -> None:
     )
 
 
-def test_rule_named_twice_in_a_waiver_is_ambiguous() -> None:
-    with pytest.raises(InputError, match="got a second for aide"):
-        require_unambiguous((make_waiver("aide", "RHEL-09-4"),), RESULTS)
+def test_rule_named_twice_in_a_waiver_is_not_ambiguous() -> None:
+    waiver = make_waiver("aide", "RHEL-09-4", "ai*de")
+
+    require_unambiguous((waiver,), RESULTS)
+
+    records = assign_waivers((waiver,), RESULTS, DAY).records
+    assert [r.rule_ids for r in records] == [(PREFIX + "aide",)] * 3
 
 
 def test_unmatched_waiver_names_near_matches_and_unselected_rules() -> None:

@@ -485,3 +485,15 @@ def test_policy_cannot_allow_and_refuse_tailoring(folder: Path) -> None:
     text = f"{GOOD}content: {{require_untailored: true, tailoring_sha256: ['{digest}']}}\n"
 
     assert "trust.yaml:11:31: content.require_untailored: expected false" in _load(folder, text)
+
+
+def test_policy_with_waivers_needs_max_open(folder: Path) -> None:
+    text = f"{GOOD}waivers: [partition_for_tmp]\n"
+
+    assert "trust.yaml:11:1: waivers: expected max_open too" in _load(folder, text)
+
+
+def test_policy_waiver_for_every_rule_is_an_error(folder: Path) -> None:
+    text = f"{GOOD}max_open: {{high: 0}}\nwaivers: ['*']\n"
+
+    assert "waivers[0]: expected the id of a rule" in _load(folder, text)

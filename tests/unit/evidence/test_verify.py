@@ -530,6 +530,29 @@ def test_policy_requires_verified_host_key(
 
 
 @pytest.mark.parametrize(
+    ("waivers", "is_within"),
+    [
+        ("", True),
+        ("waivers: [r003]\n", True),
+        (f"waivers: [{samples.RULES[2].rule_id}]\n", True),
+        ("waivers: ['*_r00[0-9]']\n", True),
+        ("waivers: [r001, RHEL-09-000000]\n", False),
+        ("waivers: []\n", False),
+    ],
+)
+def test_policy_names_the_waivers_that_it_accepts(
+    lab: EvidenceFixture, waivers: str, is_within: bool
+) -> None:
+    verified = lab.verify(lab.valid_path, f"max_open: {{medium: 0}}\n{waivers}")
+
+    outcomes = {o.check_id: (o.status, o.reason) for o in verified.records}
+    assert verified.is_within_thresholds is is_within
+    assert outcomes["thresholds"] == (
+        ("ok", "") if is_within else ("exceeded", "open medium: 1, at most 0")
+    )
+
+
+@pytest.mark.parametrize(
     ("settings", "status", "text"),
     [
         ("", "skipped", "the policy allows any tailoring: tailoring.yaml sha256"),
