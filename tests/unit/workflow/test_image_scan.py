@@ -157,6 +157,7 @@ def _options(**changes: Any) -> TargetOptions:
         "image_user": "steward",
         "image_firmware": "bios",
         "cloud_init": False,
+        "ask_ssh_password": False,
         "ask_sudo_password": False,
     }
     return TargetOptions(**{**values, **changes})
