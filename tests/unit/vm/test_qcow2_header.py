@@ -31,6 +31,10 @@ def test_self_contained_image_is_accepted(tmp_path: Path, header: bytes) -> None
 
     require_self_contained(image)
 
+    image.write_bytes(header[:15] + b"\1" + header[16:])
+    with pytest.raises(InputError, match="names another file"):
+        require_self_contained(image)
+
 
 @pytest.mark.parametrize(
     ("header", "message"),
