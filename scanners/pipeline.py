@@ -300,10 +300,12 @@ def redact_secrets(result: Scan, secrets: SecretFilter) -> Scan:
 
 def _refuse_common_password(password: str, content: PreparedContent) -> None:
     data = password.encode("utf-8", "surrogateescape")
-    if data and any(data in part.data for part in (*content.parts, content.untouched)):
+    texts = [part.data for part in (*content.parts, content.untouched)]
+    texts += list_tailoring_files(content.content.tailoring).values()
+    if data and any(data in text for text in texts):
         raise InputError(
             "the sudo password: cannot be used for a scan: expected a password that does not occur "
-            "in the SCAP content, because it is redacted in all results",
+            "in the SCAP content or the tailoring, because it is redacted in all results",
             hint="use a longer password, or a user with NOPASSWD",
         )
 

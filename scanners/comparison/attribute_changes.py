@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from hardpan.scanners.comparison.model import CountChange, MeasureChange
+from hardpan.scanners.report.model.content_sections import ContentPart
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
 from hardpan.scanners.report.model.scan_changes import AttributeChange
 from hardpan.scanners.report.model.types import HOST_KEY_TRUST_TEXT, SEVERITIES, VERDICTS, Number
@@ -108,6 +109,7 @@ def _list_attributes(findings: Findings) -> dict[str, str]:
         "content": f"{content.name} {content.version}",
         "data stream": f"sha256:{content.derived_sha256}",
         "SCAP profile": content.profile_id,
+        "tailoring": _describe_tailoring(content),
         "engine": content.engine,
         "score": findings.score,
     }
@@ -118,6 +120,13 @@ def _list_attributes(findings: Findings) -> dict[str, str]:
             **{f"module {m.name}": f"{m.nevra}, certificate: {m.state}" for m in fips.modules},
         }
     return attributes
+
+
+def _describe_tailoring(content: ContentPart) -> str:
+    tailoring = content.tailoring
+    if tailoring is None:
+        return "none"
+    return f"{tailoring.file} sha256:{tailoring.sha256}, {tailoring.describe_effect()}"
 
 
 def _smoke_attributes(smoke: SmokeDocument | None) -> dict[str, str]:

@@ -360,3 +360,17 @@ def test_diff_round_trips_through_json() -> None:
     result = compare_scans(baseline, current)
 
     assert type(result).model_validate(result.to_json()) == result
+
+
+def test_tailoring_is_an_attribute_of_a_scan() -> None:
+    base = samples.slim_scan()
+    tailored = samples.tailored_scan(base)
+
+    changes = compare_scans(snapshot(base), snapshot(tailored)).attributes
+
+    texts = {c.name: (c.baseline, c.current) for c in changes}
+    effect = "1 rule not evaluated, 1 rule added, 2 settings changed"
+    assert texts["tailoring"] == (
+        "none",
+        f"web.yaml sha256:{samples.TAILORING.sha256}, {effect}",
+    )

@@ -397,3 +397,18 @@ def test_password_contained_in_content_is_rejected(
 
     with pytest.raises(InputError, match="the sudo password: cannot be used for a scan"):
         run_scan(scan_request, content=replace(CONTENT, parts=(part,)))
+
+
+def test_password_contained_in_tailoring_is_rejected(run_scan: Callable[..., Scan]) -> None:
+    scap_content = replace(CONTENT.content, tailoring=samples.TAILORING)
+
+    with pytest.raises(InputError, match="does not occur in the SCAP content or the tailoring"):
+        run_scan(request(sudo_password="appliance"), content=replace(CONTENT, content=scap_content))
+
+
+def test_tailoring_file_is_attached(run_scan: Callable[..., Scan]) -> None:
+    scap_content = replace(CONTENT.content, tailoring=samples.TAILORING)
+
+    scan = run_scan(request(), content=replace(CONTENT, content=scap_content))
+
+    assert scan.raw["tailoring.yaml"] == samples.TAILORING.data
