@@ -52,6 +52,7 @@ class _Login:
         self._identities = iter(identities)
         self._attempts = LoginAttempts(skipped=list(skipped))
         self._unsupported = ""
+        self._has_rsa_key = False
 
     def run(self) -> None:
         allowed = self._attempt_none()
@@ -69,10 +70,12 @@ class _Login:
     def _attempt_none(self) -> frozenset[str]:
         """Ask for the allowed methods, as ssh does; a host may also let the user in."""
         try:
-            with translate_errors(self._target, passing=paramiko.BadAuthenticationType):
+            with translate_errors(self._target, passing=paramiko.AuthenticationException):
                 return frozenset(self._transport.auth_none(self._target.user))
         except paramiko.BadAuthenticationType as e:
             return frozenset(e.allowed_types)
+        except paramiko.AuthenticationException as e:
+            raise login_cut_off(self._target, self._attempts) from e
 
     def _attempt(self, method: str) -> frozenset[str] | None:
         """Return the methods that must follow (none after a login); None if it failed."""
@@ -102,8 +105,17 @@ class _Login:
     def _load_keys(self) -> Iterator[tuple[paramiko.PKey, Identity]]:
         for identity in self._identities:
             key = self._load_key(identity)
-            if key is not None:
-                yield key, identity
+            if key is None:
+                continue
+            if plain_type(key.get_name()) == "ssh-rsa" and not self._allows_rsa_with_sha2():
+                self._unsupported = "RSA signatures with SHA-1 (ssh-rsa)"
+                continue
+            self._has_rsa_key = self._has_rsa_key or plain_type(key.get_name()) == "ssh-rsa"
+            yield key, identity
+
+    def _allows_rsa_with_sha2(self) -> bool:
+        allowed = self._target.settings.user_key_algorithms
+        return not allowed or any(a.startswith("rsa-sha2-") for a in allowed)
 
     def _send(self, attempt: Callable[[], Iterable[str]]) -> frozenset[str] | None:
         try:
@@ -161,6 +173,8 @@ class _Login:
     def _failure(self, allowed: frozenset[str]) -> HardpanError:
         if self._unsupported:
             return UnsupportedByParamiko(self._target, self._unsupported)
+        if self._has_rsa_key and "ssh-rsa" in self._target.settings.user_key_algorithms:
+            return UnsupportedByParamiko(self._target, "RSA signatures with SHA-1 (ssh-rsa)")
         for method, needed in self._target.settings.other_methods:
             if not method or method in allowed:
                 return UnsupportedByParamiko(self._target, needed)

@@ -126,14 +126,16 @@ class HostKeyCheck:
             if status in (_Status.LISTED, _Status.REVOKED):
                 return status, sources
         status = compare_key(sources.keys, offered.blob)
-        if status is _Status.NEW and self._has_accepted_bare_name(name, offered, None):
-            return _Status.LISTED, sources
+        if status is _Status.NEW:
+            status = self._check_bare_name(name, offered, None)
         return status, sources
 
     def _check_certificate(
         self, name: str, keys: ListedHostKeys, offered: OfferedKey, certificate: Certificate
     ) -> _Status:
         status = compare_certificate(keys, offered.blob, certificate.authority)
+        if status is _Status.REVOKED:
+            return status
         if status is _Status.LISTED:
             problem = find_problem(
                 certificate,
@@ -143,21 +145,21 @@ class HostKeyCheck:
             )
             self._certificate_problem = problem
             return _Status.NEW if problem else status
-        if status is _Status.NEW and self._has_accepted_bare_name(name, offered, certificate):
+        if self._check_bare_name(name, offered, certificate) is _Status.LISTED:
             return _Status.LISTED
-        if status is not _Status.REVOKED and not self._certificate_problem:
+        if not self._certificate_problem:
             self._certificate_problem = "known_hosts does not list its authority for this host"
         return status
 
-    def _has_accepted_bare_name(
+    def _check_bare_name(
         self, name: str, offered: OfferedKey, certificate: Certificate | None
-    ) -> bool:
-        """Whether the key is listed for the host without its port, as ssh also accepts."""
+    ) -> _Status:
+        """Look an unlisted key up for the host without its port, as ssh also does."""
         target = self._target
         if target.host_key_alias or target.port == 22 or name == target.host:
-            return False
+            return _Status.NEW
         status, _ = self._check_name(target.host, offered, certificate)
-        return status is _Status.LISTED
+        return _Status.NEW if status is _Status.CHANGED else status
 
     def _parse_certificate(self, offered: OfferedKey) -> Certificate | None:
         if not offered.certificate:

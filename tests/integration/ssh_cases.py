@@ -235,7 +235,7 @@ class CaseWriter:
             name = self._choose("certificate", [*names, "host_ed25519.not_a_host"])
             self._client.append(f"CertificateFile {self._world.folder}/{name}-cert.pub")
         if self._is_chosen("PubkeyAcceptedAlgorithms", 0.1):
-            algorithms = ["rsa-sha2-256", "-ssh-ed25519", "ssh-ed25519,rsa-sha2-512"]
+            algorithms = ["rsa-sha2-256", "-ssh-ed25519", "ssh-ed25519,rsa-sha2-512", "ssh-rsa"]
             self._client.append(f"PubkeyAcceptedAlgorithms {self._choose('accepted', algorithms)}")
 
     def _copy_identity(self, name: str) -> Path:

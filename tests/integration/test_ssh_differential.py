@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,9 @@ from tests.integration.ssh_world import World, build_world
 pytestmark = pytest.mark.integration
 
 CASE_COUNT = int(os.environ.get("HARDPAN_SSH_CASES", "60"))
+WORKERS = 4
+"""Most of a connection is waiting."""
+
 FIRST_SEED = int(os.environ.get("HARDPAN_SSH_SEED", "0"))
 
 SSH_CAUSES = {
@@ -82,17 +86,17 @@ def test_hardpan_connects_exactly_when_ssh_does(
     case_count: int,
 ) -> None:
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    differences: list[str] = []
-    counts: dict[str, int] = {}
-    for seed in range(FIRST_SEED, FIRST_SEED + case_count):
-        case = CaseWriter(world, tmp_path / f"{seed}", seed).write()
-        expected, result = run_ssh(case), run_hardpan(case, transport)
-        counts[expected] = counts.get(expected, 0) + 1
-        if result != expected:
-            differences.append(
-                f"seed {seed}: ssh: {expected}; hardpan: {result}; {case.description}"
-            )
+    seeds = range(FIRST_SEED, FIRST_SEED + case_count)
+    cases = [CaseWriter(world, tmp_path / f"{seed}", seed).write() for seed in seeds]
+    with ThreadPoolExecutor(WORKERS) as executor:
+        expected = list(executor.map(run_ssh, cases))
+        results = list(executor.map(lambda case: run_hardpan(case, transport), cases))
+    differences = [
+        f"{case.folder.name}: ssh: {cause}; hardpan: {result}; {case.description}"
+        for case, cause, result in zip(cases, expected, results, strict=True)
+        if result != cause
+    ]
 
     assert differences == []
-    assert counts["connected"] >= case_count // 8
-    assert {"login", "unknown", "changed"} <= set(counts)
+    assert expected.count("connected") >= case_count // 8
+    assert {"login", "unknown", "changed"} <= set(expected)

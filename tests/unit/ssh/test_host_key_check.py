@@ -82,6 +82,8 @@ def test_listed_key_is_accepted(
         (KEY_OFFER, f"web {OTHER}", {}, "not the expected one: expected SHA256:.*, got SHA256:"),
         (KEY_OFFER, f"[web]:2200 {OTHER}\nweb {KEY}", {"port": 2200}, "not the expected one"),
         (KEY_OFFER, f"web {KEY}\n@revoked web {KEY}", {}, "the host key is revoked"),
+        (KEY_OFFER, f"@revoked web {KEY}", {"port": 2200}, "the host key is revoked"),
+        (KEY_OFFER, f"web {OTHER}", {"port": 2200}, "unknown host key"),
         (KEY_OFFER, f"@revoked * {KEY}", {"trust_new_host_key": True}, "the host key is revoked"),
         (KEY_OFFER, f"web {OTHER}", {"trust_new_host_key": True}, "not the expected one"),
         (CERTIFICATE_OFFER, f"@revoked * {AUTHORITY}\nweb {KEY}", {}, "the host key is revoked"),
