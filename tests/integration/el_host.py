@@ -29,6 +29,20 @@ PACKAGES: Mapping[str, str] = {
     "systemd": "252-51.el9",
     "telnet-server": "0.17-85.el9",
     "crypto-policies": "20250128-1.el9",
+    # Most rules of the STIG are for systems with a kernel, and with these.
+    "kernel-core": "5.14.0-570.12.1.el9_6",
+    "audit": "3.1.5-4.el9",
+    "chrony": "4.6.1-1.el9",
+    "dnf": "4.14.0-25.el9",
+    "firewalld": "1.3.4-9.el9",
+    "grub2-common": "2.06-104.el9",
+    "kernel": "5.14.0-570.12.1.el9_6",
+    "libpwquality": "1.4.4-8.el9",
+    "openssh": "8.7p1-45.el9",
+    "openssh-clients": "8.7p1-45.el9",
+    "pam": "1.5.1-25.el9",
+    "rsyslog": "8.2412.0-1.el9",
+    "shadow-utils": "4.9-12.el9",
 }
 """Name -> version and release in the rpm database; the packages have no files."""
 

@@ -23,12 +23,18 @@ pytestmark = pytest.mark.integration
 _NOT_A_CONTAINER = ("/.dockerenv", "/run/.containerenv")
 """The content evaluates half of its rules only where these files are absent."""
 
+_LARGE_FOLDERS = (
+    *("/opt", "/usr/include", "/usr/lib/google-cloud-sdk", "/usr/lib/node_modules"),
+    *("/usr/share/doc", "/usr/share/locale", "/usr/share/man"),
+)
+"""Rules that walk all file systems need a third of the time without them."""
+
 _RESULT = "{http://checklists.nist.gov/xccdf/1.2}rule-result"
 
 
 def test_stock_debian_host_is_scanned_without_options(tmp_path: Path) -> None:
     # linux-base comes with the kernel of a machine; this one has none.
-    spec = HostSpec(packages=("linux-base", "sudo"), removed=_NOT_A_CONTAINER)
+    spec = HostSpec(packages=("linux-base", "sudo"), removed=(*_NOT_A_CONTAINER, *_LARGE_FOLDERS))
 
     with overlay_host(tmp_path / "host", spec) as host:
         findings = scan_and_verify(tmp_path, host)
@@ -39,7 +45,7 @@ def test_stock_debian_host_is_scanned_without_options(tmp_path: Path) -> None:
 
 
 def test_minimal_el_host_is_scanned_without_options(tmp_path: Path) -> None:
-    spec = el_host_spec(removed=_NOT_A_CONTAINER)
+    spec = el_host_spec(removed=(*_NOT_A_CONTAINER, *_LARGE_FOLDERS))
 
     with overlay_host(tmp_path / "host", spec) as host:
         findings = scan_and_verify(tmp_path, host)
@@ -67,12 +73,11 @@ def scan_and_verify(folder: Path, host: OverlayHost) -> dict[str, Any]:
 def assert_equals_plain_oscap(host: OverlayHost, findings: dict[str, Any], product: str) -> None:
     """Compare with oscap on the host, on the complete content."""
     content = prepare(datastream.find(product), findings["content"]["profileId"])
-    path = host.folder / "root.d" / "content.xml"
     expected = evaluate(host, content.untouched.data, content.benchmark.profile_id)
     verdicts = {r["ruleId"]: r["verdict"] for r in findings["rules"]}
     counts = Counter(verdicts.values())
 
-    assert verdicts == {rule: expected[rule] for rule in verdicts}, path
+    assert verdicts == {rule: expected[rule] for rule in verdicts}
     assert set(verdicts) == {rule for rule, v in expected.items() if v != "notselected"}
     assert counts["pass"] + counts["fail"] >= 0.6 * len(verdicts), counts
 

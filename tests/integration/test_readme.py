@@ -188,11 +188,11 @@ def test_scan_block_writes_evidence(host_with_openscap: LabHost, tmp_path: Path)
     process = run_block(
         "Scan",
         folder,
-        replace={"admin@host.example": target, "rocky9-stig": "lab-stig"},
+        replace={"admin@host.example": target},
         timeout_s=900,
     )
 
-    (evidence,) = folder.glob("*-lab-stig-*.evidence.zip")
+    (evidence,) = folder.glob("*-stig-*.evidence.zip")
     assert str(evidence.name) in process.stdout
 
 

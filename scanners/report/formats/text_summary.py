@@ -153,14 +153,16 @@ def _compatibility_rows(compatibility: CompatibilityPart | None) -> list[tuple[s
 def _smoke_rows(smoke: SmokeDocument | None) -> list[tuple[str, str]]:
     if smoke is None:
         return [("smoke test", "did not run")]
-    headline = (
-        "smoke test",
-        f"{smoke.verdict}: {smoke.framework}, {smoke.backend}, {smoke.reason}",
-    )
+    subjects = [
+        x for x in (smoke.framework, smoke.backend, smoke.reason) if x not in ("", "unknown")
+    ]
+    text = f"{smoke.verdict}: {', '.join(subjects)}"
+    if smoke.verdict == "not_checked":
+        text = "not checked"
     measures = [
         ("", f"{m.name}: {_format_value(m.value, m.unit)} (n={m.n})") for m in smoke.measures
     ]
-    return [(headline[0], headline[1].rstrip(", ")), *measures]
+    return [("smoke test", text), *measures]
 
 
 def _format_value(value: float | None, unit: str) -> str:
