@@ -167,8 +167,9 @@ command -v oscap-run-sce-script >/dev/null 2>&1 || {
 }
 version=$(oscap --version 2>/dev/null)
 case $version in *"SCE Version"*) sce=1;; *) sce=0;; esac
-package=$(rpm -q openscap-scanner 2>/dev/null || dpkg-query -W -f '${Package}-${Version}' \
-  openscap-scanner 2>/dev/null) || package=unknown
+package=$(rpm -q openscap-scanner 2>/dev/null) ||
+  package=$(dpkg-query -W -f '${Package}-${Version}' openscap-scanner 2>/dev/null) ||
+  package=unknown
 package=@PUSHED@${package}
 echo "hardpan-engine $(echo "$version" | head -n 1); SCE plugin: $sce; package: $package" >&2
 for n in @PARTS@; do
