@@ -1,6 +1,7 @@
 """What OpenSCAP says is what hardpan reports: the same content, evaluated both ways."""
 
 import json
+import shutil
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 
 from hardpan.core.events import Event, discard
 from hardpan.core.files import sha256_bytes
-from hardpan.core.process import run
+from hardpan.core.process import find_program, run
 from hardpan.scanners.collect.collection import Collection
 from hardpan.scanners.collect.evaluation import (
     UNTOUCHED_ARF,
@@ -21,10 +22,11 @@ from hardpan.scanners.collect.evaluation import (
 )
 from hardpan.scanners.content import datastream
 from hardpan.scanners.content.prepare import PreparedContent, prepare
-from hardpan.scanners.model.scan import Evaluation
+from hardpan.scanners.model.scan import Evaluation, Verdict
 from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf, parse_arf
 from hardpan.scanners.openscap.evaluate import EvaluatedParts, merge_results
 from hardpan.scanners.openscap.merged_arf import MERGED_ARF
+from hardpan.ssh.client import connect
 from hardpan.ssh.local_target import find_local_target
 from hardpan.ssh.transports import open_connection
 from tests.content_differential.stream import (
@@ -38,6 +40,7 @@ from tests.content_differential.stream import (
     script,
     variable_id,
 )
+from tests.integration.local_sshd import local_sshd
 
 pytestmark = pytest.mark.integration
 
@@ -278,3 +281,44 @@ def test_part_that_oscap_refuses_keeps_the_others(
     assert verdicts & {"pass", "fail"}
     assert isinstance(evidence.untouched_arf, UnreadableArf)
     assert evidence.untouched_arf.reason.startswith("oscap failed: ")
+
+
+_FAULTY_OSCAP = """#!/bin/sh
+case " $* " in *" part1.xml "*) {fault};; esac
+exec {oscap} "$@"
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "used_untouched"),
+    [
+        ("echo 'OpenSCAP Error: bad' >&2; exit 1", "oscap failed: OpenSCAP Error: bad", True),
+        ("kill -SEGV $$", "oscap crashed with SIGSEGV", True),
+        ("kill -KILL $$", "oscap was killed with SIGKILL", False),
+        ("exit 9", "oscap ended with the unknown exit status 9", False),
+        ("exit 2", "oscap left no arf-1.xml", False),
+        ('{oscap} "$@"; truncate -s 9000 arf1.xml; exit 2', "is cut short or is not XML", False),
+    ],
+)
+def test_failure_of_oscap_leaves_the_results_of_the_other_part(
+    prepared: PreparedContent, tmp_path: Path, fault: str, reason: str, used_untouched: bool
+) -> None:
+    original, faulty = tmp_path / "original-oscap", tmp_path / "faulty-oscap"
+    shutil.copy2(str(find_program("oscap")), original)
+    command = fault.replace("{oscap}", str(original))
+    faulty.write_text(_FAULTY_OSCAP.format(fault=command, oscap=original))
+    faulty.chmod(0o755)
+    with (
+        local_sshd(tmp_path, replacement=("oscap", faulty)) as target,
+        connect(target, timeout_s=20) as connection,
+    ):
+        evaluation, evidence = _evaluate(prepared, Collection(connection, discard))
+
+    failed = evidence.arfs[1]
+    assert isinstance(evidence.arfs[0], Arf)
+    assert isinstance(failed, UnreadableArf)
+    assert reason in failed.reason
+    assert evaluation.used_untouched is used_untouched
+    rules_in_error = {r.rule_id for r in evaluation.results if r.verdict is Verdict.ERROR}
+    assert rules_in_error == (set() if used_untouched else set(prepared.parts[1].rule_ids))
+    assert bool(evidence.checks) is not used_untouched
