@@ -19,7 +19,7 @@ from hardpan.profiles.schema.rule_names import (
 )
 from hardpan.profiles.schema.waivers import LocatedWaiver
 from hardpan.scanners.model.scan import RuleResult, Waiver, WaiverRecord
-from hardpan.scanners.model.waiver_status import derive_waiver_status
+from hardpan.scanners.model.waiver_status import MAX_WAIVER_MATCHES, derive_waiver_status
 
 _MAX_NAMED_RULES = 3
 
@@ -78,8 +78,16 @@ def require_unambiguous(waivers: Sequence[LocatedWaiver], rules: Sequence[Identi
     """Pass if no rule has two waivers.
 
     Raises:
-        InputError: one has; each is reported with the location of the second waiver.
+        InputError: one has; each is reported with the location of the second waiver. Or the
+            waivers name rules more often than a verifier accepts.
     """
+    selectors = [selector for located in waivers for selector in located.waiver.selectors]
+    count = sum(matches_rule(selector, rule) for selector in selectors for rule in rules)
+    if count > MAX_WAIVER_MATCHES:
+        raise InputError(
+            f"the waivers match {count} rules: expected at most {MAX_WAIVER_MATCHES}",
+            hint="name each rule once",
+        )
     if problems := find_ambiguous_waivers(waivers, rules):
         raise InputError(
             "\n".join(problems), hint="give each rule one waiver, with one reason and one end"

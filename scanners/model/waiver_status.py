@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from enum import StrEnum
 
+MAX_WAIVER_MATCHES = 20_000
+"""Rules that all names in the waivers of a scan match together; a verifier compares each again."""
+
 _OPEN = frozenset({"fail", "error", "unknown"})
 _PASSED = frozenset({"pass", "fixed"})
 

@@ -3,10 +3,13 @@
 from collections import defaultdict
 
 from hardpan.profiles.schema.rule_names import matches_rule
-from hardpan.scanners.model.waiver_status import derive_waiver_status
+from hardpan.scanners.model.waiver_status import MAX_WAIVER_MATCHES, derive_waiver_status
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.sections import RulePart
 from hardpan.scanners.report.model.waiver_sections import WaiverPart, WaiverRecordPart
+
+_MAX_NAMES = 100
+"""Ids of DISA that one rule has; in the content it is at most seven."""
 
 
 def are_waivers_consistent(findings: Findings) -> bool:
@@ -16,6 +19,8 @@ def are_waivers_consistent(findings: Findings) -> bool:
     one of the records, and a record may list only rules that it names.
     """
     day = findings.finished[:10]
+    if not _is_bounded(findings):
+        return False
     rules_by_id = {rule.rule_id: rule for rule in findings.rules}
     if not all(_is_record_consistent(record, rules_by_id, day) for record in findings.waivers):
         return False
@@ -27,6 +32,13 @@ def are_waivers_consistent(findings: Findings) -> bool:
         _is_waiver_recorded(rule.waiver, contents_by_rule.get(rule.rule_id, set()), day)
         for rule in findings.rules
     )
+
+
+def _is_bounded(findings: Findings) -> bool:
+    """Return whether the names can be compared in a short time; a scan is far below the limits."""
+    matches = sum(len(record.rule_ids) for record in findings.waivers)
+    names = max((len(rule.stig_ids) + len(rule.sv_ids) for rule in findings.rules), default=0)
+    return matches <= MAX_WAIVER_MATCHES and (not matches or names <= _MAX_NAMES)
 
 
 def _is_record_consistent(

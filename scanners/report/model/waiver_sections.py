@@ -27,7 +27,7 @@ class WaiverPart(Document):
 class WaiverRecordPart(Document):
     """One name in a waiver of the scan: which rules it matched, and what became of it."""
 
-    selector: str
+    selector: Annotated[str, Field(max_length=250)]
     """As it was written: an id of a rule, or a pattern."""
     source: str
     """``profile NAME``, or the name of the waiver file."""

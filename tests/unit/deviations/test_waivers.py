@@ -6,6 +6,7 @@ import pytest
 
 from hardpan.core.errors import InputError
 from hardpan.profiles.schema.rule_names import RuleNames
+from hardpan.scanners.deviations import waivers as waivers_module
 from hardpan.scanners.deviations.waivers import (
     assign_waivers,
     find_unmatched_waivers,
@@ -116,3 +117,11 @@ def test_unmatched_waiver_names_near_matches_and_unselected_rules() -> None:
         ),
         "site.yaml:3:3: zebra_crossing: expected a rule of stig, got no such rule",
     ]
+
+
+def test_waivers_that_name_rules_too_often_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waivers_module, "MAX_WAIVER_MATCHES", 3)
+
+    require_unambiguous((make_waiver("aide", "ai*de", "RHEL-09-4"),), RESULTS)
+    with pytest.raises(InputError, match="the waivers match 4 rules: expected at most 3"):
+        require_unambiguous((make_waiver("aide", "ai*de", "RHEL-09-4", "*aide"),), RESULTS)
