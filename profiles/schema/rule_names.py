@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Protocol
 
 _SHORT_ID = re.compile(r"xccdf_[^_]+_(?:rule|group|value|profile)_(.+)", re.ASCII)
@@ -69,18 +70,18 @@ def matches_rule(selector: str, rule: IdentifiedRule) -> bool:
     its revision matches every revision; with it, this revision alone, because a new revision may
     require something else.
     """
-    xccdf_names = (rule.rule_id, shorten_id(rule.rule_id))
+    names = _list_names(rule.rule_id, rule.stig_ids, rule.sv_ids, rule.cce)
     if is_pattern(selector):
-        return any(fnmatchcase(name, selector) for name in xccdf_names) or any(
-            fnmatchcase(name, selector.upper()) for name in _iter_foreign_names(rule)
+        return any(fnmatchcase(name, selector) for name in names.xccdf) or any(
+            fnmatchcase(name, selector.upper()) for name in names.foreign
         )
     if match := _SV_ID.fullmatch(selector):
         number, revision = match[1], (match[2] or "").lower()
         return any(
             number == other_number and (not revision or other_revision in ("", revision))
-            for other_number, other_revision in _iter_sv_numbers(rule)
+            for other_number, other_revision in names.sv_numbers
         )
-    return selector in xccdf_names or selector.upper() in _iter_foreign_names(rule)
+    return selector in names.xccdf or selector.upper() in names.foreign
 
 
 def find_near_matches(selector: str, names: Iterable[str]) -> tuple[str, ...]:
@@ -95,23 +96,33 @@ def find_near_matches(selector: str, names: Iterable[str]) -> tuple[str, ...]:
 def iter_names(rule: IdentifiedRule) -> Iterator[str]:
     """Yield the names by which people know ``rule``: short XCCDF id, STIG, SV, V ids and CCE."""
     yield shorten_id(rule.rule_id)
-    yield from _iter_foreign_names(rule)
+    yield from _list_names(rule.rule_id, rule.stig_ids, rule.sv_ids, rule.cce).foreign
 
 
-def _iter_foreign_names(rule: IdentifiedRule) -> Iterator[str]:
-    """Yield the ids that are not XCCDF's, in upper case."""
-    yield from (stig_id.upper() for stig_id in rule.stig_ids)
-    if rule.cce:
-        yield rule.cce.upper()
-    for number, revision in _iter_sv_numbers(rule):
-        yield from (f"V-{number}", f"SV-{number}", f"SV-{number}{revision.upper()}_RULE")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Names:
+    xccdf: tuple[str, str]
+    """Full and short id."""
+
+    foreign: tuple[str, ...]
+    """Ids that are not XCCDF's, in upper case."""
+
+    sv_numbers: tuple[tuple[str, str], ...]
+    """Number and revision (``r1155620`` or empty) of each SV id."""
 
 
-def _iter_sv_numbers(rule: IdentifiedRule) -> Iterator[tuple[str, str]]:
-    """Yield number and revision (``r1155620`` or empty) of each SV id.
-
-    DISA's own benchmarks have the SV id in the XCCDF id.
-    """
-    for sv_id in (*rule.sv_ids, shorten_id(rule.rule_id)):
-        if match := _SV_ID.fullmatch(sv_id):
-            yield match[1], (match[2] or "").lower()
+@lru_cache(maxsize=4096)
+def _list_names(
+    rule_id: str, stig_ids: tuple[str, ...], sv_ids: tuple[str, ...], cce: str
+) -> _Names:
+    """Return every name of a rule; cached, because each waiver asks for those of every rule."""
+    # DISA's own benchmarks have the SV id in the XCCDF id.
+    matches = [_SV_ID.fullmatch(sv_id) for sv_id in (*sv_ids, shorten_id(rule_id))]
+    sv_numbers = tuple((m[1], (m[2] or "").lower()) for m in matches if m)
+    foreign = [stig_id.upper() for stig_id in stig_ids]
+    foreign += [cce.upper()] if cce else []
+    for number, revision in sv_numbers:
+        foreign += [f"V-{number}", f"SV-{number}", f"SV-{number}{revision.upper()}_RULE"]
+    return _Names(
+        xccdf=(rule_id, shorten_id(rule_id)), foreign=tuple(foreign), sv_numbers=sv_numbers
+    )
