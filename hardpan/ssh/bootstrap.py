@@ -19,7 +19,9 @@ from dataclasses import dataclass, field
 KILL_AFTER_S = 5
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ENVIRONMENT = (
-    f"LC_ALL=C; PATH={_PATH}; export LC_ALL PATH; unset LANGUAGE ENV BASH_ENV CDPATH; umask 077"
+    # A bash below sshd reads .bashrc unless SHLVL says that it is not the login shell.
+    f"LC_ALL=C; PATH={_PATH}; SHLVL=2; export LC_ALL PATH SHLVL; "
+    "unset LANGUAGE ENV BASH_ENV CDPATH; umask 077"
 )
 _RUN_SCRIPT = "IFS= read -r s && eval \"$(printf %b \"$s\")\""  # fmt: skip
 _RAW_TERMINAL = "stty raw -echo"

@@ -80,7 +80,8 @@ def set_sudoers(host: OverlayHost, text: str) -> None:
 def check_command(connection: Connection, *, sudo: bool) -> str:
     """Run a command with binary stdin, stdout and stderr lines; return its user id."""
     lines: list[str] = []
-    script = 'echo "$(id -u) $(umask) $LC_ALL" >&2; cat; exit 3'
+    # A bash that the script starts must not read rc files either.
+    script = 'bash -c : </dev/null; echo "$(id -u) $(umask) $LC_ALL" >&2; cat; exit 3'
     output = connection.run(
         script, timeout_s=20, ok=(3,), stdin=DATA, sudo=sudo, is_archive=True, on_line=lines.append
     )
