@@ -1,0 +1,85 @@
+"""``hardpan scan`` without options: the default key, and the command that it prints."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from hardpan import cli
+from hardpan.core import clock
+from hardpan.core.errors import Exit
+from hardpan.scanners import pipeline
+from hardpan.scanners.model.results import HostCheck
+from hardpan.scanners.model.scan import Scan
+from tests.unit.evidence import samples
+
+
+@pytest.fixture
+def requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[pipeline.ScanRequest]:
+    """The requests of scans of a host that is not there."""
+    received: list[pipeline.ScanRequest] = []
+
+    def scan(request: pipeline.ScanRequest, _emit: object) -> Scan:
+        received.append(request)
+        now = clock.format_rfc3339(clock.now())
+        check = HostCheck(
+            name="collect::smoke",
+            outcome="error" if "smoke" in request.required else "not_checked",
+            message="PyTorch is not installed; install it",
+            duration_s=0,
+        )
+        return samples.scan(started=now, finished=now, profile="stig", checks=(check,), smoke=None)
+
+    monkeypatch.setattr(pipeline, "scan", scan)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    return received
+
+
+def test_first_scan_creates_a_key_and_prints_a_command_that_verifies(
+    requests: list[pipeline.ScanRequest], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["scan", "root@lab", "-q"]) == Exit.FINDINGS
+    output = capsys.readouterr()
+    lines = output.out.splitlines()
+    (folder,) = Path("data").rglob("keys")
+
+    assert requests[0].plan.xccdf_profile == ""
+    assert requests[0].content is None
+    assert f"created the scan key {folder.absolute()}/scan.pem" in output.err
+    assert "not checked  smoke: PyTorch is not installed; install it" in lines
+    assert lines[-2].startswith("evidence: lab-stig-")
+    command = lines[-1].removeprefix("verify: ")
+    assert cli.run(shlex.split(command)[1:]) == Exit.OK
+
+
+def test_second_scan_uses_the_same_key_without_a_message(
+    requests: list[pipeline.ScanRequest], capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("first.evidence.zip", "second.evidence.zip")
+    for name in names:
+        assert cli.run(["scan", "root@lab", "-q", "--json", "-o", name]) == Exit.FINDINGS
+    output = capsys.readouterr()
+    first, second = map(json.loads, output.out.splitlines())
+
+    assert len(requests) == len(names)
+    assert output.err.count("created the scan key") == 1
+    assert Path("first.pub").read_bytes() == Path("second.pub").read_bytes()
+    assert first["verify"].replace("first", "second") == second["verify"]
+
+
+def test_required_part_without_results_is_exit_code_4(
+    requests: list[pipeline.ScanRequest], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["scan", "root@lab", "-q", "--require", "smoke, packages"]) == Exit.TOOL
+    assert requests[0].required == {"smoke", "packages"}
+    assert "is not complete: smoke: PyTorch is not installed" in capsys.readouterr().err
+
+
+def test_unknown_required_part_is_a_usage_error(
+    requests: list[pipeline.ScanRequest], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["scan", "root@lab", "--require", "smoke,openscap"]) == Exit.USAGE
+    assert requests == []
+    assert "got 'openscap'" in capsys.readouterr().err
