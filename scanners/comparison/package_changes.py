@@ -1,9 +1,16 @@
 """Compare two package lists."""
 
+import re
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 from hardpan.core.nevra import parse_nevra
 from hardpan.scanners.comparison.model import PackageChange, PackageChanges
+
+_DEB_URL = re.compile(
+    r"pkg:deb/[^/@?\s]{1,80}/(?P<name>[^/@?\s]{1,300})@(?P<version>[^@?\s]{1,300})"
+    r"\?arch=(?P<arch>[a-z0-9-]{1,40})(?:&|$)"
+)
 
 
 def compare_packages(baseline: Iterable[str], current: Iterable[str]) -> PackageChanges:
@@ -32,8 +39,12 @@ def compare_packages(baseline: Iterable[str], current: Iterable[str]) -> Package
 def split_name_and_version(text: str) -> tuple[str, str]:
     """Return ``bash-0:5.2-1.el9.x86_64`` as ``bash.x86_64`` and ``0:5.2-1.el9``.
 
+    A package URL, ``pkg:deb/debian/bash@5.2-1?arch=amd64``, is ``bash.amd64`` and ``5.2-1``.
     Text in another form comes from a hostile target; it is reported as a name without version.
     """
+    deb = _DEB_URL.match(text)
+    if deb is not None:
+        return f"{unquote(deb['name'])}.{deb['arch']}", unquote(deb["version"])
     package = parse_nevra(text)
     if package is None or package.epoch is None:
         return text, ""
