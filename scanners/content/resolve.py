@@ -10,8 +10,8 @@ Deviations of OpenSCAP 1.3.7 to 1.4.4 from the specification (NISTIR 7275r4) tha
 - A refine-rule of a group or of a value changes nothing.
 - ``prohibitChanges`` and ``hidden`` change nothing.
 - A rule that ``requires`` a rule below a deselected group counts that rule as selected.
-- An item that does not exist counts as not selected. Builds with assertions, as Debian's, abort
-  there; ``derive.remove_dangling_conflicts`` prevents that.
+- A conflict with an item that does not exist changes nothing. Builds with assertions, as Debian's,
+  abort there; ``derive.remove_dangling_conflicts`` prevents that. Such a requirement is refused.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -216,16 +216,16 @@ class _Selection:
         return True
 
     def _is_in_conflict(self, item: Item) -> bool:
-        return any(self._is_selected(i, item) for i in read_conflicts(item))
+        # Upstream's content for OL 10 and SLE 16 has conflicts with a rule that does not exist.
+        existing_ids = (i for i in read_conflicts(item) if i in self._items)
+        return any(self._is_selected(i, item) for i in existing_ids)
 
     def _has_requirements(self, item: Item) -> bool:
         return all(any(self._is_selected(i, item) for i in ids) for ids in read_requires(item))
 
     def _is_selected(self, idref: str, item: Item) -> bool:
         other = self._items.get(idref)
-        if other is None:  # upstream's OL 10 and SLE 16 content has such references
-            return False
-        if other.kind == "Value" or other.is_abstract:
+        if other is None or other.kind == "Value" or other.is_abstract:
             raise InputError(
                 f"{self._name}: {describe(item.element)} refers to {idref!r}: "
                 "expected the id of a Rule or Group"

@@ -257,6 +257,15 @@ def test_loop_is_refused(content: str) -> None:
         resolve_text(content + rule("a"))
 
 
+def test_conflict_with_nothing_changes_nothing() -> None:
+    assert rule_ids(profile("") + rule("a", '<conflicts idref="absent"/>')) == "a"
+
+
+def test_requirement_of_nothing_is_refused() -> None:
+    with pytest.raises(InputError, match="Rule a refers to 'absent': expected the id of a Rule"):
+        resolve_text(profile("") + rule("a", '<requires idref="absent"/>'))
+
+
 @pytest.mark.parametrize(
     ("text", "is_valid"),
     [
