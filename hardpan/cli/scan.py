@@ -245,7 +245,7 @@ def _format_verify_command(evidence: Path, policy: Path | None) -> str:
 
 
 def _print_json(findings: Findings, output: Path, verify_command: str) -> None:
-    compatibility = findings.compatibility
+    compatibility, tailoring = findings.compatibility, findings.content.tailoring
     answer = {
         "evidence": str(output),
         "verify": verify_command,
@@ -254,6 +254,8 @@ def _print_json(findings: Findings, output: Path, verify_command: str) -> None:
         "scores": findings.scores_to_json(),
         "open": findings.count_open_by_severity(),
         "content": findings.content.identity_to_json(),
+        "tailoring": None if tailoring is None else tailoring.describe(),
+        "waiverWarnings": [record.describe() for record in findings.waiver_warnings()],
         "compatibility": None if compatibility is None else compatibility.count_verdicts(),
     }
     print_json(answer)

@@ -177,9 +177,9 @@ def test_tailored_scan_gives_the_verdicts_of_oscap(
         validates=True,
     )
 
-    hardpan(
+    answer = hardpan(
         *("scan", "local:", "--content", "c.xml", "--tailoring", file, "--no-smoke"),
-        *("--fail-on", "none", "-o", "e.evidence.zip"),
+        *("--fail-on", "none", "--waivers", "w.yaml", "--json", "-o", "e.evidence.zip"),
     )
 
     findings = _read(tmp_path / "e.evidence.zip", "findings.json")
@@ -187,6 +187,9 @@ def test_tailored_scan_gives_the_verdicts_of_oscap(
     reported = {_short(i): outcome[:2] for i, (outcome,) in plain.rules.items()}
     assert results == reported == EXPECTED
     assert plain.values == {LIMIT: "8"}
+    summary = json.loads(answer.stdout)
+    assert "1 rule not evaluated, 1 rule added, 2 settings changed" in summary["tailoring"]
+    assert "RHEL-09-000000 (w.yaml): matches no rule of this scan" in summary["waiverWarnings"]
     recorded = findings["content"]["tailoring"]
     assert [_short(r["ruleId"]) for r in recorded["unselected"]] == ["gone"]
     assert [_short(r["ruleId"]) for r in recorded["selected"]] == ["spare"]
