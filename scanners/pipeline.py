@@ -1,7 +1,7 @@
 """The scanner pipeline: connect, identify the host, choose and prepare content, evaluate, collect.
 
-Output of a target is hostile. A part that fails is recorded as an ``error`` with its reason, and
-the others keep their results; only the host's identity and the scan by oscap must succeed.
+Output of a target is hostile. A part without results is recorded with the reason, and the others
+keep theirs; only the host's identity and the scan by oscap must succeed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hardpan.core import clock, events
-from hardpan.core.errors import InputError, ToolError, TrustError
+from hardpan.core.errors import ToolError, TrustError
 from hardpan.core.events import Emit, StageMessage
 from hardpan.core.files import canonical_json, sha256_bytes
 from hardpan.core.redaction import SecretFilter
@@ -29,6 +29,7 @@ from hardpan.scanners.collect.collection import (
 from hardpan.scanners.collect.evaluation import attach_merged_arf, evaluate_content
 from hardpan.scanners.collect.openscap_packages import PushedPackage
 from hardpan.scanners.collect.plan import ScanPlan
+from hardpan.scanners.collect.sent_secrets import redact_secrets, refuse_common_password
 from hardpan.scanners.content import datastream
 from hardpan.scanners.content.datastream import ContentSelection, ContentSource
 from hardpan.scanners.content.prepare import PreparedContent, prepare
@@ -45,7 +46,7 @@ from hardpan.scanners.evidence.statement.predicate_extensions import (
 from hardpan.scanners.fips.assess import assess_fips
 from hardpan.scanners.fips.cmvp import load_table
 from hardpan.scanners.fips.model import FipsAnswers
-from hardpan.scanners.model.scan import Evaluation, ImageRef, RuleResult, Scan, Verdict
+from hardpan.scanners.model.scan import Evaluation, ImageRef, Scan, Verdict
 from hardpan.scanners.openscap.arf.results import UnreadableArf
 from hardpan.scanners.openscap.evaluate import EvaluatedParts, merge_results
 from hardpan.scanners.report.model.build import build_findings
@@ -124,12 +125,10 @@ def assess(
         r.rule_id: r for r in evaluation.results if r.verdict in (Verdict.FAIL, Verdict.ERROR)
     }
     fixes = load_content_fixes(source, plan.xccdf_profile, failed_rules)
-    return evaluation, tuple(_add_identifiers(fix, failed_rules[fix.rule_id]) for fix in fixes)
-
-
-def _add_identifiers(fix: Fix, result: RuleResult) -> Fix:
-    """Return ``fix`` with the ids that a waiver may use for its rule."""
-    return replace(fix, stig_ids=result.stig_ids, sv_ids=result.sv_ids, cce=result.cce)
+    return evaluation, tuple(  # with the ids that a waiver may use for the rule
+        replace(fix, stig_ids=rule.stig_ids, sv_ids=rule.sv_ids, cce=rule.cce)
+        for fix, rule in ((fix, failed_rules[fix.rule_id]) for fix in fixes)
+    )
 
 
 def scan(request: ScanRequest, emit: Emit) -> Scan:
@@ -186,7 +185,9 @@ def _provide_content(request: ScanRequest, identity: HostIdentity, emit: Emit) -
     emit(StageMessage(stage="content", text=reason))
     content = prepare_content(source, profile_id, request.tailoring, request.plan.xccdf_profile)
     require_unambiguous(request.plan.waivers, content.benchmark.rules)
-    _refuse_common_password(request.sudo_password, content)
+    texts = [part.data for part in (*content.parts, content.untouched)]
+    texts += list_tailoring_files(content.content.tailoring).values()
+    refuse_common_password(request.sudo_password, texts)
     return content
 
 
@@ -275,39 +276,6 @@ def _finish_scan(result: Scan, started: str, waivers: Sequence[LocatedWaiver]) -
         waivers=assignment.waiver_by_rule,
         waiver_records=assignment.records,
     )
-
-
-def redact_secrets(result: Scan, secrets: SecretFilter) -> Scan:
-    """Return ``result`` without secrets that the target received and may have sent back.
-
-    They were redacted in every output already. This finds one that appeared when a text was
-    sanitized. Attached ARFs were redacted before they were compressed.
-    """
-    return replace(
-        result,
-        host=secrets.filter_value(result.host),
-        evaluation=secrets.filter_value(result.evaluation),
-        checks=secrets.filter_value(result.checks),
-        smoke=secrets.filter_value(result.smoke),
-        compatibility=secrets.filter_value(result.compatibility),
-        packages=secrets.filter_value(result.packages),
-        fips=secrets.filter_value(result.fips),
-        raw={
-            n: secrets.filter_bytes(d) if isinstance(d, bytes) else d for n, d in result.raw.items()
-        },
-    )
-
-
-def _refuse_common_password(password: str, content: PreparedContent) -> None:
-    data = password.encode("utf-8", "surrogateescape")
-    texts = [part.data for part in (*content.parts, content.untouched)]
-    texts += list_tailoring_files(content.content.tailoring).values()
-    if data and any(data in text for text in texts):
-        raise InputError(
-            "the sudo password: cannot be used for a scan: expected a password that does not occur "
-            "in the SCAP content or the tailoring, because it is redacted in all results",
-            hint="use a longer password, or a user with NOPASSWD",
-        )
 
 
 def _add_host_signature(

@@ -304,7 +304,7 @@ def test_signal_during_host_checks_is_not_a_test_failure() -> None:
 from hardpan.core.errors import TerminationInterrupt
 from hardpan.core.events import discard
 from hardpan.ssh.command import CommandOutput
-from hardpan.scanners.collect.base import CollectTask
+from hardpan.scanners.collect.base import CollectTask, ExpectedState
 from hardpan.scanners.collect.hostfacts import HostFacts
 
 class Target:
@@ -318,7 +318,7 @@ class Target:
         return CommandOutput(exit_status=0, data=b"", stderr="", duration_s=0.0)
 
 try:
-    HostFacts().collect(Target(), CollectTask(), timeout_s=9, emit=discard)
+    HostFacts().collect(Target(), CollectTask(expected=ExpectedState()), timeout_s=9, emit=discard)
 except TerminationInterrupt:
     print("terminated")
 """
