@@ -7,23 +7,14 @@ Memory and waiting time are bounded whatever the target does.
 
 import select
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from hardpan.core.errors import ToolError, UnavailableError, UnreachableError
 from hardpan.core.redaction import SecretFilter
-from hardpan.ssh.bootstrap import (
-    TIMED_OUT,
-    Markers,
-    build_become_header,
-    build_login_line,
-    build_plain_header,
-    encode_frames,
-    encode_script,
-)
+from hardpan.ssh.bootstrap import TIMED_OUT, encode_frames
+from hardpan.ssh.request import CommandRequest
 from hardpan.ssh.streams import MarkedStream, TerminalDecoder
-from hardpan.ssh.sudo import BecomeDialogue
 
 _LINGER_S = 2.0
 _TICK_S = 0.25
@@ -42,8 +33,6 @@ RC_FILE_HINT = (
     "block a shell without a terminal"
 )
 _NO_SECRETS = SecretFilter()
-
-OnLine = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,67 +78,6 @@ class Channel(Protocol):
     def shutdown_write(self) -> None: ...  # noqa: D102
     def fileno(self) -> int: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandRequest:
-    """What to run, and how."""
-
-    script: str
-    timeout_s: float
-    """Limit on the target."""
-
-    stdin: bytes = b""
-    kill_on_disconnect: bool = False
-    """Leave stdin open after its bytes, so that the script sees the end of the connection."""
-
-    max_bytes: int = 16 * _MiB
-    become: BecomeDialogue | None = None
-    """None: run with the rights of the login."""
-
-    has_terminal: bool = False
-    on_line: OnLine | None = None
-    markers: Markers = field(default_factory=Markers)
-
-    @property
-    def display_name(self) -> str:
-        """The program of a short command, else ``script``."""
-        return (self.script.split(maxsplit=1) or ["?"])[0] if len(self.script) < 200 else "script"
-
-    @property
-    def login_line(self) -> str:
-        """The line for the login shell."""
-        return build_login_line(
-            self.markers,
-            timeout_s=self.timeout_s,
-            is_become=self.become is not None,
-            tty=self.has_terminal,
-        )
-
-    @property
-    def input_data(self) -> bytes:
-        """The script as one line, and its stdin."""
-        return encode_script(self.script) + self.stdin
-
-    @property
-    def has_end_of_input(self) -> bool:
-        """Whether the end of stdin is sent; the root shell and a terminal count bytes instead."""
-        return self.become is None and not self.kill_on_disconnect
-
-    @property
-    def header(self) -> bytes:
-        """The line that acquires root and runs the script."""
-        if self.become is None:
-            line = build_plain_header(self.markers)
-        else:
-            line = build_become_header(
-                self.markers,
-                self.become.argv(),
-                timeout_s=self.timeout_s,
-                tty=self.has_terminal,
-                input_bytes=None if self.kill_on_disconnect else len(self.input_data),
-            )
-        return line.encode() + b"\n"
 
 
 class RemoteCommand:

@@ -20,28 +20,19 @@ from hardpan.ssh.command import (
     RC_FILE_HINT,
     Channel,
     CommandOutput,
-    CommandRequest,
-    OnLine,
     RemoteCommand,
 )
 from hardpan.ssh.host_key_trust import HostKeyTrust
 from hardpan.ssh.local_target import AnyTarget
-from hardpan.ssh.privileges import (
-    FACTS_SCRIPT,
-    Attempt,
-    BecomeMethod,
-    Privileges,
-    detect_privileges,
-    parse_facts,
-)
-from hardpan.ssh.sudo import BecomeDialogue, BecomeFailure, explain_failure
+from hardpan.ssh.privilege_detection import find_privileges
+from hardpan.ssh.privileges import BecomeMethod, Privileges
+from hardpan.ssh.request import CommandRequest, OnLine
+from hardpan.ssh.sudo import BecomeDialogue, explain_failure
 from hardpan.ssh.target import Target
 from hardpan.ssh.transport_kind import TransportChoice
 
 _GRACE_S = 20.0
-_BECOME_S = 30.0
 _CANNOT_EXECUTE = 126
-_MAX_DIALOGUE_CHARS = 2000
 _MiB = 1 << 20
 
 
@@ -161,7 +152,9 @@ class Connection:
         """
         with self._privileges_lock:
             if self._privileges is None:
-                self._privileges = self._detect_privileges()
+                self._privileges = find_privileges(
+                    self._run, self.target, self._password, self._secrets
+                )
             return self._privileges
 
     @property
@@ -174,39 +167,6 @@ class Connection:
         if privileges.method in (BecomeMethod.ROOT, BecomeMethod.NONE):
             return None, False
         return BecomeDialogue(privileges.method.value, self._password), privileges.needs_terminal
-
-    def _detect_privileges(self) -> Privileges:
-        if self.target.user == "root":
-            return Privileges(method=BecomeMethod.ROOT)
-        facts = parse_facts(self.run(FACTS_SCRIPT, timeout_s=_BECOME_S, max_bytes=_MiB).stdout)
-        result = detect_privileges(facts, self._password, self._attempt_become)
-        if isinstance(result, Privileges):
-            return result
-        raise ToolError(
-            ["sudo" if "doas" not in result.reason else "doas"],
-            f"on {self.target}: {result.reason}",
-            output_tail=result.output,
-            hint=result.hint,
-        )
-
-    def _attempt_become(self, become: BecomeDialogue, has_terminal: bool) -> Attempt:
-        request = CommandRequest(
-            script="env true",
-            timeout_s=_BECOME_S,
-            max_bytes=_MiB,
-            become=become,
-            has_terminal=has_terminal,
-        )
-        remote_command, exit_status = self._run(request)
-        if remote_command.is_command_started and exit_status == 0:
-            return Attempt(failure=None)
-        text = remote_command.dialogue + remote_command.err
-        failure = become.failure(text)
-        if remote_command.is_command_started and exit_status == _CANNOT_EXECUTE:
-            failure = BecomeFailure.NOEXEC
-        reason, hint = explain_failure(failure, become, self.target.user)
-        output = self._secrets.filter_text(become.output(text))[-_MAX_DIALOGUE_CHARS:]
-        return Attempt(failure=failure, reason=reason, hint=hint, output=output)
 
     def _run(self, request: CommandRequest) -> tuple[RemoteCommand, int]:
         """Run a command and return it with its exit status.

@@ -39,6 +39,7 @@ class Privileges:
 class Attempt:
     """The outcome of one attempt to run a command as root."""
 
+    program: str
     failure: BecomeFailure | None
     """None: it ran."""
 

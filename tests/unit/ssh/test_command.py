@@ -1,6 +1,7 @@
 """One command on a target: a line that never ends is looked at once."""
 
-from hardpan.ssh.command import CommandRequest, RemoteCommand
+from hardpan.ssh.command import RemoteCommand
+from hardpan.ssh.request import CommandRequest
 
 
 class CountingBuffer(bytearray):

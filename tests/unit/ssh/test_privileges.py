@@ -27,7 +27,12 @@ class Host:
     def attempt(self, become: BecomeDialogue, has_terminal: bool) -> Attempt:
         self.attempts.append((become.program, has_terminal))
         failure = self.outcomes[become.program, has_terminal]
-        return Attempt(failure=failure, reason=f"{become.program}: {failure}", hint="next")
+        return Attempt(
+            program=become.program,
+            failure=failure,
+            reason=f"{become.program}: {failure}",
+            hint="next",
+        )
 
 
 @pytest.mark.parametrize(
