@@ -22,7 +22,7 @@ def report_with(outcome: str) -> Report:
     return report_of(samples.scan(checks=(check,)))
 
 
-def test_junit_skips_what_was_not_checked() -> None:
+def test_junit_skips_a_check_without_precondition() -> None:
     text = load_renderer("junit").render(report_with("not_checked")).decode()
 
     assert 'tests="1" failures="0" errors="0" skipped="1"' in text
