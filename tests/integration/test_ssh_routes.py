@@ -310,7 +310,7 @@ def test_unresolvable_name_is_named(world: World, sshd: Sshd, tmp_path: Path, na
         "MACs umac-128-etm@openssh.com\nCiphers aes256-ctr",
     ],
 )
-def test_what_paramiko_lacks_is_left_to_the_system_ssh(
+def test_algorithm_that_paramiko_lacks_is_left_to_the_system_ssh(
     world: World, tmp_path: Path, setting: str
 ) -> None:
     with run_sshd(world, tmp_path, "modern", setting) as sshd:

@@ -115,7 +115,7 @@ def test_markup_of_the_benchmark_is_recognized(markup: str, has_markup: bool) ->
     assert read_substitutions(make_benchmark(markup), {}).has_markup is has_markup
 
 
-def test_title_is_one_english_line() -> None:
+def test_title_is_a_single_english_line() -> None:
     titles = etree.fromstring(
         f'<r {NAMESPACES}><title xml:lang="de">Eins</title><title xml:lang="en-US">One\n line'
         "</title></r>"

@@ -35,6 +35,7 @@ def test_every_error_class_has_its_exit_code() -> None:
         "UsageError": 2,
         "InputError": 3,
         "ToolError": 4,
+        "UnavailableError": 4,
         "ResourceError": 4,
         "UnreachableError": 5,
         "TrustError": 6,

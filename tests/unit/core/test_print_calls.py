@@ -16,6 +16,7 @@ ALLOWED_CALLS = {
     "hardpan/core/event_log.py": {"os.write"},  # the log file
     "hardpan/core/interrupts.py": {"os.write"},  # a constant, in a signal handler
     "hardpan/core/streams.py": {"sys.stdout", "sys.stderr"},
+    "hardpan/ssh/process_channel.py": {"os.write"},  # the stdin of a child process
     "scanners/openscap/arf/worker.py": {"sys.stdout"},  # a pipe to the process that validates it
 }
 """File -> what it may use of ``PRINTING``."""

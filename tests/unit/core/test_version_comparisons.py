@@ -30,9 +30,10 @@ def find_text_comparisons(source: str) -> Iterator[int]:
 
 
 def _find_in_tree(tree: ast.AST) -> Iterator[int]:
+    numbers = set(_find_number_names(tree))
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare):
-            operands = [node.left, *node.comparators]
+            operands = [n for n in (node.left, *node.comparators) if n not in numbers]
             if any(isinstance(op, _ORDERING_OPERATORS) for op in node.ops) and any(
                 map(_is_version_text, operands)
             ):
@@ -44,6 +45,21 @@ def _find_in_tree(tree: ast.AST) -> Iterator[int]:
             texts = [a for a in node.args if _is_version_name(a)]
             if name in _SORTING_FUNCTIONS and not has_key and texts:
                 yield node.lineno
+
+
+def _find_number_names(tree: ast.AST) -> Iterator[ast.Name]:
+    """Uses of a parameter of type ``Version``: numbers, which have the right order."""
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        parameters = {
+            argument.arg
+            for argument in (*function.args.args, *function.args.kwonlyargs)
+            if isinstance(argument.annotation, ast.Name) and argument.annotation.id == "Version"
+        }
+        for node in ast.walk(function):
+            if isinstance(node, ast.Name) and node.id in parameters:
+                yield node
 
 
 def find_template_comparisons(text: str) -> Iterator[int]:
@@ -103,6 +119,10 @@ def test_no_template_compares_versions_as_text() -> None:
         ("profile.release == 'rocky10'", False),
         ("numbers(nvidia.branch) >= (620,)", False),
         ("newest = max(versions, key=numbers)", False),
+        ("def f(version: Version): return version >= (8, 7)", False),
+        ("def f(*, version: Version): return version >= (8, 7)", False),
+        ("def f(version: str): return version >= x", True),
+        ("def f(a: Version): return version >= x", True),
         ("count < 10", False),
         ("name < 'rocky'", False),
     ],

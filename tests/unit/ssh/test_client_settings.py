@@ -36,7 +36,7 @@ def test_existing_names_with_blanks_are_recognized(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("names", ["/no such/file /other", "/no such/file ~root/x", "/a ${HOME}/b"])
-def test_missing_name_ends_where_a_path_begins(names: str) -> None:
+def test_missing_name_ends_before_the_next_path(names: str) -> None:
     assert len(known_hosts(f"userknownhostsfile {names}")) == 2
 
 
@@ -126,7 +126,7 @@ def test_allowed_methods_keep_their_order(lines: str, methods: tuple[str, ...]) 
     assert settings(lines).authentication_methods == methods
 
 
-def test_what_paramiko_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_option_that_paramiko_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KRB5CCNAME", "FILE:/k")
 
     result = settings(

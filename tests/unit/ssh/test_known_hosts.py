@@ -134,7 +134,7 @@ def test_hashed_name_stands_alone() -> None:
     assert listed_blobs(f"x,{HASHED_NAME} ssh-ed25519 {KEY}", name="host.example") == []
 
 
-def test_several_keys_of_one_type_are_listed() -> None:
+def test_several_keys_of_the_same_type_are_listed() -> None:
     lines = (KNOWN_HOSTS_LINE, f"{HOST} ssh-ed25519 {OTHER}")
 
     assert listed_blobs(*lines) == [decode_blob(KEY), decode_blob(OTHER)]
