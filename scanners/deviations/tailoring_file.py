@@ -12,7 +12,7 @@ from hardpan.core.files import Sha256, sha256_bytes
 from hardpan.core.validation_errors import format_problems, locate_errors
 from hardpan.core.yaml_source import YamlNode, read_yaml
 from hardpan.scanners.content.content_file import read_content_file
-from hardpan.scanners.content.scap_xml import DS, XCCDF, Element, create_parser, serialize
+from hardpan.scanners.content.scap_xml import DS, XCCDF, Element, parse_xml, serialize
 from hardpan.scanners.deviations.tailoring_settings import TailoringSettings
 
 _HINT = "docs/scan.md describes both forms of a tailoring"
@@ -74,10 +74,8 @@ def _parse_yaml(data: bytes, name: str) -> YamlTailoring:
 
 
 def _parse_xccdf(data: bytes, name: str) -> Element:
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-        raise InputError(f"{name}: has a DOCTYPE, which a tailoring never has")
     try:
-        root = etree.fromstring(data, create_parser())
+        root = parse_xml(data, name)
     except etree.XMLSyntaxError as e:
         raise InputError(f"{name}: not XML: {e}") from e
     tailorings = list(_iter_tailorings(root))

@@ -68,6 +68,11 @@ def test_rule_is_parsed_with_all_ids() -> None:
         (MINIMAL_DATASTREAM[:500], "not XML"),
         (b"<html/>", "expected a source data stream, got <html>"),
         (b'<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>', "has a DOCTYPE"),
+        (b"<!--" + b"x" * 9000 + b"--><!DOCTYPE a><a/>", "has a DOCTYPE"),
+        (
+            '<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE a><a/>'.encode("utf-16"),
+            "has a DOCTYPE",
+        ),
         (
             MINIMAL_DATASTREAM.replace(b"x:Benchmark", b"x:Other"),
             "expected one XCCDF 1.2 benchmark, got 0",
