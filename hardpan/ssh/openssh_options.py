@@ -36,6 +36,14 @@ _STRICT_HOST_KEY = (
     "FingerprintHash=sha256",
 )
 
+_SESSION = (
+    "ControlMaster=no",
+    "ProxyCommand=false",
+    "BatchMode=yes",
+    "LogLevel=DEBUG2",
+    "EscapeChar=none",
+)
+
 _OPTIONS_BY_VERSION = (((8, 7), "ForkAfterAuthentication=no"),)
 _KNOWN_HOSTS_COMMAND = ((8, 5), "KnownHostsCommand=none")
 
@@ -109,13 +117,13 @@ def build_session_argv(
     """Build the argv of one command over the master connection.
 
     If the master is gone, ssh would open a connection of its own, with a host key that nobody
-    recorded: its proxy command prevents that.
+    recorded: its proxy command prevents that. With a terminal ssh would take ``~.`` at the start of
+    a line of stdin as the order to disconnect.
     """
     argv = ["ssh", "-F", "none", "-tt" if has_terminal else "-T"]
     argv += ["-E", str(files.session_log(number))]
     argv += ["-S", escape_tokens(str(files.control_socket))]
-    for option in ("ControlMaster=no", "ProxyCommand=false", "BatchMode=yes", "LogLevel=DEBUG2"):
-        argv += ["-o", option]
+    argv += [argument for option in _SESSION for argument in ("-o", option)]
     return [*argv, "--", target.host, command_line]
 
 

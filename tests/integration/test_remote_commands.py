@@ -25,7 +25,7 @@ from tests.integration.overlay_host import (
 pytestmark = pytest.mark.integration
 
 ROOT_PASSWORD = "another battery staple"
-DATA = os.urandom(150_000) + bytes(range(256)) * 4
+DATA = b"~~\n~.\n~?\n~#\n" + os.urandom(150_000) + bytes(range(256)) * 4
 PACKAGES = ("tcsh", "fish", "zsh", "mksh", "ksh", "busybox", "sudo", "opendoas")
 SHELLS = {
     "bash": "/bin/bash",
