@@ -12,7 +12,7 @@ from typing import Protocol
 
 from hardpan.core.errors import ToolError, UnavailableError, UnreachableError
 from hardpan.core.redaction import SecretFilter
-from hardpan.ssh.bootstrap import TIMED_OUT, encode_frames
+from hardpan.ssh.bootstrap import TIMED_OUT
 from hardpan.ssh.request import CommandRequest
 from hardpan.ssh.streams import MarkedStream, TerminalDecoder
 
@@ -219,11 +219,7 @@ class RemoteCommand:
             self._queue(self._answer_prompt())
         elif not self._is_input_sent:
             self._is_input_sent = True
-            data = self.request.input_data
-            if self.request.has_terminal:
-                is_last = not self.request.kill_on_disconnect
-                data = b"".join(encode_frames(data, is_last=is_last))
-            self._queue(data)
+            self._queue(self.request.input_data)
 
     def _queue(self, data: bytes) -> None:
         self._to_send, self._sent_bytes = data, 0

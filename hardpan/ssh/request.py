@@ -8,6 +8,8 @@ from hardpan.ssh.bootstrap import (
     build_become_header,
     build_login_line,
     build_plain_header,
+    encode_frames,
+    encode_marker,
     encode_script,
 )
 from hardpan.ssh.sudo import BecomeDialogue
@@ -54,7 +56,14 @@ class CommandRequest:
 
     @property
     def input_data(self) -> bytes:
-        """The script as one line, and its stdin."""
+        """What is sent once the shell runs that starts the script: the script and its stdin."""
+        data = self._script_and_stdin
+        if self.has_terminal:
+            data = b"".join(encode_frames(data, is_last=not self.kill_on_disconnect))
+        return data if self.become is None else encode_marker(self.markers) + data
+
+    @property
+    def _script_and_stdin(self) -> bytes:
         return encode_script(self.script) + self.stdin
 
     @property
@@ -73,6 +82,6 @@ class CommandRequest:
                 self.become.argv(),
                 timeout_s=self.timeout_s,
                 tty=self.has_terminal,
-                input_bytes=None if self.kill_on_disconnect else len(self.input_data),
+                input_bytes=None if self.kill_on_disconnect else len(self._script_and_stdin),
             )
         return line.encode() + b"\n"

@@ -51,6 +51,19 @@ def test_headers_are_single_lines_with_a_time_limit() -> None:
     assert "LC_ALL=C;" in plain
 
 
+@pytest.mark.parametrize("tty", [False, True])
+def test_end_marker_is_in_no_argument_of_a_process(tty: bool) -> None:
+    login_line = build_login_line(MARKERS, timeout_s=30, is_become=True, tty=tty)
+    header = build_become_header(
+        MARKERS, ["sudo", "-n", "--"], timeout_s=30, tty=tty, input_bytes=10
+    )
+
+    root_command = header[header.index("sudo") : header.index("; rc=$?; printf hardpan-end")]
+    assert MARKERS.ready in root_command
+    assert MARKERS.end_token not in login_line + root_command
+    assert MARKERS.token not in MARKERS.end
+
+
 def test_script_is_encoded_as_a_single_line() -> None:
     assert encode_script("a\\n\nb\t'") == b"a\\\\n\\nb\t'\n"
 
