@@ -8,6 +8,7 @@ from pathlib import Path
 from hardpan.core.errors import HardpanError, InputError
 from hardpan.profiles.loader.profile_file import LoadedProfile
 from hardpan.profiles.loader.waiver_file import load_waivers, locate_profile_waivers
+from hardpan.profiles.schema.profile import Profile
 from hardpan.profiles.schema.rule_names import RuleNames
 from hardpan.profiles.schema.waivers import LocatedWaiver
 from hardpan.scanners.content import datastream
@@ -82,7 +83,8 @@ def check_deviations(
             problems.by_profile[name] = str(e).splitlines()
             continue
         compared.append(selected)
-        problems.by_profile[name] = _compare_waivers(loaded, problems.waivers, selected)
+        waivers = locate_profile_waivers(loaded.profile, loaded.tree)
+        problems.by_profile[name] = _find_waiver_problems(waivers, problems.waivers, selected)
     if compared and files.waivers is not None and problems.waivers:
         problems.by_file.setdefault(str(files.waivers), []).extend(
             find_unmatched_waivers(
@@ -93,6 +95,22 @@ def check_deviations(
             )
         )
     return problems
+
+
+def require_matching_waivers(profile: Profile, source: ContentSource) -> None:
+    """Pass if each waiver of a profile is for rules that the profile selects in its content.
+
+    Raises:
+        InputError: one is not, or two are for one rule; all are reported.
+    """
+    waivers = locate_profile_waivers(profile)
+    if not waivers:
+        return
+    selected = _read_rules(source, expand_profile_id(profile.stig.profile_id))
+    if problems := _find_waiver_problems(waivers, (), selected):
+        raise InputError(
+            "\n".join(problems), hint="'hardpan check PROFILE' shows the lines of the file"
+        )
 
 
 def _load_files(files: DeviationFiles, problems: DeviationProblems) -> TailoringFile | None:
@@ -141,10 +159,12 @@ def _read_rules(
     return _SelectedRules(profile_id=profile_id, rules=benchmark.rules, all_rules=all_rules)
 
 
-def _compare_waivers(
-    loaded: LoadedProfile, site_waivers: Sequence[LocatedWaiver], selected: _SelectedRules
+def _find_waiver_problems(
+    waivers: Sequence[LocatedWaiver],
+    site_waivers: Sequence[LocatedWaiver],
+    selected: _SelectedRules,
 ) -> list[str]:
-    waivers = locate_profile_waivers(loaded.profile, loaded.tree)
+    """Return the problems of a profile's waivers, and rules with a second one of the site."""
     return [
         *find_unmatched_waivers(waivers, selected.rules, selected.all_rules, selected.profile_id),
         *find_ambiguous_waivers((*waivers, *site_waivers), selected.rules),

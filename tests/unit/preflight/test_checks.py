@@ -16,7 +16,7 @@ from hardpan.core.files import sha256_bytes
 from hardpan.preflight import checks
 from hardpan.preflight.plan import RunPlan, make_plan
 from hardpan.profiles.loader.profile_file import load_profile
-from hardpan.profiles.loader.shipped import shipped_profiles
+from hardpan.profiles.loader.shipped import PROFILES_DIR, shipped_profiles
 from hardpan.scanners.content import store
 from hardpan.scanners.model.scan import ContentOrigin
 from hardpan.workflow import build_and_attest
@@ -269,6 +269,19 @@ def test_missing_content_is_reported_with_hint(
 
     assert str(problem.error) == f"{folder}: expected SCAP content for rhel9, got none"
     assert "hardpan content update" in problem.error.hint
+    assert int(problem.error.exit_code) == 3
+
+
+def test_waiver_for_a_rule_that_the_content_lacks_prevents_a_build(tmp_path: Path) -> None:
+    profile = tmp_path / "own.yaml"
+    text = (PROFILES_DIR / "lab-stig.yaml").read_text()
+    profile.write_text(text.replace("rule: encrypt_partitions", "rule: encrypt_partitionz"))
+
+    errors = plan_for(tmp_path, str(profile)).errors
+
+    (problem,) = (error for error in errors if error.area == "content")
+    assert "encrypt_partitionz: expected a rule of" in str(problem.error)
+    assert "did you mean encrypt_partitions?" in str(problem.error)
     assert int(problem.error.exit_code) == 3
 
 
