@@ -45,7 +45,8 @@ _HINTS = {
     CANNOT_UNPACK: "the target needs rpm2cpio and cpio for an RPM, dpkg-deb for a Debian package",
     CANNOT_EXECUTE: "fapolicyd refuses uploaded programs, and a package of another release lacks "
     "libraries: install the package on the target instead",
-    NO_FOLDER: "free some space in /var/lib, /root or /run on the target",
+    NO_FOLDER: "free some space in /var/lib, /root or /run on the target; folders of other users, "
+    "and /tmp without the sticky bit, are not used",
     INCOMPLETE_UPLOAD: "the upload was cut short or changed in transit",
     NO_TMP: "oscap writes temporary files to /tmp, which cannot be configured: mount a tmpfs there",
 }

@@ -98,11 +98,14 @@ remove_stale() {
 }
 free_kib() { df -Pk "$1" 2>/dev/null | { read -r _; read -r _ _ _ n _ && echo "$n" || echo 0; }; }
 
+# In any other folder its owner, or everybody, could replace what root writes there.
+is_safe() { case $1 in /tmp|/var/tmp|/dev/shm) [ -k "$1" ];; *) [ -O "$1" ];; esac; }
+
 [ -w /tmp ] || { echo "/tmp is not writable" >&2; exit @NO_TMP@; }
 # oscap executes script checks from files, or runs them in an interpreter where that is impossible:
 # a noexec folder is preferred, because fapolicyd refuses the former.
 for base in /var/lib /var/tmp /root "${HOME:-/root}" /opt /run /dev/shm /tmp /run/user/*; do
-  [ -d "$base" ] && [ -w "$base" ] || continue
+  [ -d "$base" ] && [ -w "$base" ] && is_safe "$base" || continue
   remove_stale "$base"
   [ "$(free_kib "$base")" -gt @NEED@ ] 2>/dev/null || continue
   folder=$(mktemp -d "$base/hardpan-scan.$$.$(start_of $$).XXXXXXXX" 2>/dev/null) || continue
@@ -114,7 +117,7 @@ done
 if [ -z "$work" ] && @NOEXEC@; then work=$fallback
 elif [ -n "$fallback" ]; then rm -rf "$fallback"
 fi
-[ -n "$work" ] || { echo "no writable folder has @NEED@ KiB of free space" >&2; exit @NO_FOLDER@; }
+[ -n "$work" ] || { echo "no safe folder has @NEED@ KiB of free space" >&2; exit @NO_FOLDER@; }
 
 before=$(echo /tmp/oscap.*)
 # What a killed oscap leaves in /tmp, unless another oscap runs that may be its owner.

@@ -313,3 +313,21 @@ def test_next_scan_removes_folders_of_dead_scans_only(
 
         assert leftovers(host) == sorted([alive, link])
         assert host.run("ls /etc/passwd").returncode == 0
+
+
+def test_work_folder_is_never_in_a_folder_of_another_user(
+    prepared: PreparedContent, tmp_path: Path
+) -> None:
+    """Its owner could replace the work folder and so control what root reads and writes."""
+    read_only = dict.fromkeys(("/var/tmp", "/root", "/dev/shm"), "ro")
+    spec = el_host_spec(
+        is_root_read_only=True, tmpfs={**read_only, "/run": "size=64m", "/tmp": "size=64m"}
+    )
+    with overlay_host(tmp_path / "host", spec) as host:
+        host.run("chown 1000 /run; chmod 0777 /tmp")
+        with pytest.raises(ToolError, match="no usable work folder") as caught:
+            evaluate(host, prepared)
+        assert "sticky bit" in caught.value.hint
+
+        host.run("chmod 1777 /tmp")
+        assert verdicts(evaluate(host, prepared)) == VERDICTS
