@@ -4,6 +4,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
+# Set in many containers. Without bytecode each worker of the tests, and each process that they start, compiles
+# everything that it imports: more than half of the time of a unit test run.
+unexport PYTHONDONTWRITEBYTECODE
+
 OUT ?= images/out/demo
 PROFILE ?= lab-stig
 
@@ -115,8 +119,16 @@ test: setup setup-axe setup-interop ## all tests, including the demo (EVIDENCE=f
 	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(PYTEST) tests -m "not demo_ai and not system and not slow and not limits"
 
 .PHONY: test-unit
-test-unit: setup-venv ## unit tests: no processes, no sockets (about one minute)
+test-unit: setup-venv ## unit tests: no processes, no sockets (at most a minute)
 	$(PYTEST) tests/unit
+
+.PHONY: test-repository
+test-repository: setup-venv ## checks of the checkout: names, documents, lock files, tests that always assert
+	$(PYTEST) tests/repository
+
+.PHONY: test-tamper
+test-tamper: setup-venv ## attacks on evidence, ledgers and terminals, without processes
+	$(PYTEST) tests/tamper
 
 # Pure packages whose tests take no measurable time each.
 FAST_TESTS := $(addprefix tests/unit/,kickstart media openscap stig fips remediation compatibility attest \

@@ -9,11 +9,17 @@ the other workers yield the processors to it (``nice``).
 """
 
 import os
+from functools import lru_cache
+from pathlib import Path
 
 import pytest
 
+from hardpan.core.yaml_source import YamlNode
+from hardpan.profiles.loader import profile_file
 from tests.tools import versions
 
+_FOLDER = Path(__file__).parent
+_WITHOUT_PROCESSES = ("repository", "tamper", "unit")
 _LONG_FILES = (
     "test_ai_service",
     "test_setup",
@@ -28,10 +34,26 @@ _LONG_FILES = (
 """More than a minute each, the longest first."""
 
 
-def pytest_configure() -> None:
-    """Lower the priority of every worker but the first, which gets the demo."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Lower the priority of every worker but the first, which gets the demo; cache profiles."""
     if os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0":
         os.nice(10)
+    patch = pytest.MonkeyPatch()
+    config.add_cleanup(patch.undo)
+    _cache_profile_parser(patch)
+
+
+def _cache_profile_parser(patch: pytest.MonkeyPatch) -> None:
+    """Parse each YAML file once: parsing a profile takes longer than most tests."""
+    parse = lru_cache(maxsize=64)(profile_file.read_yaml)
+
+    def read(data: bytes, file: str) -> YamlNode:
+        tree = parse(data, file)
+        # The loader takes ``extends`` out of the map that it is given.
+        value = dict(tree.value) if isinstance(tree.value, dict) else tree.value
+        return YamlNode(value=value, location=tree.location)
+
+    patch.setattr(profile_file, "read_yaml", read)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,7 +62,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def rank(item: pytest.Item) -> int:
         if item.get_closest_marker("demo"):
             return -2
-        if "unit" in item.path.parts[-3:]:
+        if item.path.relative_to(_FOLDER).parts[0] in _WITHOUT_PROCESSES:
             return -1
         name = item.path.stem
         return _LONG_FILES.index(name) if name in _LONG_FILES else len(_LONG_FILES)

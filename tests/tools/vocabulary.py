@@ -18,7 +18,7 @@ from pathlib import Path
 
 import click
 
-from tests.unit.source_tree import PRODUCT, REPO, list_files, read_texts
+from tests.source_tree import PRODUCT, REPO, list_files, read_texts
 
 FORBIDDEN_IN_NAMES = frozenset(
     {

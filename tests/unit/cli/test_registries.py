@@ -12,7 +12,7 @@ import pytest
 from hardpan import cli
 from hardpan.scanners.collect.base import COLLECTORS, Collector, create_collector
 from hardpan.scanners.report.registry import FORMATS, Renderer, load_renderer
-from tests.unit.source_tree import PRODUCT, REPO, parse_modules
+from tests.source_tree import PRODUCT, REPO, parse_modules
 
 COMMAND_TARGETS = {name: target for name, (target, _) in cli.COMMANDS.items()}
 RENDERERS = {target: entry.renderer for target, entry in FORMATS.items()}

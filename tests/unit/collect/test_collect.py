@@ -40,7 +40,7 @@ from hardpan.ssh.host_key_trust import HostKeyTrust
 from tests.unit.openscap.samples import ARF, NONE, make_prepared, make_rule
 
 ARF_BYTES = ARF.replace("\x85", " ").encode()
-ARF_GZ = gzip.compress(ARF_BYTES)
+ARF_GZ = gzip.compress(ARF_BYTES, mtime=0)
 
 
 @pytest.fixture(autouse=True)
@@ -111,7 +111,7 @@ TASK = CollectTask(prepared=make_prepared((make_rule("xccdf_x_rule_one"),), ("xc
 
 def test_openscap_collects_arf_with_progress() -> None:
     stderr = "hardpan-engine oscap 1.4.2; SCE plugin: 1\nxccdf_x_rule_one:fail\nnoise\n"
-    fake = FakeTarget(pack_results(arf0__xml__gz=gzip.compress(ARF_BYTES)), stderr=stderr)
+    fake = FakeTarget(pack_results(arf0__xml__gz=ARF_GZ), stderr=stderr)
     events: list[Event] = []
 
     evidence = openscap.OpenScap().collect(
@@ -168,13 +168,16 @@ def collect_openscap(data: bytes) -> CollectedEvidence:
         ),
         (pack_results(rc0=b"139\n", arf0__xml__gz=ARF_GZ), "oscap crashed with SIGSEGV"),
         (pack_results(arf0__xml__gz=b"not gzip"), "cannot be unpacked"),
-        (pack_results(arf0__xml__gz=gzip.compress(ARF_BYTES)[:-40]), "cannot be unpacked"),
+        (pack_results(arf0__xml__gz=ARF_GZ[:-40]), "cannot be unpacked"),
         (
-            pack_results(arf0__xml__gz=gzip.compress(ARF_BYTES)[:20]),
+            pack_results(arf0__xml__gz=ARF_GZ[:20]),
             "cannot be unpacked: it is cut short",
         ),
-        (pack_results(arf0__xml__gz=gzip.compress(ARF_BYTES[:2000])), "cut short or is not XML"),
-        (pack_results(arf0__xml__gz=gzip.compress(ARF_BYTES))[:300], "arf0.xml.gz is cut short"),
+        (
+            pack_results(arf0__xml__gz=gzip.compress(ARF_BYTES[:2000], mtime=0)),
+            "cut short or is not XML",
+        ),
+        (pack_results(arf0__xml__gz=ARF_GZ)[:300], "arf0.xml.gz is cut short"),
         (pack_results(arf0__xml__gz=b"") + b"x" * 9, "cannot be unpacked: it is cut short"),
         (pack_results(other=b"x"), "unexpected file 'other'"),
         (pack_results(arf1__xml__gz=b"x"), "unexpected file 'arf1.xml.gz'"),
@@ -212,7 +215,7 @@ def test_uncompressed_arf_of_a_target_without_gzip_is_read() -> None:
 
 
 def test_unreadable_part_does_not_affect_other_parts() -> None:
-    data = pack_results(arf0__xml__gz=b"junk", arf1__xml__gz=gzip.compress(ARF_BYTES))
+    data = pack_results(arf0__xml__gz=b"junk", arf1__xml__gz=ARF_GZ)
 
     arf_by_name = openscap_results.read_results(data, 3, SecretFilter())
 

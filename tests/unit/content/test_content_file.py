@@ -28,10 +28,10 @@ def make_zip(members: dict[str, bytes]) -> bytes:
     ("name", "data", "expected_name"),
     [
         ("a-ds.xml", MINIMAL_DATASTREAM, "a-ds.xml"),
-        ("a-ds.xml.gz", gzip.compress(MINIMAL_DATASTREAM), "a-ds.xml"),
+        ("a-ds.xml.gz", gzip.compress(MINIMAL_DATASTREAM, mtime=0), "a-ds.xml"),
         ("a-ds.xml.bz2", bz2.compress(MINIMAL_DATASTREAM), "a-ds.xml"),
         ("a-ds.xml.xz", lzma.compress(MINIMAL_DATASTREAM) + bytes(8), "a-ds.xml"),
-        ("content", gzip.compress(MINIMAL_DATASTREAM), "content"),
+        ("content", gzip.compress(MINIMAL_DATASTREAM, mtime=0), "content"),
         (
             "a-ds.xml.gz",
             gzip.compress(MINIMAL_DATASTREAM[:99]) + gzip.compress(MINIMAL_DATASTREAM[99:]),
@@ -70,11 +70,15 @@ def test_member_of_a_zip_is_named_after_a_colon(tmp_path: Path, member: str) -> 
 @pytest.mark.parametrize(
     ("name", "data", "problem"),
     [
-        ("a.gz", gzip.compress(MINIMAL_DATASTREAM)[:-20], "damaged: the compressed data ends"),
+        (
+            "a.gz",
+            gzip.compress(MINIMAL_DATASTREAM, mtime=0)[:-20],
+            "damaged: the compressed data ends",
+        ),
         ("a.bz2", b"BZh9" + bytes(50), "damaged: cannot be decompressed"),
         ("a.xz", lzma.compress(b"x")[:-1] + b"?", "damaged: cannot be decompressed"),
-        ("a.gz", gzip.compress(b"x") + b"more", "damaged: cannot be decompressed"),
-        ("a.gz", gzip.compress(b"") * 300, "at most 256 compressed streams"),
+        ("a.gz", gzip.compress(b"x", mtime=0) + b"more", "damaged: cannot be decompressed"),
+        ("a.gz", gzip.compress(b"", mtime=0) * 300, "at most 256 compressed streams"),
         ("a.zip", b"PK\x03\x04" + bytes(50), "damaged: the ZIP archive has no end"),
         ("a.zip", make_zip({})[:10] + b"\xff\xff\xff\xff" + bytes(8), "at most 4096 members"),
         ("a.zip", make_zip({"a.txt": b"a"}), "expected one data stream, got 0"),

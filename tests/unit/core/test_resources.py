@@ -11,7 +11,7 @@ import yaml
 from hardpan.builder.media.sources import CATALOG_FILE
 from hardpan.core import resources
 from hardpan.core.resources import resource_path
-from tests.unit.source_tree import PRODUCT, REPO, parse_modules
+from tests.source_tree import PRODUCT, REPO, parse_modules
 
 # A program that runs without hardpan, and a module whose source decides whether a step is reused.
 _MODULE_FILES = {"builder/vm/qemu.py", "builder/stages.py"}

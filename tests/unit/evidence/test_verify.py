@@ -1,5 +1,4 @@
 import json
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,7 +27,7 @@ from tests.unit.evidence.evidence_fixture import (
     EvidenceFixture,
     edit_bundle,
     encode_base64,
-    list_byte_regions,
+    read_archive,
 )
 
 
@@ -52,40 +51,6 @@ def test_valid_evidence_passes_every_check(lab: EvidenceFixture) -> None:
     assert verified.statement_sha256 == sha256_bytes(lab.read_files()["statement.json"])
     assert [o.check_id for o in verified.records] == list(CHECK_IDS)
     assert {o.status for o in verified.records} == {"ok", "skipped"}
-
-
-def _failed(path: Path, trust: ResolvedPolicy) -> tuple[int, str]:
-    """The exit code of the verification and the first check that fails, if one does."""
-    try:
-        verify(path, trust, now=NOW)
-    except VerificationError as error:
-        return int(error.exit_code), next(o.check_id for o in error.records if o.status == "fail")
-    return 0, ""
-
-
-def test_flipped_byte_in_any_file_is_rejected(lab: EvidenceFixture) -> None:
-    files, trust = lab.read_files(), lab.load_policy()
-    failed: dict[str, set[str]] = {}
-    for name, data in files.items():
-        for at in {0, len(data) // 2, len(data) - 1}:
-            flipped = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
-            code, check = _failed(lab.pack({**files, name: flipped}), trust)
-            assert code == 6, name
-            failed.setdefault(check, set()).add(name)
-
-    assert set(failed) == {
-        "bundle",
-        "signature",
-        "detached-copies",
-        "files",
-        "test-result",
-        "oscal",
-    }
-    assert failed["bundle"] | failed["signature"] == {"evidence.sigstore.json"}
-    assert failed["detached-copies"] == {"statement.json", "statement.sig"}
-    assert failed["test-result"] == {TEST_RESULT}
-    assert failed["oscal"] == {OSCAL}
-    assert failed["files"] == {s["name"] for s in lab.read_statement()["subject"]}
 
 
 def test_flipped_byte_error_names_the_file(lab: EvidenceFixture) -> None:
@@ -145,7 +110,7 @@ def test_unknown_key_with_trusted_hint_is_rejected(lab: EvidenceFixture, tmp_pat
     path = lab.sign_payload(lab.read_statement(), signer=create_signer(tmp_path / "evil.pem"))
     hint = lab.scan.public.hint
     files = edit_bundle(
-        _files(path), lambda b: b["verificationMaterial"]["publicKey"].update(hint=hint)
+        read_archive(path), lambda b: b["verificationMaterial"]["publicKey"].update(hint=hint)
     )
 
     _refused(lab, lab.pack(files), "signature", "not by any of the 1 keys")
@@ -622,39 +587,6 @@ def test_non_evidence_file_is_rejected(lab: EvidenceFixture, tmp_path: Path) -> 
         lab.verify(tmp_path / "no")
 
 
-def test_truncated_evidence_is_rejected(lab: EvidenceFixture, tmp_path: Path) -> None:
-    data, trust = lab.valid_path.read_bytes(), lab.load_policy()
-    failed = []
-    for length in range(0, len(data), 397):
-        (tmp_path / "x").write_bytes(data[:length])
-        failed.append(_failed(tmp_path / "x", trust))
-
-    assert failed == [(6, "archive")] * len(failed)
-    assert len(failed) > 50
-
-
-def test_flipped_byte_anywhere_is_rejected_or_harmless(
-    lab: EvidenceFixture, tmp_path: Path
-) -> None:
-    data, trust, good = lab.valid_path.read_bytes(), lab.load_policy(), lab.read_files()
-    path = tmp_path / "x"
-    accepted, refused = 0, set()
-    for check, region in list_byte_regions(lab.valid_path):
-        # Headers and the directory are structure; deflated bytes are all alike.
-        for at in region[:: 7 if check == "archive" else 61]:
-            path.write_bytes(data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :])
-            code, failed = _failed(path, trust)
-            if code:
-                assert (code, failed) == (6, check), f"byte {at}"
-                refused.add(check)
-            else:
-                accepted += 1
-                assert check != "archive", f"byte {at}"
-                assert _files(path) == good, f"byte {at}"
-    assert refused == {"archive", "bundle", "detached-copies", "files", "oscal", "test-result"}
-    assert accepted <= 2
-
-
 def test_read_unverified_requires_consistent_parts(lab: EvidenceFixture, tmp_path: Path) -> None:
     evil = create_signer(tmp_path / "evil.pem")
 
@@ -664,11 +596,6 @@ def test_read_unverified_requires_consistent_parts(lab: EvidenceFixture, tmp_pat
     )
     with pytest.raises(VerificationError, match="disagrees"):
         read_unverified(lab.resign_changed(_result("selected", 4)))
-
-
-def _files(path: Path) -> dict[str, bytes]:
-    with zipfile.ZipFile(path) as z:
-        return {n: z.read(n) for n in z.namelist()}
 
 
 def test_only_signature_files_are_unlisted(lab: EvidenceFixture) -> None:

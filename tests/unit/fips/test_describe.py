@@ -6,8 +6,8 @@ import pytest
 
 from hardpan.scanners.fips.assess import assess_fips
 from hardpan.scanners.fips.describe import describe_fips
+from tests.source_tree import PRODUCT, REPO, list_files
 from tests.unit.fips import samples
-from tests.unit.source_tree import PRODUCT, REPO, list_files
 
 FORBIDDEN_CLAIM = re.compile(
     # Not behind a slash: the address of a source may hold the words.

@@ -15,7 +15,7 @@ from hardpan.core.process import CompletedProcess
 from hardpan.preflight import doctor
 from hardpan.preflight.doctor import DoctorCheck, HostTool
 from hardpan.scanners.content import store
-from tests.unit.source_tree import PRODUCT, REPO, list_files, read_texts
+from tests.source_tree import PRODUCT, REPO, list_files, read_texts
 
 
 def run_doctor(

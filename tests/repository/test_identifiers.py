@@ -7,7 +7,7 @@ import pytest
 
 from hardpan.core import identifiers
 from hardpan.scanners.evidence.statement.model import Statement
-from tests.unit.source_tree import PRODUCT, REPO, list_files, read_texts
+from tests.source_tree import PRODUCT, REPO, list_files, read_texts
 
 IDENTIFIERS = {
     "PREDICATE_TYPE": "https://hardpan.dev/attestation/compliance-scan/v1",
@@ -78,7 +78,7 @@ def test_no_file_contains_a_foreign_hardpan_domain() -> None:
     text_by_name = dict(
         read_texts([*top_level_files, *list_files((*PRODUCT, "images", "docs", "tests"))])
     )
-    del text_by_name["tests/unit/core/test_identifiers.py"]
+    del text_by_name["tests/repository/test_identifiers.py"]
 
     foreign_domains = {
         name: foreign

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hardpan import cli
+from hardpan.core import clock
 from hardpan.core.errors import Exit
 from hardpan.scanners.ledger import entries
 from hardpan.scanners.ledger.chain import COLUMNS
@@ -21,6 +22,12 @@ from tests.tools.terminal_capture import (
 )
 from tests.unit.evidence import samples
 from tests.unit.ledger import fixtures
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: fixtures.NOW)
+
 
 TEXTS = [f.name for f in fields(samples.HOST) if isinstance(getattr(samples.HOST, f.name), str)]
 

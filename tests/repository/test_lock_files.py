@@ -9,7 +9,7 @@ import pytest
 
 from hardpan.builder.wheel_audit.lock import load_lock
 
-REPO = Path(__file__).parents[3]
+REPO = Path(__file__).parents[2]
 LOCKS = sorted(
     (
         *(REPO / "requirements").glob("*.txt"),

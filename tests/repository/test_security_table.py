@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from tests.unit.source_tree import REPO
+from tests.source_tree import REPO
 
 FINDINGS = (
     *(f"H{n}" for n in range(1, 5)),
@@ -47,11 +47,11 @@ def test_every_named_case_is_collected(request: pytest.FixtureRequest) -> None:
 
 
 def test_missing_test_is_detected() -> None:
-    this_file = "tests/unit/tools/test_security_table.py"
+    this_file = "tests/repository/test_security_table.py"
 
     assert _exists(f"{this_file}::test_every_finding_has_a_row")
     assert not _exists(f"{this_file}::test_every_finding_has_a_ro")
-    assert not _exists("tests/unit/tools/test_no_such_file.py::test_x")
+    assert not _exists("tests/repository/test_no_such_file.py::test_x")
 
 
 def _rows() -> dict[str, list[str]]:

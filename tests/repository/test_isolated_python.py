@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-_REPO = Path(__file__).parents[3]
+_REPO = Path(__file__).parents[2]
 _FOLDERS = ("builder", "scanners", "kickstart")
 _BUILD_MACHINE_FOLDERS = (
     "builder/python_stacks/",
@@ -21,7 +21,8 @@ _BUILD_MACHINE_FOLDERS = (
 
 _PYTHON_COMMAND = re.compile(
     r"""
-    (?:/usr/bin/python3|\bpython3?|\{\{\s*python\s*\}\}|\{\}|\{python\})   # an interpreter
+    (?:/usr/bin/python3|\bpython3?|\b_PYTHON|\{\{\s*python\s*\}\}|\{\}|\{python\}  # an interpreter
+    |\{shlex\.quote\([\w.]*\bpython\)\})
     ["']?,?\s+(?:-\s)?["']?                                               # and its first argument
     (?P<option>-[A-Za-z]*|-(?=["'\s]))
     """,
@@ -57,6 +58,8 @@ def text_files() -> list[Path]:
         ("ExecStart={{ python }} -I {{ home }} login", ["-I"]),
         ("{} -c 'import torch'", ["-c"]),
         ("exec {python} - --model", ["-"]),
+        ('["exec", _PYTHON, "-c", X]', ["-c"]),
+        ('f"{shlex.quote(settings.python)} -c x"', ["-c"]),
     ],
 )
 def test_pattern_matches_python_commands(text: str, expected: list[str]) -> None:
@@ -70,7 +73,7 @@ def test_python_on_a_target_is_isolated() -> None:
         for m in _PYTHON_COMMAND.finditer(path.read_text("utf-8"))
     }
 
-    assert len(option_by_command) >= 24
+    assert len(option_by_command) >= 25
     assert {
         command: option for command, option in option_by_command.items() if option != "-I"
     } == _SERVICE_EXCEPTIONS

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[1]
 PRODUCT = ("hardpan", "builder", "kickstart", "profiles", "scanners")
 """The real folders of the import package."""
 

@@ -10,9 +10,10 @@ from tests.unit.openscap.samples import ARF
 
 BENCHMARK = """<data-stream-collection xmlns="http://scap.nist.gov/schema/scap/source/1.2"
  xmlns:c="http://cpe.mitre.org/language/2.0"><component>
-<Benchmark xmlns="http://checklists.nist.gov/xccdf/1.2" id="b"><version>0.1.82</version>
+<Benchmark xmlns="http://checklists.nist.gov/xccdf/1.2" id="b"><status>draft</status>
 <c:platform-specification><c:platform id="p"/></c:platform-specification>
-<platform idref="cpe:/o:redhat:enterprise_linux:9"/><Profile id="stig"/>
+<platform idref="cpe:/o:redhat:enterprise_linux:9"/><version>0.1.82</version>
+<Profile id="stig"><title>STIG</title></Profile>
 <Group id="g"><platform idref="#p"/><Rule id="one" severity="low"><title>First</title></Rule>
 </Group></Benchmark></component></data-stream-collection>"""
 ARF_TEXT = ARF.replace("\x85", " ")

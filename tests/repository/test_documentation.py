@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from hardpan.profiles.schema.profile import Profile
 from hardpan.scanners.evidence.policy.model import TrustPolicy
+from tests.source_tree import REPO
 from tests.tools import cli_reference
-from tests.unit.source_tree import REPO
 
 PAGES = sorted(
     [*REPO.glob("*.md"), *(REPO / "docs").glob("*.md"), REPO / "images" / "lab" / "README.md"]

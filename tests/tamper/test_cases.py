@@ -1,4 +1,4 @@
-"""Verify the cases of tests/tamper with hardpan; the integration tests run the others."""
+"""Verify the cases with hardpan; the integration tests run the other verifiers."""
 
 import pytest
 

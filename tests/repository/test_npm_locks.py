@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parents[2]
+TESTS = Path(__file__).parents[1]
 LOCKS = sorted(
     lock
     for folder in ("consumers/*", "tools/*")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.source_tree import PRODUCT, REPO, parse_modules
+from tests.source_tree import PRODUCT, REPO, parse_modules
 
 ALLOWED_CALLS = {
     "hardpan/core/console.py": {"click.echo", "click.prompt", "sys.stdout", "rich.console.Console"},

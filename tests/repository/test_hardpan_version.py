@@ -7,7 +7,7 @@ from importlib.metadata import version
 import pytest
 
 from hardpan import cli
-from tests.unit.source_tree import PRODUCT, REPO, list_files, read_texts
+from tests.source_tree import PRODUCT, REPO, list_files, read_texts
 
 VERSION = tomllib.loads((REPO / "pyproject.toml").read_text("utf-8"))["project"]["version"]
 _TOP_LEVEL_FILES = (
