@@ -57,7 +57,10 @@ def _find_duplicates(oval: Element) -> Iterator[tuple[str, str]]:
 
 
 def _canonical_form(element: Element) -> bytes:
-    """Return an element's content without its identity."""
+    """Return an element's content without its identity.
+
+    Comments and CDATA sections count: oscap reads a text only up to them.
+    """
     stripped = copy.deepcopy(element)
     for name in set(_IDENTITY_ATTRIBUTES) & set(stripped.attrib):
         del stripped.attrib[name]
@@ -65,4 +68,4 @@ def _canonical_form(element: Element) -> bytes:
         part.tail = None
         if part.text is not None and not part.text.strip():
             part.text = None
-    return etree.tostring(stripped, method="c14n", with_comments=False)
+    return etree.tostring(stripped)

@@ -14,6 +14,10 @@ from hardpan.scanners.content.scap_xml import OVAL, Element
 
 UNIX = "{http://oval.mitre.org/XMLSchema/oval-definitions-5#unix}"
 INDEPENDENT = "{http://oval.mitre.org/XMLSchema/oval-definitions-5#independent}"
+_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
+_EVERY_NAME = (("not equal", "/"), ("pattern match", ".*"))
+"""Operation and text of upstream's filenames that mean every file."""
+
 _OWNER_ENTITIES = (UNIX + "group_id", UNIX + "user_id")
 
 
@@ -28,7 +32,7 @@ def _optimize_document(oval: Element) -> int:
     for file_object in oval.findall(f"{OVAL}objects/{UNIX}file_object"):
         filters = [f for f in file_object.findall(OVAL + "filter") if f.get("action") == "exclude"]
         states = [t for t in ((f.text or "").strip() for f in filters) if t in owner_states]
-        if not states or not _walks_file_systems(file_object):
+        if not states or not _has_every_file(file_object):
             continue
         criteria = _find_criteria(oval, file_object.get("id", ""))
         if criteria:
@@ -41,8 +45,17 @@ def _optimize_document(oval: Element) -> int:
     return optimized_count
 
 
-def _walks_file_systems(file_object: Element) -> bool:
-    """True if an object has all files below ``/``, or below upstream's list of mount points."""
+def _has_every_file(file_object: Element) -> bool:
+    """True if upstream's object has all files of ``/``, or of the list of mount points.
+
+    Another object may have none of user and group 0, and then passes without 0 in the list.
+    """
+    filename = file_object.find(UNIX + "filename")
+    if not file_object.get("id", "").startswith("oval:ssg-") or filename is None:
+        return False
+    name_choice = (filename.get("operation", "equals"), filename.text)
+    if filename.get(_NIL) is None and name_choice not in _EVERY_NAME:
+        return False
     behaviors = file_object.find(UNIX + "behaviors")
     path = file_object.find(UNIX + "path")
     if behaviors is None or path is None:

@@ -270,6 +270,14 @@ def test_different_oval_elements_are_not_merged() -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["a<!-- x -->b", "a<![CDATA[b]]>"])
+def test_texts_that_oscap_reads_differently_are_not_merged(text: str) -> None:
+    other = f'<o:s id="s2"><o:v>ab</o:v></o:s><o:s id="s3"><o:v>{text}</o:v></o:s>'
+    content = MINIMAL_DATASTREAM.replace(b'<o:s id="s2"/><o:s id="s3"/>', other.encode())
+
+    assert oval_dedup.merge_duplicates(scap_xml.parse_data_stream(content, "tiny")) == 0
+
+
 def test_dependent_rules_are_grouped() -> None:
     root = scap_xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny")
 

@@ -2,9 +2,10 @@ from hardpan.scanners.content import oval_optimize, scap_xml
 from tests.unit.content.minimal_datastream import MINIMAL_DATASTREAM
 
 UNIX = 'xmlns:u="http://oval.mitre.org/XMLSchema/oval-definitions-5#unix"'
-TEST = f'<u:file_test {UNIX} id="t9" check_existence="none_exist"><u:object object_ref="o9"/>'
-FILES = f"""<u:file_object {UNIX} id="o9"><u:behaviors recurse_direction="down"/>
-<u:path>/</u:path><o:filter action="exclude">s9</o:filter>
+TEST = f'<u:file_test {UNIX} id="t9" check_existence="none_exist"><u:object object_ref="oval:ssg-o9"/>'
+FILES = f"""<u:file_object {UNIX} id="oval:ssg-o9"><u:behaviors recurse_direction="down"/>
+<u:path>/</u:path><u:filename operation="not equal">/</u:filename>
+<o:filter action="exclude">s9</o:filter>
 <o:filter action="exclude">s1</o:filter></u:file_object>"""
 OWNER_STATE = f"""<u:file_state {UNIX} id="s9">
 <u:group_id datatype="int" var_check="at least one" var_ref="oval:x-gids:var:1"/></u:file_state>"""
@@ -42,8 +43,8 @@ def test_root_owned_files_are_filtered_first_and_root_is_tested_separately() -> 
 
 
 def test_objects_with_the_same_list_share_a_guard() -> None:
-    second = FILES.replace("o9", "o8")
-    other = TEST.replace("t9", "t8").replace("o9", "o8") + "</u:file_test>" + TEST
+    second = FILES.replace("oval:ssg-o9", "oval:ssg-o8")
+    other = TEST.replace("t9", "t8").replace("oval:ssg-o9", "oval:ssg-o8") + "</u:file_test>" + TEST
     criteria = '<o:criterion test_ref="t9"/><o:criterion test_ref="t8"/>'
     root = make_tree(files=FILES + second, test=other, criterion=criteria)
 
@@ -66,7 +67,7 @@ def test_unsafe_optimizations_are_not_applied() -> None:
     other = OWNER_STATE.replace("<u:group_id ", '<u:group_id operation="not equal" ')
     more = OWNER_STATE.replace("</u:file_state>", "<u:type>regular</u:type></u:file_state>")
     negated = '<o:criterion test_ref="t9" negate="true"/>'
-    in_a_set = FILES + "<o:o id='o7'><o:object_reference>o9</o:object_reference></o:o>"
+    in_a_set = FILES + "<o:o id='o7'><o:object_reference>oval:ssg-o9</o:object_reference></o:o>"
 
     shallow = FILES.replace("<u:behaviors ", '<u:behaviors max_depth="1" ')
     below = FILES.replace("<u:path>/<", "<u:path>/home<")
@@ -82,3 +83,14 @@ def test_unsafe_optimizations_are_not_applied() -> None:
     assert is_unchanged(make_tree(criterion=negated))
     assert is_unchanged(make_tree(files=in_a_set))
     assert is_unchanged(make_tree(criterion="<o:criterion test_ref='t1'/>"))
+
+
+def test_objects_without_every_file_are_not_optimized() -> None:
+    """They may have no file of group 0: without 0 in the list, the original check passes."""
+    by_name = FILES.replace('operation="not equal">/<', ">.rhosts<")
+    by_pattern = FILES.replace('operation="not equal">/<', r'operation="pattern match">.*\.sh<')
+    of_a_site = FILES.replace("ssg-o9", "site-o9")
+
+    assert is_unchanged(make_tree(files=by_name))
+    assert is_unchanged(make_tree(files=by_pattern))
+    assert is_unchanged(make_tree(files=of_a_site, test=TEST.replace("ssg-o9", "site-o9")))
