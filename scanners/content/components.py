@@ -41,6 +41,13 @@ def oval_components(root: Element) -> Iterator[Element]:
     yield from (component[0] for component in _iter_oval_components(root))
 
 
+def iter_oval_with_hrefs(root: Element) -> Iterator[tuple[Element, set[str]]]:
+    """Yield the OVAL documents of the checklist's rules with the hrefs that mean them."""
+    hrefs = _find_hrefs(root)
+    for component in _iter_oval_components(root):
+        yield component[0], hrefs.get(component.get("id", ""), set())
+
+
 def find_local_hrefs(root: Element) -> frozenset[str]:
     """Return the hrefs of checks that mean a component of the collection, not a remote one."""
     component_ids = _components_by_id(root)
@@ -127,8 +134,7 @@ def _catalog_kind(element: Element) -> str:
 
 
 def _remove_unused_oval(oval: Element, names: set[str]) -> None:
-    parts = [p for p in (oval.find(OVAL + k) for k in _OVAL_LISTS) if p is not None]
-    elements = {e.get("id", ""): e for part in parts for e in part.iterchildren("{*}*")}
+    elements = {e.get("id", ""): e for e in iter_elements(oval)}
     retained_ids: set[str] = set()
     pending = [n for n in names if n in elements]
     while pending:
@@ -136,19 +142,30 @@ def _remove_unused_oval(oval: Element, names: set[str]) -> None:
         pending = [
             i
             for f in pending
-            for i in _iter_references(elements[f], elements)
+            for i in iter_references(elements[f], elements)
             if i not in retained_ids
         ]
         pending = list(dict.fromkeys(pending))
     for element_id, element in elements.items():
         if element_id not in retained_ids:
             remove_element(element)
-    for part in parts:
+    for part in _iter_lists(oval):
         if not len(part):
             remove_element(part)
 
 
-def _iter_references(element: Element, candidates: Collection[str]) -> Iterator[str]:
+def iter_elements(oval: Element) -> Iterator[Element]:
+    """Yield the definitions, tests, objects, states and variables of an OVAL document."""
+    for part in _iter_lists(oval):
+        yield from part.iterchildren("{*}*")
+
+
+def _iter_lists(oval: Element) -> Iterator[Element]:
+    parts = [oval.find(OVAL + kind) for kind in _OVAL_LISTS]
+    yield from (part for part in parts if part is not None)
+
+
+def iter_references(element: Element, candidates: Collection[str]) -> Iterator[str]:
     """Yield ids of the same component that an element refers to, by attribute or by text."""
     for e in element.iter("{*}*"):
         for value in (*e.attrib.values(), (e.text or "").strip()):

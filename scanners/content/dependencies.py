@@ -1,7 +1,7 @@
 """Items of a benchmark that decide about one another: one oscap process must have them all."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from hardpan.scanners.content.resolve import read_conflicts, read_requires
 from hardpan.scanners.content.resolve_items import Item
@@ -40,3 +40,15 @@ def _iter_related_ids(item: Item) -> Iterator[str]:
     if decisive_ids and item.kind == "Group":
         for element in item.element.iterdescendants(XCCDF + "Rule", XCCDF + "Group"):
             yield element.get("id", "")
+
+
+def merge_groups(
+    groups: Iterable[tuple[str, ...]], connections: Iterable[tuple[str, ...]]
+) -> tuple[tuple[str, ...], ...]:
+    """Return disjoint groups, with those merged that a connection has ids of."""
+    merged = list(groups)
+    for ids in connections:
+        connected = [g for g in merged if not set(ids).isdisjoint(g)]
+        others = [g for g in merged if set(ids).isdisjoint(g)]
+        merged = [*others, tuple(i for g in connected for i in g)]
+    return tuple(merged)

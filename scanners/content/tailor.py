@@ -10,7 +10,8 @@ from collections.abc import Collection
 
 from hardpan.scanners.content.benchmark import resolve_profile
 from hardpan.scanners.content.components import find_local_hrefs, remove_unused_components
-from hardpan.scanners.content.dependencies import connect_items
+from hardpan.scanners.content.dependencies import connect_items, merge_groups
+from hardpan.scanners.content.oval_variables import connect_by_variables
 from hardpan.scanners.content.resolve import ResolvedProfile
 from hardpan.scanners.content.scap_xml import (
     OCIL_SYSTEM,
@@ -64,9 +65,9 @@ def connected_rules(
 ) -> tuple[tuple[str, ...], ...]:
     """Return groups of evaluated rules that one oscap process must have together."""
     resolved = resolve_profile(find_benchmark(root, name, benchmark_id), profile_id, name)
-    evaluated = {r.item.item_id for r in resolved.rules}
-    groups = (tuple(i for i in ids if i in evaluated) for ids in connect_items(resolved.items))
-    return tuple(ids for ids in groups if ids)
+    checks_by_rule = {r.item.item_id: r.item.checks() for r in resolved.rules}
+    groups = (tuple(i for i in ids if i in checks_by_rule) for ids in connect_items(resolved.items))
+    return merge_groups((ids for ids in groups if ids), connect_by_variables(root, checks_by_rule))
 
 
 def _find_retained_items(resolved: ResolvedProfile, only: Collection[str] | None) -> set[str]:

@@ -22,7 +22,7 @@ from tests.content_differential.stream import (
 
 pytestmark = pytest.mark.integration
 
-A, B, C = (item_id("rule", n) for n in "abc")
+A, B, C, D, E = (item_id("rule", n) for n in "abcde")
 G, H, V, PARENT = (
     item_id("group", "g"),
     item_id("group", "h"),
@@ -142,6 +142,28 @@ STREAMS = {
             + _rule(B, FALSE, selected="1")
         ),
         {A: ["pass"]},
+    ),
+    "variable that another rule exports": (
+        _stream(
+            _profile(_select(A, B, C))
+            + VALUE
+            + _rule(A, VALUE_CHECK)
+            + _rule(B, _check("v"))
+            + _rule(C, _check(None))
+        ),
+        {A: ["pass"], B: ["pass"], C: ["fail"]},
+    ),
+    "variable that a later rule exports": (
+        _stream(
+            _profile(_select(A, B, C, D, E))
+            + VALUE
+            + _rule(A, _check("v"))
+            + _rule(B, VALUE_CHECK)
+            + _rule(C, TRUE)
+            + _rule(D, TRUE)
+            + _rule(E, FALSE)
+        ),
+        {A: ["unknown"], B: ["unknown"], C: ["pass"], D: ["pass"], E: ["fail"]},
     ),
     "cluster": (
         _stream(

@@ -2,7 +2,9 @@ from hardpan.scanners.content import oval_optimize, scap_xml
 from tests.unit.content.minimal_datastream import MINIMAL_DATASTREAM
 
 UNIX = 'xmlns:u="http://oval.mitre.org/XMLSchema/oval-definitions-5#unix"'
-TEST = f'<u:file_test {UNIX} id="t9" check_existence="none_exist"><u:object object_ref="oval:ssg-o9"/>'
+TEST = (
+    f'<u:file_test {UNIX} id="t9" check_existence="none_exist"><u:object object_ref="oval:ssg-o9"/>'
+)
 FILES = f"""<u:file_object {UNIX} id="oval:ssg-o9"><u:behaviors recurse_direction="down"/>
 <u:path>/</u:path><u:filename operation="not equal">/</u:filename>
 <o:filter action="exclude">s9</o:filter>
