@@ -21,9 +21,12 @@ from hardpan.builder.layers import registry as layers
 from hardpan.core import clock, events
 from hardpan.core.process import run
 from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.profiles.loader.waiver_file import locate_profile_waivers
 from hardpan.profiles.schema.profile import Profile
+from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.scanners.collect.plan import plan_profile
 from hardpan.scanners.content.datastream import ContentSource, find
+from hardpan.scanners.deviations.waivers import assign_waivers
 from hardpan.scanners.model.scan import Evaluation
 from hardpan.scanners.pipeline import assess
 from tests.benchmarks.compare import MAX_TIME_RATIO, Comparison, compare
@@ -133,9 +136,12 @@ def _run_playbook(
     data_stream = logs / setup.source.name
     data_stream.write_bytes(setup.source.data)
     tasks = generate_playbook(data_stream, setup.profile.stig.profile_id, playbook)
+    skip = [shorten_id(r) for r in _find_waived_rules(setup.profile, layer_run.before)]
     _print_progress(f"playbook: {tasks} tasks, for at most {timeout_s} s")
     with _fresh_host(setup, "playbook") as host:
-        playbook_run = _play(setup, host, playbook, tasks, logs / "whole", timeout_s=timeout_s)
+        playbook_run = _play(
+            setup, host, playbook, tasks, logs / "whole", skip=skip, timeout_s=timeout_s
+        )
         _print_progress(
             f"playbook: {playbook_run.duration_s:.0f} s, {playbook_run.started_tasks} tasks started"
         )
@@ -147,7 +153,8 @@ def _run_playbook(
     )
     with _fresh_host(setup, "remaining") as host:
         if failing_rules:
-            _play(setup, host, playbook, tasks, logs / "left", only=failing_rules)
+            folder = logs / "left"
+            _play(setup, host, playbook, tasks, folder, skip=skip, only=failing_rules)
         return playbook_run, _compare(setup, layer_run, _scan_after_restart(host, setup))
 
 
@@ -158,10 +165,10 @@ def _play(
     tasks: int,
     folder: Path,
     *,
+    skip: Sequence[str],
     only: Sequence[str] = (),
     timeout_s: int = TIMEOUT_S,
 ) -> PlaybookRun:
-    skip = [w.rule for w in setup.profile.stig.waivers]
     return run_playbook(
         playbook,
         host.guest,
@@ -180,15 +187,20 @@ def _fresh_host(setup: BenchmarkSetup, name: str) -> AbstractContextManager[LabH
 
 def _compare(setup: BenchmarkSetup, layer_run: LayerRun, after_playbook: Evaluation) -> Comparison:
     reasons = {o.rule_id: f"{o.outcome}: {o.detail}" for o in layer_run.receipt.outcomes}
-    rules = (r.rule_id for r in after_playbook.results)
-    waived = {
-        r: w.reason
-        for r, w in plan_profile(setup.profile).select_waivers(rules).items()
-        if w.is_active
-    }
     return compare(
-        layer_run.before, layer_run.after, after_playbook, waived=waived, reasons=reasons
+        layer_run.before,
+        layer_run.after,
+        after_playbook,
+        waived=_find_waived_rules(setup.profile, after_playbook),
+        reasons=reasons,
     )
+
+
+def _find_waived_rules(profile: Profile, evaluation: Evaluation) -> dict[str, str]:
+    """Return rule id -> reason of its active waiver."""
+    waivers = locate_profile_waivers(profile, None)
+    assignment = assign_waivers(waivers, evaluation.results, clock.now().date())
+    return {r: w.reason for r, w in assignment.waiver_by_rule.items() if w.is_active}
 
 
 def _scan_after_restart(host: LabHost, setup: BenchmarkSetup) -> Evaluation:

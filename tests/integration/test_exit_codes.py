@@ -370,12 +370,14 @@ def test_log_file_has_every_event_of_two_runs(tmp_path: Path) -> None:
 
     entries = read_log_records(log)
     assert [r["kind"] for r in entries] == 2 * [
-        *("run_started", "process_started", "process_ended"),
+        "run_started",
+        *("process_started", "process_ended", "process_started", "process_ended"),
         *("stage_started", "stage_failed", "error", "run_ended"),
     ]
     assert entries[0]["argv"][1:] == [*map(str, arguments), "-q", "--log-file", str(log)]  # type: ignore[index]
     assert entries[2]["argv"] == ["ssh", "-G", "-F", str(tmp_path / "config"), "--", "web"]
-    assert (entries[2]["exit_status"], entries[6]["exit_status"]) == (0, 5)
+    assert entries[4]["argv"] == ["ssh", "-G", "-F", "none", "--", "localhost"]
+    assert (entries[2]["exit_status"], entries[8]["exit_status"]) == (0, 5)
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
     assert process.stderr.startswith("error: me@127.0.0.1:")
 
