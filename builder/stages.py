@@ -14,13 +14,20 @@ from hardpan.builder.install import MIN_FREE_MIB
 from hardpan.builder.layers import registry
 from hardpan.builder.media import remaster
 from hardpan.core.files import Sha256, sha256_bytes, sha256_file
-from hardpan.core.stage_cache import CachedStage
+from hardpan.core.stage_cache import CachedStage, digest_code
 from hardpan.profiles.loader.profile_file import profile_digest
 from hardpan.profiles.schema.profile import Profile
 from hardpan.profiles.schema.ssg import Fix
 
 HARDEN_REQUIRED_MIB = 8192
 """Free disk space in MiB that hardening needs before it starts."""
+
+_SCANNERS = "hardpan.scanners"
+ASSESSMENT_CODE = (
+    *(f"{_SCANNERS}.{name}" for name in ("collect", "content", "model", "openscap", "pipeline")),
+    "hardpan.ssh",
+)
+"""Modules that decide which rules fail, and their fixes. They are read here, never imported."""
 
 
 def iso_stage(
@@ -94,6 +101,7 @@ def assess_stage(
             "content": content_sha256,
             "profile_id": profile.stig.profile_id,
             "fix_fields": [field.name for field in fields(Fix)],
+            "code": digest_code(*ASSESSMENT_CODE),
         }
     return CachedStage(
         name="assess",
@@ -122,6 +130,7 @@ def harden_stage(
             "base": base_sha256,
             "content": content_sha256,
             "profile": profile_digest(profile),
+            "assessment": digest_code(*ASSESSMENT_CODE),
             "layers": registry.digest_layers(),
             "stacks": python_stacks.digest_inputs(profile),
             "sysprep": sha256_file(Path(str(sysprep.__file__))),

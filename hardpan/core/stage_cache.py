@@ -7,6 +7,7 @@ counts only while every output still has its recorded digest.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from hardpan.core.events import Emit, StageFinished, run_stage
@@ -31,6 +32,26 @@ _KEY_FOLDER_CHARS = 24
 def cache_key(inputs: Mapping[str, object]) -> Sha256:
     """Return the digest of a set of inputs."""
     return sha256_bytes(canonical_json(dict(inputs)))
+
+
+def digest_code(*modules: str) -> Sha256:
+    """Return the digest of modules and of all modules in packages, for the inputs of a stage.
+
+    The version of hardpan does not change with every change in a checkout.
+
+    Raises:
+        ModuleNotFoundError: one is not part of hardpan.
+    """
+    lines = []
+    for module in modules:
+        spec = find_spec(module)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(module)
+        path = Path(spec.origin)
+        is_package = spec.submodule_search_locations is not None
+        files = sorted(path.parent.rglob("*.py")) if is_package else [path]
+        lines += [f"{module} {f.relative_to(path.parent)} {sha256_file(f)}\n" for f in files]
+    return sha256_bytes("".join(lines).encode())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

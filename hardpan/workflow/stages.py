@@ -4,7 +4,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from hardpan.core.files import Sha256
-from hardpan.core.stage_cache import CachedStage
+from hardpan.core.stage_cache import CachedStage, digest_code
 from hardpan.profiles.loader.profile_file import profile_digest
 from hardpan.profiles.schema.profile import Profile
 from hardpan.scanners.evidence.file_names import EVIDENCE_SUFFIX
@@ -60,6 +60,7 @@ def scan_stage(
             "nonce": request.nonce,
             "timestamp": request.timestamp_url,
             "hardpan": version("hardpan"),
+            "code": digest_code("hardpan.scanners", "hardpan.signing", "hardpan.ssh"),
         }
     return CachedStage(
         name="scan",

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from hardpan.core.events import Event, StageFinished, discard
-from hardpan.core.stage_cache import CachedStage, StageResult
+from hardpan.core.stage_cache import CachedStage, StageResult, digest_code
 
 
 class CountingWork:
@@ -42,6 +42,31 @@ def test_changed_inputs_rerun_the_stage(tmp_path: Path) -> None:
         make_stage(tmp_path, work.output, a=a).run(discard, work)
 
     assert work.run_count == 2
+
+
+def test_digest_of_code_covers_every_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "stage_code"
+    (package / "nested").mkdir(parents=True)
+    for name in ("__init__.py", "first.py", "nested/second.py"):
+        (package / name).touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    whole, module = digest_code("stage_code"), digest_code("stage_code.first")
+
+    (package / "nested" / "__pycache__").mkdir()
+    (package / "nested" / "__pycache__" / "second.cpython-311.pyc").write_bytes(b"compiled")
+    assert digest_code("stage_code") == whole
+    (package / "nested" / "second.py").write_text("x = 1\n")
+    assert digest_code("stage_code") != whole
+    assert digest_code("stage_code.first") == module
+    (package / "first.py").write_text("x = 1\n")
+    assert digest_code("stage_code.first") != module
+
+
+def test_digest_of_unknown_code_is_refused() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"hardpan\.scanners\.absent"):
+        digest_code("hardpan.scanners.absent")
 
 
 def test_changed_or_missing_output_reruns_the_stage(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -150,6 +151,23 @@ def test_changed_nonce_reruns_the_scan_only(request_with_media: BuildRequest) ->
     )
 
     assert [name for name, state in states.items() if state == "build"] == ["scan", "verify"]
+
+
+@pytest.mark.parametrize(("module", "first_stage"), [(stages, "scan"), (build_stages, "assess")])
+def test_changed_scanner_code_reruns_what_it_decides(
+    request_with_media: BuildRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType,
+    first_stage: str,
+) -> None:
+    run_until(request_with_media, "scan")
+    monkeypatch.setattr(module, "digest_code", lambda *_: sha256_bytes(b"other"))
+
+    states = stage_states(make_plan(request_with_media, discard, with_scan=True))
+
+    assert next(name for name, state in states.items() if state == "build") == first_stage
+    assert states["scan"] == "build"
+    assert states["install"] == "cached"
 
 
 def test_base_install_is_undetermined_for_another_folder(
