@@ -16,7 +16,7 @@ from hardpan.cli.fail_on_option import fail_on_option
 from hardpan.cli.require_option import require_option
 from hardpan.cli.target_options import TargetOptions, target_options
 from hardpan.core.console import print_json, print_line, print_message, show_progress, stderr
-from hardpan.core.errors import Exit, InputError
+from hardpan.core.errors import Exit, InputError, UsageError
 from hardpan.core.events import Emit
 from hardpan.core.xdg import data_home
 from hardpan.profiles.loader.waiver_file import load_waivers
@@ -44,6 +44,7 @@ from hardpan.workflow.image_target import ImageTarget, OpenTarget
 from hardpan.workflow.scan_key import ensure_scan_key, find_policy
 
 _PATH = click.Path(path_type=Path)
+_WORKLOAD_PARTS = frozenset({"smoke", "chat"})
 
 
 @click.command()
@@ -136,6 +137,8 @@ def scan(
     """
     if output is not None and not output.name.endswith(EVIDENCE_SUFFIX):
         raise InputError(f"{output}: expected a name that ends in {EVIDENCE_SUFFIX}")
+    if no_smoke and not required.isdisjoint(_WORKLOAD_PARTS):
+        raise UsageError("--no-smoke: expected no --require smoke or chat, which it leaves out")
     previous_scan = load_previous(previous, policy)
     plan = load_plan(profile_name)
     if waiver_file is not None:

@@ -7,12 +7,12 @@ import click
 
 from hardpan.core import events
 from hardpan.core.console import print_json, print_line, prompt_secret, show_progress
-from hardpan.core.errors import Exit
+from hardpan.core.errors import Exit, UsageError
 from hardpan.profiles import embedding_model
 from hardpan.profiles.loader.profile_file import load_profile
 from hardpan.scanners.collect.collection import run_workload_tests
 from hardpan.scanners.collect.plan import plan_profile
-from hardpan.ssh.local_target import LOCAL, find_local_target
+from hardpan.ssh.local_target import LOCAL, AnyTarget, find_local_target
 from hardpan.ssh.target import parse_target
 from hardpan.ssh.transports import open_connection
 
@@ -50,11 +50,16 @@ def smoke(
     Exits with 1 if a result is incorrect; low speed is not an error.
     """
     plan = plan_profile(load_profile(profile))
-    scan_target = (
-        find_local_target()
-        if target == LOCAL
-        else parse_target(target, ssh_config=ssh_config, identity=identity, known_hosts=known_hosts)
-    )
+    if target == LOCAL:
+        if ssh_config or identity or known_hosts:
+            raise UsageError(
+                f"{LOCAL} expected no SSH option, because this machine is tested without SSH"
+            )
+        scan_target: AnyTarget = find_local_target()
+    else:
+        scan_target = parse_target(
+            target, ssh_config=ssh_config, identity=identity, known_hosts=known_hosts
+        )
     password = prompt_secret("sudo password") if ask_sudo_password else ""
     with (
         show_progress(quiet=quiet) as emit,

@@ -1,7 +1,7 @@
 """The options that say how a target is reached."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import reduce
 from pathlib import Path
@@ -11,7 +11,7 @@ import click
 
 from hardpan.builder.vm.qcow2_header import require_self_contained
 from hardpan.core.console import prompt_secret
-from hardpan.core.errors import InputError
+from hardpan.core.errors import UsageError
 from hardpan.ssh.destination import validate_user
 from hardpan.ssh.local_target import LOCAL, AnyTarget, find_local_target
 from hardpan.ssh.target import parse_target
@@ -55,16 +55,12 @@ _OPTIONS = (
     ),
     click.option(
         "--image-user",
-        default=_BUILD_USER,
-        show_default=True,
-        help="Login of an image: target; --identity is its key.",
+        help=f"Login of an image: target; --identity is its key; default: {_BUILD_USER}.",
     ),
     click.option(
         "--image-firmware",
         type=click.Choice(["bios", "uefi"]),
-        default="bios",
-        show_default=True,
-        help="Firmware that boots an image: target.",
+        help="Firmware that boots an image: target; default: bios.",
     ),
     click.option(
         "--cloud-init",
@@ -82,6 +78,26 @@ _OPTIONS = (
 )
 
 
+_NOT_FOR_IMAGES = {
+    "ssh_config": "--ssh-config",
+    "known_hosts": "--known-hosts",
+    "ask_ssh_password": "--ask-ssh-password",
+}
+_SSH_OPTIONS = {
+    **_NOT_FOR_IMAGES,
+    "identity": "--identity",
+    "host_keys": "--host-key",
+    "trust_new_host_key": "--trust-new-host-key",
+    "transport": "--transport",
+}
+_IMAGE_OPTIONS = {
+    "image_user": "--image-user",
+    "image_firmware": "--image-firmware",
+    "cloud_init": "--cloud-init",
+}
+_IMAGE_REASON = f"expected a target {IMAGE_PREFIX}FILE.qcow2"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetOptions:
     """The values of the options."""
@@ -92,8 +108,8 @@ class TargetOptions:
     host_keys: tuple[str, ...]
     trust_new_host_key: bool
     transport: str
-    image_user: str
-    image_firmware: Literal["bios", "uefi"]
+    image_user: str | None
+    image_firmware: Literal["bios", "uefi"] | None
     cloud_init: bool
     ask_ssh_password: bool
     ask_sudo_password: bool
@@ -102,13 +118,22 @@ class TargetOptions:
         """Return the target.
 
         Raises:
+            UsageError: an option does not fit the target.
             InputError: the target or a file of the options is invalid.
         """
         if target == LOCAL:
-            self._refuse_ssh_options()
+            reason = "expected no SSH option, because this machine is scanned without SSH"
+            self._refuse(target, _SSH_OPTIONS, reason)
+            self._refuse(target, _IMAGE_OPTIONS, _IMAGE_REASON)
             return find_local_target()
         if target.startswith(IMAGE_PREFIX):
             return self._parse_image(Path(target.removeprefix(IMAGE_PREFIX)))
+        self._refuse(target, _IMAGE_OPTIONS, _IMAGE_REASON)
+        if self.ask_ssh_password and self.transport == TransportKind.OPENSSH:
+            raise UsageError(
+                "--ask-ssh-password: expected another transport than openssh: the system's ssh "
+                "gets no password"
+            )
         return parse_target(
             target,
             ssh_config=self.ssh_config,
@@ -120,33 +145,29 @@ class TargetOptions:
         )
 
     def _parse_image(self, path: Path) -> ImageTarget:
-        if self.ssh_config or self.known_hosts:
-            raise InputError(
-                f"{IMAGE_PREFIX}{path}: expected neither --ssh-config nor --known-hosts: a new "
-                "guest is in neither of them"
-            )
-        if self.ask_ssh_password:
-            raise InputError(f"{IMAGE_PREFIX}{path} --ask-ssh-password: expected a key")
+        target = f"{IMAGE_PREFIX}{path}"
+        reason = "expected no such option: a new guest is in no file and has no password"
+        self._refuse(target, _NOT_FOR_IMAGES, reason)
         require_self_contained(path)
         return ImageTarget(
             path=path,
-            user=validate_user(self.image_user, "--image-user"),
+            user=validate_user(self.image_user or _BUILD_USER, "--image-user"),
             identity=self.identity,
             uses_cloud_init=self.cloud_init,
-            firmware=self.image_firmware,
+            firmware=self.image_firmware or "bios",
             host_keys=self.host_keys,
             trust_new_host_key=self.trust_new_host_key,
         )
 
-    def _refuse_ssh_options(self) -> None:
-        names = ("ssh_config", "identity", "known_hosts", "host_keys", "trust_new_host_key")
-        for name in (*names, "ask_ssh_password"):
-            if getattr(self, name):
-                option = "--" + name.removesuffix("s" if name == "host_keys" else "")
-                raise InputError(
-                    f"{LOCAL} {option.replace('_', '-')}: expected no SSH option, because this "
-                    "machine is scanned without SSH"
-                )
+    def _refuse(self, target: str, options: Mapping[str, str], reason: str) -> None:
+        """Refuse the options, field -> option, that the command line has.
+
+        Raises:
+            UsageError: it has one.
+        """
+        for name, option in options.items():
+            if getattr(self, name) not in (None, (), False, TransportKind.AUTO):
+                raise UsageError(f"{target} {option}: {reason}")
 
     def read_sudo_password(self) -> str:
         """Return the password that the terminal prompts for; empty without the option."""

@@ -9,7 +9,7 @@ from hardpan.core.process import find_program
 from hardpan.ssh.client import connect
 from hardpan.ssh.connection import Connection
 from hardpan.ssh.local import connect_local
-from hardpan.ssh.local_target import AnyTarget, LocalTarget
+from hardpan.ssh.local_target import LOCAL, AnyTarget, LocalTarget
 from hardpan.ssh.openssh import connect_openssh
 from hardpan.ssh.transport_kind import TransportKind
 from hardpan.ssh.unsupported import UnsupportedByParamiko
@@ -80,5 +80,5 @@ def open_connection(
 def _require_local(transport: TransportKind) -> None:
     if transport not in (TransportKind.AUTO, TransportKind.LOCAL):
         raise InputError(
-            f"local:: --transport {transport}: expected auto for this machine, which needs no SSH"
+            f"{LOCAL} transport {transport}: expected auto for this machine, which needs no SSH"
         )

@@ -83,3 +83,24 @@ def test_unknown_required_part_is_a_usage_error(
     assert cli.run(["scan", "root@lab", "--require", "smoke,openscap"]) == Exit.USAGE
     assert requests == []
     assert "got 'openscap'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["scan", "root@lab", "--no-smoke", "--require", "smoke"], "--no-smoke: expected no --re"),
+        (["scan", "root@lab", "--cloud-init"], "--cloud-init: expected a target image:"),
+        (["scan", "local:", "--transport", "openssh"], "--transport: expected no SSH option"),
+        (["smoke", "local:", "--identity", "key"], "local: expected no SSH option"),
+    ],
+)
+def test_contradictory_options_are_a_usage_error(
+    requests: list[pipeline.ScanRequest],
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    assert cli.run(arguments) == Exit.USAGE
+    assert message in capsys.readouterr().err
+    assert requests == []
+    assert not Path("data").exists()

@@ -104,7 +104,7 @@ def test_error_inside_the_block_does_not_fall_back(
 
 def test_local_target_takes_no_ssh_transport() -> None:
     with (
-        pytest.raises(InputError, match="--transport openssh: expected auto"),
+        pytest.raises(InputError, match="local: transport openssh: expected auto"),
         open_connection(LOCAL, timeout_s=1, transport=TransportKind.OPENSSH),
     ):
         pass

@@ -12,7 +12,7 @@ import pytest
 from hardpan.builder.artifacts import BootedGuest, SshAccess
 from hardpan.builder.vm.probe import Acceleration
 from hardpan.cli.target_options import TargetOptions
-from hardpan.core.errors import InputError
+from hardpan.core.errors import InputError, UsageError
 from hardpan.core.events import Event, StageMessage, discard
 from hardpan.core.files import sha256_bytes
 from hardpan.signing import create_signer, sign
@@ -154,8 +154,8 @@ def _options(**changes: Any) -> TargetOptions:
         "host_keys": (),
         "trust_new_host_key": False,
         "transport": "auto",
-        "image_user": "steward",
-        "image_firmware": "bios",
+        "image_user": None,
+        "image_firmware": None,
         "cloud_init": False,
         "ask_ssh_password": False,
         "ask_sudo_password": False,
@@ -172,28 +172,33 @@ def test_image_target_is_parsed(image: ImageTarget) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("target", "changes", "message"),
     [
-        ({"ssh_config": Path("x")}, "expected neither --ssh-config nor --known-hosts"),
-        ({"image_user": "a b"}, "not a user name"),
+        ("local:", {"identity": Path("k")}, "local: --identity: expected no SSH option"),
+        ("local:", {"host_keys": (KEY,)}, "local: --host-key: expected no SSH option"),
+        ("local:", {"trust_new_host_key": True}, "--trust-new-host-key: expected no SSH option"),
+        ("local:", {"ssh_config": Path("c")}, "--ssh-config: expected no SSH option"),
+        ("local:", {"transport": "paramiko"}, "--transport: expected no SSH option"),
+        ("local:", {"cloud_init": True}, "--cloud-init: expected a target image:FILE.qcow2"),
+        ("a@b", {"image_user": "steward"}, "a@b --image-user: expected a target image:FILE.qcow2"),
+        ("a@b", {"image_firmware": "uefi"}, "a@b --image-firmware: expected a target image:"),
+        (
+            "a@b",
+            {"ask_ssh_password": True, "transport": "openssh"},
+            "--ask-ssh-password: expected another transport than openssh",
+        ),
+        ("image:x", {"ssh_config": Path("x")}, "image:x --ssh-config: expected no such option"),
+        ("image:x", {"known_hosts": Path("x")}, "image:x --known-hosts: expected no such option"),
+        ("image:x", {"ask_ssh_password": True}, "--ask-ssh-password: expected no such option"),
     ],
 )
-def test_options_that_do_not_fit_an_image_are_refused(
-    image: ImageTarget, changes: dict[str, Any], message: str
+def test_options_that_do_not_fit_the_target_are_refused(
+    target: str, changes: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(InputError, match=message):
-        _options(**changes).parse(f"image:{image.path}")
+    with pytest.raises(UsageError, match=message):
+        _options(**changes).parse(target)
 
 
-@pytest.mark.parametrize(
-    ("changes", "option"),
-    [
-        ({"identity": Path("k")}, "--identity"),
-        ({"host_keys": (KEY,)}, "--host-key"),
-        ({"trust_new_host_key": True}, "--trust-new-host-key"),
-        ({"ssh_config": Path("c")}, "--ssh-config"),
-    ],
-)
-def test_ssh_options_do_not_fit_this_machine(changes: dict[str, Any], option: str) -> None:
-    with pytest.raises(InputError, match=f"{option}: expected no SSH option"):
-        _options(**changes).parse("local:")
+def test_user_of_an_image_is_checked(image: ImageTarget) -> None:
+    with pytest.raises(InputError, match="not a user name"):
+        _options(image_user="a b").parse(f"image:{image.path}")
