@@ -8,6 +8,7 @@ import struct
 from pathlib import Path
 
 from hardpan.core.errors import InputError
+from hardpan.core.files import open_regular
 
 _MAGIC = b"QFI\xfb"
 _HEADER = struct.Struct(">4sIQI")
@@ -26,11 +27,8 @@ def require_self_contained(image: Path) -> None:
     Raises:
         InputError: it is not, or it cannot be read.
     """
-    try:
-        with image.open("rb") as file:
-            header = file.read(_HEADER_BYTES)
-    except OSError as e:
-        raise InputError(f"{image}: cannot be read: {e.strerror}") from e
+    with open_regular(image) as file:
+        header = file.read(_HEADER_BYTES)
     if len(header) < _HEADER_BYTES or header[:4] != _MAGIC:
         raise InputError(
             f"{image}: not a qcow2 image", hint="convert it: qemu-img convert -O qcow2 IN OUT"

@@ -126,6 +126,8 @@ class TargetOptions:
             self._refuse(target, _SSH_OPTIONS, reason)
             self._refuse(target, _IMAGE_OPTIONS, _IMAGE_REASON)
             return find_local_target()
+        if target == IMAGE_PREFIX:
+            raise UsageError(f"{target}: expected {IMAGE_PREFIX}FILE.qcow2, got no file")
         if target.startswith(IMAGE_PREFIX):
             return self._parse_image(Path(target.removeprefix(IMAGE_PREFIX)))
         self._refuse(target, _IMAGE_OPTIONS, _IMAGE_REASON)

@@ -147,7 +147,7 @@ def _read_member(data: bytes, archive: Path, member: str) -> tuple[str, bytes]:
             content = _read_info(zip_file, info, MAX_DATA_STREAM_BYTES + 1)
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError) as e:
         raise InputError(f"{archive}: damaged: cannot be unpacked: {e}") from e
-    except (NotImplementedError, RuntimeError, ValueError) as e:
+    except (NotImplementedError, RuntimeError, ValueError, IndexError, struct.error) as e:
         raise InputError(f"{archive}: cannot be unpacked: {e}") from e
     _require_size(len(content), archive)
     return PurePosixPath(info.filename).name, content

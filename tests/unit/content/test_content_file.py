@@ -81,6 +81,7 @@ def test_member_of_a_zip_is_named_after_a_colon(tmp_path: Path, member: str) -> 
         ("a.gz", gzip.compress(b"", mtime=0) * 300, "at most 256 compressed streams"),
         ("a.zip", b"PK\x03\x04" + bytes(50), "damaged: the ZIP archive has no end"),
         ("a.zip", make_zip({})[:10] + b"\xff\xff\xff\xff" + bytes(8), "at most 4096 members"),
+        ("a.zip", make_zip({"a.txt": b"a"}).replace(b"a.txt", b"\0.txt"), "cannot be unpacked"),
         ("a.zip", make_zip({"a.txt": b"a"}), "expected one data stream, got 0"),
         ("a.zip", make_zip({"a-ds.xml": b"", "b-ds.xml": b""}), "expected one data stream, got 2"),
     ],

@@ -1,5 +1,6 @@
 """The header of a foreign qcow2 image."""
 
+import os
 import struct
 from pathlib import Path
 
@@ -60,3 +61,10 @@ def test_other_image_is_refused(tmp_path: Path, header: bytes, message: str) -> 
 def test_unreadable_image_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read: Is a directory"):
         require_self_contained(tmp_path)
+
+
+def test_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(InputError, match="expected a regular file, got a pipe"):
+        require_self_contained(tmp_path / "pipe")

@@ -187,6 +187,7 @@ def test_image_target_is_parsed(image: ImageTarget) -> None:
             {"ask_ssh_password": True, "transport": "openssh"},
             "--ask-ssh-password: expected another transport than openssh",
         ),
+        ("image:", {}, "image:: expected image:FILE.qcow2, got no file"),
         ("image:x", {"ssh_config": Path("x")}, "image:x --ssh-config: expected no such option"),
         ("image:x", {"known_hosts": Path("x")}, "image:x --known-hosts: expected no such option"),
         ("image:x", {"ask_ssh_password": True}, "--ask-ssh-password: expected no such option"),
