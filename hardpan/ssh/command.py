@@ -27,6 +27,8 @@ SHELL_START_S = 40.0
 _BLOCK = 1 << 16
 _TAIL_LINES = 15
 _MAX_LINE = 4096
+_MAX_REPORTED_LINES = 100_000
+"""Lines for ``on_line``: a target may send millions of empty ones."""
 _MiB = 1 << 20
 RC_FILE_HINT = (
     "the rc files of the login shell (.bashrc, .cshrc, config.fish, ...) must not end, replace or "
@@ -102,6 +104,7 @@ class RemoteCommand:
         self._received_bytes = 0
         self._progress_time = 0.0
         self._reported_bytes = 0
+        self._reported_line_count = 0
         self._searched_bytes = 0
 
     @property
@@ -268,7 +271,11 @@ class RemoteCommand:
         if on_line is None:
             return
         # Each byte is searched once, however long a line is.
-        while (end := self.err.find(b"\n", self._searched_bytes)) >= 0:
+        while self._reported_line_count < _MAX_REPORTED_LINES:
+            end = self.err.find(b"\n", self._searched_bytes)
+            if end < 0:
+                break
+            self._reported_line_count += 1
             line = self.err[self._reported_bytes : min(end, self._reported_bytes + _MAX_LINE)]
             self._reported_bytes = self._searched_bytes = end + 1
             on_line(line.decode("utf-8", "replace").rstrip("\r"))

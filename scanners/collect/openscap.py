@@ -52,6 +52,10 @@ _HINTS = {
 }
 
 
+class MissingOpenScapError(ToolError):
+    """The target has no oscap; ``hint`` has the command that installs it."""
+
+
 class OpenScap(Collector):
     """Evaluates the content's parts on the target."""
 
@@ -61,7 +65,8 @@ class OpenScap(Collector):
         """Collect the ARFs, compressed and parsed; an unreadable one does not affect the others.
 
         Raises:
-            ToolError: oscap is missing there, or the script failed.
+            MissingOpenScapError: oscap is missing there.
+            ToolError: the script failed.
         """
         if task.prepared is None:
             raise ValueError("openscap needs content")
@@ -72,9 +77,16 @@ class OpenScap(Collector):
         upload = b"".join([*parts, *(p.data for p in packages)])
         listener = _ProgressListener(sum(len(p.rule_ids) for p in task.prepared.parts), emit)
         emit(StageMessage(stage=STAGE, text=f"uploading {len(upload) >> 10} KiB of content"))
+        time_s = max(1.0, deadline.remaining_s)
         output = connection.run(
-            render_script(task.prepared, parts, is_compressed=facts.has_gzip, packages=packages),
-            timeout_s=max(1.0, deadline.remaining_s),
+            render_script(
+                task.prepared,
+                parts,
+                is_compressed=facts.has_gzip,
+                timeout_s=time_s,
+                packages=packages,
+            ),
+            timeout_s=time_s,
             ok=None,
             stdin=upload,
             sudo=True,
@@ -135,12 +147,13 @@ def _probe(connection: Connection, timeout_s: float, *, is_pushed: bool) -> Targ
     """Return what the target has.
 
     Raises:
-        ToolError: oscap is missing there.
+        MissingOpenScapError: oscap is missing there.
+        ToolError: the target does not answer.
     """
     output = connection.run(PROBE_SCRIPT, timeout_s=timeout_s, sudo=True, max_bytes=_MiB)
     facts = parse_probe(output.stdout)
     if not facts.has_oscap and not is_pushed:
-        raise ToolError(
+        raise MissingOpenScapError(
             ["oscap"],
             f"is not installed on {connection.target}",
             hint=f"{install_hint(facts)}; or upload it for a scan with --push-openscap",
@@ -156,7 +169,7 @@ def _raise_on_failure(
     messages = [
         x
         for x in stderr[-_MAX_MESSAGE_BYTES:].splitlines()
-        if x.strip() and not _PROGRESS_LINE.fullmatch(x)
+        if x.strip() and not _PROGRESS_LINE.fullmatch(x) and not _ENGINE.fullmatch(x)
     ]
     tail = "\n".join(messages[-15:])
     reason = {

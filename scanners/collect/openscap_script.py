@@ -22,6 +22,8 @@ _ARF_KIB = 12 << 10
 """Space for the results of a part, in KiB; its ARF repeats the content."""
 
 _MEMORY_RATIO = 0.7
+_TIME_RATIO = 0.9
+"""Share of the time limit after which oscap is ended, so that the results can be sent."""
 
 PROBE_SCRIPT = r"""
 for p in oscap gzip; do command -v "$p" >/dev/null 2>&1 && echo "program $p"; done
@@ -101,6 +103,14 @@ free_kib() { df -Pk "$1" 2>/dev/null | { read -r _; read -r _ _ _ n _ && echo "$
 # In any other folder its owner, or everybody, could replace what root writes there.
 is_safe() { case $1 in /tmp|/var/tmp|/dev/shm) [ -k "$1" ];; *) [ -O "$1" ];; esac; }
 
+# No clock that may be set while the scan runs.
+uptime_s() {
+  up=0
+  { read -r up _ < /proc/uptime; } 2>/dev/null
+  echo "${up%.*}"
+}
+end=$(($(uptime_s) + @LIMIT@))
+
 [ -w /tmp ] || { echo "/tmp is not writable" >&2; exit @NO_TMP@; }
 # oscap executes script checks from files, or runs them in an interpreter where that is impossible:
 # a noexec folder is preferred, because fapolicyd refuses the former.
@@ -135,8 +145,8 @@ clean() {
   trap - EXIT
   trap '' TERM INT HUP
   [ -z "$watcher" ] || kill -KILL "$watcher" 2>/dev/null
-  for p in $pids; do kill -KILL "$p"; wait "$p"; done 2>/dev/null
-  [ -z "$pids" ] || remove_temporary
+  for p in $pids; do kill -KILL "-$p" "$p"; wait "$p"; done 2>/dev/null
+  remove_temporary
   cd /
   rm -rf "$work"
 }
@@ -154,7 +164,7 @@ exec 3<&0
   while read -r _; do :; done <&3
   kill -TERM "$main"
   sleep 2
-  while read -r p; do kill -KILL "$p"; done < "$work/pids"
+  while read -r p; do kill -KILL "-$p" "$p"; done < "$work/pids"
   sleep 1
   remove_temporary
   rm -rf "$work" ) >/dev/null 2>&1 &
@@ -175,19 +185,47 @@ package=$(rpm -q openscap-scanner 2>/dev/null) ||
   package=unknown
 package=@PUSHED@${package}
 echo "hardpan-engine $(echo "$version" | head -n 1); SCE plugin: $sce; package: $package" >&2
+# Copies at most $1 blocks of 512 bytes at once, and reads the rest: neither the disk nor the
+# connection gets more, and oscap is not blocked. The file $2 exists when the input has ended.
+copy_start() {
+  trap - EXIT TERM INT HUP
+  dd bs=512 count="$1" 2>/dev/null
+  cat >/dev/null
+  : > "$2"
+}
+wait_for() {
+  i=0
+  while [ ! -e "$1" ] && [ "$i" -lt 30 ]; do
+    sleep 0.1 2>/dev/null || sleep 1
+    i=$((i + 1))
+  done
+}
+limit=$((end - $(uptime_s)))
+[ "$limit" -gt 0 ] || limit=1
 for n in @PARTS@; do
   mkdir "t$n"
-  TMPDIR="$work/t$n" OSCAP_PROBE_MEMORY_USAGE_RATIO=@RATIO@ nice -n 5 oscap xccdf eval \
-    --progress --skip-validation --profile @PROFILE@ --results-arf "arf$n.xml" "part$n.xml" \
-    3<&- >&2 2>"err$n" &
+  mkfifo "progress$n" "messages$n"
+  copy_start 20000 "progress_end$n" < "progress$n" >&2 3<&- &
+  copy_start 2000 "messages_end$n" < "messages$n" > "err$n" 3<&- &
+  # timeout leads a process group: with oscap, its script checks are ended, too.
+  TMPDIR="$work/t$n" OSCAP_PROBE_MEMORY_USAGE_RATIO=@RATIO@ timeout -k 5 "$limit" nice -n 5 \
+    oscap xccdf eval --progress --skip-validation --profile @PROFILE@ \
+    --results-arf "arf$n.xml" "part$n.xml" 3<&- > "progress$n" 2> "messages$n" &
   eval "pid$n=$!"
   pids="$pids $!"
   echo "$!" >> pids
 done
 for n in @PARTS@; do
   eval "wait \$pid$n"
-  echo "$?" > "rc$n"
+  status=$?
+  case $status in
+    137|143) [ "$(uptime_s)" -lt "$end" ] || status=124;;
+  esac
+  echo "$status" > "rc$n"
+  eval "kill -KILL \"-\$pid$n\"" 2>/dev/null
   rm -rf "part$n.xml" "t$n"
+  wait_for "progress_end$n"
+  wait_for "messages_end$n"
   tail -n 8 "err$n" > "tail$n"
   mv "tail$n" "err$n"
   @COMPRESS@
@@ -250,9 +288,12 @@ def render_script(
     encoded_parts: tuple[bytes, ...],
     *,
     is_compressed: bool,
+    timeout_s: float,
     packages: tuple[PushedPackage, ...] = (),
 ) -> str:
     """Return the script that reads the parts and the packages, and evaluates the parts.
+
+    It sends what it has before ``timeout_s`` ends, also if an oscap process hangs.
 
     Raises:
         ToolError: the profile's id cannot be an argument.
@@ -276,6 +317,7 @@ def render_script(
         "@COMPRESS@": 'gzip -1 "arf$n.xml" 2>/dev/null' if is_compressed else "true",
         "@NEED@": str(need_kib),
         "@PARTS@": " ".join(str(n) for n in range(count)),
+        "@LIMIT@": str(max(1, int(timeout_s * _TIME_RATIO))),
         "@RATIO@": f"{_MEMORY_RATIO / count:.2f}",
         "@PROFILE@": profile_id,
         "@NO_FOLDER@": str(NO_FOLDER),

@@ -22,6 +22,10 @@ _MEANINGS = {
     126: "cannot be executed",
     127: "was not found",
 }
+_REMEDIES = {
+    124: "scan again when the target has less load and its network file systems respond",
+    128 + signal.SIGKILL: "the log of the target's kernel shows if it lacks memory",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +50,11 @@ def find_failure(status_file: bytes | None, stderr: bytes) -> OscapFailure | Non
     status = int(match[1])
     if status in _EVALUATED:
         return None
+    reason = f"oscap {_describe_status(status)}{_format_stderr(stderr)}"
+    if status in _REMEDIES:
+        reason += f"; {_REMEDIES[status]}"
     return OscapFailure(
-        reason=f"oscap {_describe_status(status)}{_format_stderr(stderr)}",
+        reason=reason,
         is_due_to_content=status == 1 or _name_signal(status) in _CRASHES,
     )
 

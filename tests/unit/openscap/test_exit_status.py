@@ -37,6 +37,16 @@ def test_exit_status_without_evaluation_has_a_reason(
     assert failure.is_due_to_content is is_due_to_content
 
 
+@pytest.mark.parametrize(
+    ("status_file", "remedy"), [(b"137", "lacks memory"), (b"124", "file systems respond")]
+)
+def test_failure_that_the_target_causes_names_the_remedy(status_file: bytes, remedy: str) -> None:
+    failure = find_failure(status_file, b"")
+
+    assert failure is not None
+    assert failure.reason.endswith(remedy)
+
+
 def test_long_and_hostile_stderr_is_cut_and_printable() -> None:
     failure = find_failure(b"1", b"x" * 1_000_000 + "\n\x1b[2J\u202eend".encode())
 

@@ -1,5 +1,8 @@
-"""One command on a target: a line that never ends is looked at once."""
+"""One command on a target: endless lines, and endlessly many."""
 
+import pytest
+
+from hardpan.ssh import command
 from hardpan.ssh.command import RemoteCommand
 from hardpan.ssh.request import CommandRequest
 
@@ -28,3 +31,17 @@ def test_unterminated_line_is_searched_once() -> None:
     assert call.err.searched_bytes <= 201_000
     assert [line[:4] for line in lines] == ["xxxx", "next"]
     assert len(lines[0]) == 4096
+
+
+def test_only_so_many_lines_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_MAX_REPORTED_LINES", 3)
+    lines: list[str] = []
+    call = RemoteCommand(CommandRequest(script="x", timeout_s=1, on_line=lines.append))
+
+    call.err += b"a\n\nb\nc\n"
+    call._report_lines()
+    call.err += b"d\n"
+    call._report_lines()
+
+    assert lines == ["a", "", "b"]
+    assert call.err == b"a\n\nb\nc\nd\n"
