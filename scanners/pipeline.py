@@ -1,7 +1,8 @@
 """The scanner pipeline: connect, identify the host, choose and prepare content, evaluate, collect.
 
 Output of a target is hostile. A part without results is recorded with the reason, and the others
-keep theirs; only the host's identity and the scan by oscap must succeed.
+keep theirs, also if that part is the evaluation by oscap. Only the host's identity must be read,
+and oscap must be installed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +27,11 @@ from hardpan.scanners.collect.collection import (
     Collection,
     HostIdentity,
 )
-from hardpan.scanners.collect.evaluation import attach_merged_arf, evaluate_content
+from hardpan.scanners.collect.evaluation import (
+    attach_merged_arf,
+    attempt_evaluation,
+    evaluate_content,
+)
 from hardpan.scanners.collect.openscap_packages import PushedPackage
 from hardpan.scanners.collect.plan import ScanPlan
 from hardpan.scanners.collect.sent_secrets import redact_secrets, refuse_common_password
@@ -116,7 +121,8 @@ def assess(
     with open_connection(target, timeout_s=_CONNECT_TIMEOUT_S, emit=emit) as connection:
         collection = Collection(connection, emit)
         identity = collection.identify_host()
-        openscap_evidence = _run_openscap(collection, content)
+        with events.run_stage(emit, "openscap"):
+            openscap_evidence = evaluate_content(collection, content)
     evaluation = _evaluate(content, openscap_evidence, identity)
     for arf in openscap_evidence.arfs:
         if isinstance(arf, UnreadableArf) and not evaluation.used_untouched:
@@ -135,8 +141,9 @@ def scan(request: ScanRequest, emit: Emit) -> Scan:
     """Scan a target; the result is complete and ready to be reported and signed.
 
     Raises:
-        ToolError: the host does not report its identity, or oscap does not run there.
-        TrustError, UnreachableError: the connection.
+        ToolError: the host does not report its identity, or oscap is not installed there.
+        TrustError: the connection.
+        UnreachableError: the connection, until OpenSCAP has evaluated the content.
         InputError: there is no content for the target, or its text contains the sudo password.
     """
     started = clock.format_rfc3339(clock.now())
@@ -158,7 +165,8 @@ def scan(request: ScanRequest, emit: Emit) -> Scan:
         collection.record_privileges()
         identity = collection.identify_host()
         content = _provide_content(request, identity, emit)
-        openscap_evidence = _run_openscap(collection, content)
+        with events.run_stage(emit, "openscap"):
+            openscap_evidence = attempt_evaluation(collection, content)
         evaluation = _evaluate(content, openscap_evidence, identity)
         openscap_evidence = attach_merged_arf(openscap_evidence, evaluation, content, emit)
         parts = collection.collect_parts(
@@ -206,11 +214,6 @@ def _choose_content(request: ScanRequest, identity: HostIdentity) -> tuple[Conte
         benchmark=request.benchmark or None,
     )
     return choice.source, choice.profile_id, choice.reason
-
-
-def _run_openscap(collection: Collection, content: PreparedContent) -> CollectedEvidence:
-    with events.run_stage(collection.emit, "openscap"):
-        return evaluate_content(collection, content)
 
 
 def _evaluate(

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import cast
 
 from hardpan.core.compression import CompressedBlob
-from hardpan.core.errors import HardpanError, InputError, UnavailableError
+from hardpan.core.errors import HardpanError, InputError, ToolError, UnavailableError
 from hardpan.core.events import Emit
 from hardpan.scanners.collect.openscap_packages import PushedPackage
 from hardpan.scanners.content.prepare import PreparedContent
@@ -26,6 +26,9 @@ from hardpan.ssh.connection import Connection
 
 MAX_REASON_CHARS = 400
 """Characters of the reason why something failed on a target."""
+
+_MAX_OUTPUT_CHARS = 160
+"""Characters of a program's output in that reason, so that the remedy is not cut off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,8 +236,11 @@ def build_failed_check(part: str, error: HardpanError) -> HostCheck:
 
 
 def describe_failure(error: HardpanError) -> str:
-    """Return the reason and the remedy of a failure as one printable line."""
+    """Return the reason, the last line of the output, and the remedy, as one printable line."""
     reason = str(error).strip().partition("\n")[0]
+    output = error.output_tail.strip() if isinstance(error, ToolError) else ""
+    if output:
+        reason += f": {output.splitlines()[-1][:_MAX_OUTPUT_CHARS]}"
     text = f"{reason}; {error.hint}" if error.hint else reason
     return "".join(c for c in text if c.isprintable())[:MAX_REASON_CHARS]
 

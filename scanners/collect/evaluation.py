@@ -6,9 +6,14 @@ from dataclasses import replace
 from hardpan.core.compression import CompressedBlob, compress
 from hardpan.core.errors import ResourceError, ToolError
 from hardpan.core.events import Emit, StageMessage
-from hardpan.scanners.collect.base import CollectedEvidence, CollectTask, build_failed_check
+from hardpan.scanners.collect.base import (
+    CollectedEvidence,
+    CollectTask,
+    build_failed_check,
+    describe_failure,
+)
 from hardpan.scanners.collect.collection import Collection
-from hardpan.scanners.collect.openscap import STAGE
+from hardpan.scanners.collect.openscap import STAGE, MissingOpenScapError
 from hardpan.scanners.content.prepare import PreparedContent
 from hardpan.scanners.model.results import HostCheck
 from hardpan.scanners.model.scan import Evaluation
@@ -47,6 +52,28 @@ def evaluate_content(collection: Collection, content: PreparedContent) -> Collec
         return evidence
     collection.emit(StageMessage(stage=STAGE, text=f"{text}; evaluating the untouched content"))
     return _add_untouched(collection, content, evidence)
+
+
+def attempt_evaluation(collection: Collection, content: PreparedContent) -> CollectedEvidence:
+    """Evaluate the parts of the content; if OpenSCAP cannot, every rule is an error.
+
+    The other collectors may have results, which are worth a signature. The part ``openscap`` is
+    an ``error`` also where a precondition is missing: a scan without verdicts is not complete.
+
+    Raises:
+        MissingOpenScapError: an installation is the remedy, and the next scan has everything.
+        UnreachableError: the connection broke; no other collector can have results.
+        ResourceError: this machine cannot do it.
+    """
+    try:
+        return evaluate_content(collection, content)
+    except (MissingOpenScapError, ResourceError):
+        raise
+    except ToolError as e:
+        check = replace(build_failed_check("openscap", e), outcome="error")
+        collection.emit(StageMessage(stage=STAGE, text=f"error: {check.message}"))
+        arf = UnreadableArf(reason=describe_failure(e))
+        return CollectedEvidence(arfs=(arf,) * len(content.parts), checks=(check,))
 
 
 def _add_untouched(

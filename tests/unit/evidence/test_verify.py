@@ -16,7 +16,7 @@ from hardpan.scanners.evidence.statement.model import ProvenanceSubject
 from hardpan.scanners.evidence.verify.registry import CHECK_IDS
 from hardpan.scanners.evidence.verify.verification_log import VerificationError
 from hardpan.scanners.evidence.verify.verifier import read_unverified, verify
-from hardpan.scanners.model.scan import Verdict
+from hardpan.scanners.model.scan import RuleResult, Verdict
 from hardpan.scanners.report.model.types import HOST_KEY_TRUST_TEXT
 from hardpan.signing import create_signer, sign
 from hardpan.ssh.host_key_trust import HostKeyTrust
@@ -225,6 +225,21 @@ def test_signed_inconsistent_statement_is_rejected(
 )
 def test_signed_non_statement_payload_is_rejected(lab: EvidenceFixture, payload: bytes) -> None:
     _refused(lab, lab.sign_payload(payload), "statement", "statement")
+
+
+def test_evidence_without_arf_verifies_if_every_rule_is_an_error(
+    lab: EvidenceFixture, tmp_path: Path
+) -> None:
+    failed = tuple(replace(r, verdict=Verdict.ERROR) for r in samples.RULES)
+    one_passed = (replace(failed[0], verdict=Verdict.PASS), *failed[1:])
+
+    def write(rules: tuple[RuleResult, ...]) -> Path:
+        evaluation = replace(samples.slim_scan().evaluation, results=rules)
+        scan = samples.slim_scan(evaluation=evaluation, raw={}, waivers={})
+        return samples.write_evidence(scan, lab.scan, tmp_path)
+
+    assert lab.verify(write(failed)).findings.counts["error"] == len(failed)
+    _refused(lab, write(one_passed), "findings", "the ARF: is missing")
 
 
 def test_unknown_predicate_fields_are_accepted(lab: EvidenceFixture) -> None:

@@ -20,6 +20,7 @@ from hardpan.profiles.schema.waivers import LocatedWaiver
 from hardpan.scanners import pipeline
 from hardpan.scanners.collect import collection
 from hardpan.scanners.collect.base import CollectedEvidence, create_collector
+from hardpan.scanners.collect.openscap import MissingOpenScapError
 from hardpan.scanners.collect.plan import ScanPlan, plan_profile
 from hardpan.scanners.collect.task import build_expected_state, build_workload_settings
 from hardpan.scanners.content.datastream import ContentSource
@@ -311,6 +312,37 @@ def test_unreadable_arf_is_an_error(run_scan: Callable[..., Scan]) -> None:
     assert scan.checks == RESULTS_BY_COLLECTOR["hostfacts"].checks
 
 
+@pytest.mark.parametrize("error", [ToolError, UnavailableError])
+def test_failed_evaluation_makes_every_rule_an_error_and_keeps_the_rest(
+    error: type[ToolError], run_scan: Callable[..., Scan]
+) -> None:
+    complete_scan = run_scan()
+    failure = error(["oscap"], "has no folder", output_tail="x\n9 KiB\x1b free", hint="free some")
+
+    scan = run_scan(openscap=failure)
+
+    reason = "oscap has no folder: 9 KiB free; free some"
+    assert [(r.verdict.value, r.evidence_lines) for r in scan.evaluation.results] == [
+        ("error", (reason,)),
+        ("error", (reason,)),
+    ]
+    assert [(c.name, c.outcome, c.message) for c in scan.checks if c.outcome != "passed"] == [
+        ("collect::openscap", "error", reason)
+    ]
+    assert (scan.packages, scan.fips) == (complete_scan.packages, complete_scan.fips)
+    with pytest.raises(ToolError, match="is not complete: openscap: oscap has no folder"):
+        build_findings(scan).require_complete()
+
+
+def test_assess_requires_an_evaluation(
+    run_scan: Callable[..., Scan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_scan(openscap=ToolError(["oscap"], "cannot run"))
+
+    with pytest.raises(ToolError, match="oscap cannot run"):
+        pipeline.assess(request().target, plan_profile(load_profile("lab-stig")), SOURCE, discard)
+
+
 def test_incomplete_scan_is_an_error(run_scan: Callable[..., Scan]) -> None:
     build_findings(run_scan()).require_complete()
     scan = run_scan(smoke=ToolError(["x"], "fails"), fips=ToolError(["y"], "hangs"))
@@ -337,7 +369,8 @@ def test_assess_requires_all_verdicts(
     ("part", "error"),
     [
         ("host", ToolError(["x"], "does not say who it is")),
-        ("openscap", ToolError(["oscap"], "is not installed")),
+        ("openscap", MissingOpenScapError(["oscap"], "is not installed")),
+        ("openscap", ResourceError("no memory")),
         ("openscap", UnreachableError("the connection broke")),
         ("hostfacts", ResourceError("no memory")),
     ],
