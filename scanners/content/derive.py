@@ -29,6 +29,7 @@ from hardpan.scanners.content.scap_xml import find_benchmark as find_benchmark
 
 LINUX = "{http://oval.mitre.org/XMLSchema/oval-definitions-5#linux}"
 INDEPENDENT = "{http://oval.mitre.org/XMLSchema/oval-definitions-5#independent}"
+SIGNATURE = "{http://www.w3.org/2000/09/xmldsig#}Signature"
 NOTICE_ID = "hardpan_derived_content"
 _NOTICE = (
     "hardpan derived this content: it also applies to {names}. It was not reviewed, certified or "
@@ -80,6 +81,17 @@ def remove_dangling_conflicts(root: Element, name: str) -> tuple[str, ...]:
                 remove_element(conflict)
                 lines.append(f"the conflict of {item.get('id')} with {conflict.get('idref')}")
     return tuple(lines)
+
+
+def remove_signatures(root: Element) -> bool:
+    """Remove the XML signatures of a collection; return True if it has any.
+
+    oscap refuses content that does not match its signature. Source: SCAP 1.3, section 3.11.
+    """
+    signatures = root.findall(SIGNATURE)
+    for signature in signatures:
+        remove_element(signature)
+    return bool(signatures)
 
 
 def _to_uri(cpe: str) -> str:

@@ -8,7 +8,11 @@ from hardpan.profiles.schema.ssg import Fix
 from hardpan.scanners.content import fixes as fixes
 from hardpan.scanners.content.benchmark import Benchmark, expand_profile_id, read_benchmark
 from hardpan.scanners.content.datastream import ContentSource, parse_source
-from hardpan.scanners.content.derive import derive, remove_dangling_conflicts
+from hardpan.scanners.content.derive import (
+    derive,
+    remove_dangling_conflicts,
+    remove_signatures,
+)
 from hardpan.scanners.content.limitations import find_limitations
 from hardpan.scanners.content.oval_dedup import merge_duplicates
 from hardpan.scanners.content.oval_optimize import filter_root_owned_first
@@ -52,7 +56,8 @@ def prepare(
 
     The same source gives the same bytes; it takes about a second, so nothing is cached.
     ``tailoring`` is an XCCDF ``Tailoring`` element. Content that cannot be reduced without the
-    risk of another verdict stays whole.
+    risk of another verdict stays whole. oscap verifies the XML signature of what it evaluates, so
+    what was changed has none.
 
     Raises:
         InputError: the data stream is invalid, or has no such profile.
@@ -66,6 +71,7 @@ def prepare(
     if tailoring is not None:
         lines.append("added the profiles of a tailoring")
     is_changed = bool(lines or source.benchmark_id)
+    is_signed = remove_signatures(root)
     untouched_data = serialize(root) if is_changed else source.data
     order = tuple(r.rule_id for r in bench.rules)
     untouched = StreamPart(data=untouched_data, sha256=sha256_bytes(untouched_data), rule_ids=order)
@@ -76,6 +82,8 @@ def prepare(
     else:
         reduced_lines, stream_parts = _reduce(root, bench, name, part_count)
         lines += reduced_lines
+    if is_signed and (is_changed or not limitations):
+        lines.append("removed the XML signature, which was not verified, from what was changed")
     lines += _describe_parts(stream_parts)
     return PreparedContent(
         content=ScapContent(

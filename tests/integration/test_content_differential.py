@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hardpan.core.errors import InputError
 from hardpan.scanners.content.prepare import PreparedContent
 from tests.content_differential import disa
-from tests.content_differential.compare import check_case, prepare_case
+from tests.content_differential.compare import check_case, merge_parts, prepare_case
 from tests.content_differential.oscap_run import EVALUATED, evaluate
 from tests.content_differential.strategy import PROFILE, Case, cases
 from tests.content_differential.stream import (
@@ -221,6 +221,30 @@ def test_special_content_has_the_results_of_oscap(name: str, tmp_path: Path) -> 
     data, outcome = SAME_RESULT[name]
 
     assert check_case(Case(data=data), tmp_path) == outcome
+
+
+SIGNATURE = (
+    b'<Signature xmlns="http://www.w3.org/2000/09/xmldsig#"><SignedInfo>'
+    b'<CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"/>'
+    b'<SignatureMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"/>'
+    b'<Reference URI=""><DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/>'
+    b"<DigestValue>AAAA</DigestValue></Reference></SignedInfo><SignatureValue>AAAA"
+    b"</SignatureValue></Signature>\n"
+)
+
+
+def test_reduced_content_has_no_signature_that_oscap_would_refuse(tmp_path: Path) -> None:
+    end = b"</ds:data-stream-collection>"
+    signed = _stream().replace(end, SIGNATURE + end)
+    unsigned = evaluate(_stream(), PROFILE, tmp_path)
+
+    prepared = prepare_case(Case(data=signed))
+
+    assert isinstance(prepared, PreparedContent)
+    assert "Invalid signature" in evaluate(signed, PROFILE, tmp_path).message
+    assert merge_parts(prepared.parts, PROFILE, tmp_path) == unsigned.rules
+    assert prepared.untouched.data == signed
+    assert "removed the XML signature" in prepared.content.derivation
 
 
 def test_disa_benchmark_has_the_results_of_oscap(tmp_path: Path) -> None:
