@@ -16,14 +16,23 @@ from hardpan.scanners.content.scap_xml import (
 _OVAL_LISTS = ("definitions", "tests", "objects", "states", "variables")
 
 
-def remove_unused_components(root: Element, bench: Element) -> None:
+def find_check_hrefs(bench: Element) -> frozenset[str]:
+    """Return the hrefs that checks of the benchmark refer to."""
+    return frozenset(r.get("href", "") for r in bench.iter(XCCDF + "check-content-ref"))
+
+
+def remove_unused_components(
+    root: Element, bench: Element, original_hrefs: Collection[str]
+) -> None:
     """Remove what no check of the benchmark refers to, in place.
 
-    The OVAL component of a reference without a name stays complete: the reference means all of
+    ``original_hrefs`` are those of the checks before any were removed. A script that was never the
+    script of a check may be loaded by one that remains, under a name that it computes. The OVAL
+    component of a reference without a name stays complete: the reference means all of
     its definitions.
     """
     refs = list(bench.iter(XCCDF + "check-content-ref"))
-    _remove_unreferenced(root, {r.get("href", "") for r in refs})
+    _remove_unreferenced(root, {r.get("href", "") for r in refs}, original_hrefs)
     names = {r.get("name", "") for r in refs}
     names |= {e.get("export-name", "") for e in bench.iter(XCCDF + "check-export")}
     complete_ids = {
@@ -87,9 +96,9 @@ def _iter_oval_components(root: Element) -> Iterator[Element]:
             yield component
 
 
-def _remove_unreferenced(root: Element, hrefs: set[str]) -> None:
+def _remove_unreferenced(root: Element, hrefs: set[str], original_hrefs: Collection[str]) -> None:
     """Remove components that no href means, and the references to them."""
-    hrefs = _add_script_references(root, hrefs)
+    hrefs = _add_script_references(root, hrefs, original_hrefs)
     retained_refs = set()
     for uri in list(root.iter(CATALOG + "uri")):
         if uri.get("name") in hrefs or _catalog_kind(uri) != "checklists":
@@ -107,8 +116,13 @@ def _remove_unreferenced(root: Element, hrefs: set[str]) -> None:
             remove_element(component)
 
 
-def _add_script_references(root: Element, hrefs: set[str]) -> set[str]:
-    """Add the names of scripts that a script refers to: oscap writes all into one folder."""
+def _add_script_references(
+    root: Element, hrefs: set[str], original_hrefs: Collection[str]
+) -> set[str]:
+    """Add the scripts that a script may load: oscap writes all into one folder.
+
+    These are the scripts that it names, and those that are not a check's.
+    """
     hrefs_by_id = _find_hrefs(root)
     scripts = {
         href: element_text(component)
@@ -116,7 +130,10 @@ def _add_script_references(root: Element, hrefs: set[str]) -> set[str]:
         for href in hrefs_by_id.get(component.get("id", ""), ())
     }
     pending = [h for h in hrefs if h in scripts]
-    complete = set(hrefs)
+    if not pending:
+        return hrefs
+    pending += [h for h in scripts if h not in original_hrefs]
+    complete = {*hrefs, *pending}
     while pending:
         text = scripts[pending.pop()]
         new = {h for h in scripts if h not in complete and h.rpartition("/")[2] in text}

@@ -9,7 +9,11 @@ resolves it, and hardpan compares oscap's resolution with its own.
 from collections.abc import Collection
 
 from hardpan.scanners.content.benchmark import resolve_profile
-from hardpan.scanners.content.components import find_local_hrefs, remove_unused_components
+from hardpan.scanners.content.components import (
+    find_check_hrefs,
+    find_local_hrefs,
+    remove_unused_components,
+)
 from hardpan.scanners.content.dependencies import connect_items, merge_groups
 from hardpan.scanners.content.oval_variables import connect_by_variables
 from hardpan.scanners.content.resolve import ResolvedProfile
@@ -46,6 +50,7 @@ def tailor(
     for profile in bench.findall(XCCDF + "Profile"):
         if profile not in resolved.lineage:
             remove_element(profile)
+    original_hrefs = find_check_hrefs(bench)
     local_hrefs = find_local_hrefs(root)
     for rule in list(bench.iter(XCCDF + "Rule")):
         if rule.get("id") in retained_ids:
@@ -57,7 +62,7 @@ def tailor(
     for tag_name in ("reference", "rear-matter"):
         for child in bench.findall(XCCDF + tag_name):
             remove_element(child)
-    remove_unused_components(root, bench)
+    remove_unused_components(root, bench, original_hrefs)
 
 
 def connected_rules(

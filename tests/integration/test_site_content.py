@@ -10,6 +10,7 @@ from tests.content_differential.strategy import PROFILE, Case
 from tests.content_differential.stream import (
     FALSE_DEFINITIONS,
     OVAL_SYSTEM,
+    SCE_SYSTEM,
     TRUE_DEFINITIONS,
     benchmark,
     data_stream,
@@ -175,6 +176,26 @@ STREAMS = {
         {A: ["pass"], B: ["fail"]},
     ),
 }
+
+
+LOADING_SCRIPT = """#!/bin/sh
+name=common
+. "$(dirname "$0")/$name.inc"
+"""
+
+
+def test_script_loads_another_one_by_a_computed_name(tmp_path: Path) -> None:
+    reference = element("check-content-ref", href="check.sh")
+    script_check = element("check", reference, system=SCE_SYSTEM)
+    content = _profile(_select(A, B)) + _rule(A, script_check) + _rule(B, FALSE)
+    ovals = {"t-oval.xml": file_oval(FALSE_DEFINITIONS)}
+    scripts = {"check.sh": LOADING_SCRIPT, "common.inc": "exit 101\n"}
+    case = Case(data=data_stream(benchmark(content), ovals, scripts))
+
+    assert check_case(case, tmp_path) == "reduced"
+    prepared = prepare_case(case)
+    assert isinstance(prepared, PreparedContent)
+    assert merge_parts(prepared.parts, PROFILE, tmp_path)[A][0][0] == "pass"
 
 
 @pytest.mark.parametrize("name", sorted(STREAMS))

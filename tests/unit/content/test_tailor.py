@@ -104,12 +104,24 @@ def test_check_is_removed_if_oscap_never_uses_it(checks: str, expected: list[str
     assert systems(reduced(checks)) == expected
 
 
-def test_script_that_a_script_uses_is_retained() -> None:
-    scripts = {"a.sh": ". ./lib.sh", "lib.sh": ". ./base.sh", "base.sh": "", "other.sh": ""}
+def test_scripts_that_a_script_may_load_are_retained() -> None:
+    """It names one, and the others that are not a check's may have names that it computes."""
+    scripts = {"a.sh": ". ./b.sh", "b.sh": "", "c.sh": "", "other.inc": ""}
+    checks = check("b.sh", system=SCE_SYSTEM), check("c.sh", system=SCE_SYSTEM, selector="s")
 
-    root = reduced(SCRIPT_CHECK, scripts=scripts)
+    root = reduced(
+        SCRIPT_CHECK,
+        scripts=scripts,
+        more=f'<Rule id="{B}"><title>b</title>{"".join(checks)}</Rule>',
+    )
 
-    assert component_names(root) == {"x", "a.sh", "lib.sh", "base.sh"}
+    assert component_names(root) == {"x", "a.sh", "b.sh", "other.inc"}
+
+
+def test_scripts_are_removed_if_no_check_is_one() -> None:
+    root = reduced(scripts={"a.sh": "", "other.inc": ""})
+
+    assert component_names(root) == {"x", "t-oval.xml"}
 
 
 def test_profile_stays_with_its_parents() -> None:
