@@ -44,6 +44,7 @@ from hardpan.scanners.deviations.tailoring import find_base_profile, prepare_con
 from hardpan.scanners.deviations.tailoring_file import TailoringFile
 from hardpan.scanners.deviations.waivers import assign_waivers, require_unambiguous
 from hardpan.scanners.evidence.file_names import HOST_SIGNATURE, list_tailoring_files
+from hardpan.scanners.evidence.signing_options import PreviousStatement
 from hardpan.scanners.evidence.statement.predicate_extensions import (
     HOST_SIGNATURE_NAMESPACE,
     build_host_challenge,
@@ -97,6 +98,8 @@ class ScanRequest:
     """The auditor's challenge, for the host to sign."""
 
     tailoring: TailoringFile | None = None
+    previous: PreviousStatement | None = None
+    """The host's last statement; a scan of another host ends before its evaluation."""
 
     @property
     def base_profile(self) -> str:
@@ -144,7 +147,8 @@ def scan(request: ScanRequest, emit: Emit) -> Scan:
         ToolError: the host does not report its identity, or oscap is not installed there.
         TrustError: the connection.
         UnreachableError: the connection, until OpenSCAP has evaluated the content.
-        InputError: there is no content for the target, or its text contains the sudo password.
+        InputError: there is no content for the target, its text contains the sudo password, or the
+            previous statement is about another host.
     """
     started = clock.format_rfc3339(clock.now())
     if isinstance(request.content, Path):
@@ -164,6 +168,8 @@ def scan(request: ScanRequest, emit: Emit) -> Scan:
         )
         collection.record_privileges()
         identity = collection.identify_host()
+        if request.previous is not None:
+            request.previous.require_host(identity.host.identity)
         content = _provide_content(request, identity, emit)
         with events.run_stage(emit, "openscap"):
             openscap_evidence = attempt_evaluation(collection, content)

@@ -30,6 +30,7 @@ from hardpan.scanners.evidence.sign import writer
 from hardpan.scanners.evidence.signing_options import (
     TIMESTAMP_HELP,
     next_chain_link,
+    read_previous_statement,
     scanner_identity,
     timestamper,
 )
@@ -140,6 +141,7 @@ def scan(
     if no_smoke and not required.isdisjoint(_WORKLOAD_PARTS):
         raise UsageError("--no-smoke: expected no --require smoke or chat, which it leaves out")
     previous_scan = load_previous(previous, policy)
+    previous_statement = read_previous_statement(previous)
     plan = load_plan(profile_name)
     if waiver_file is not None:
         plan = replace(plan, waivers=(*plan.waivers, *load_waivers(waiver_file)))
@@ -168,10 +170,11 @@ def scan(
                 sudo_password=sudo_password,
                 image=opened.image,
                 invocation=("hardpan", *sys.argv[1:]),
+                previous=previous_statement,
             )
             result = pipeline.scan(request, emit)
         report = writer.build_report(result, scan_key.signers.scan)
-        chain = next_chain_link(previous, report.findings.host.identity)
+        chain = next_chain_link(previous_statement)
         signing_options = writer.SigningOptions(
             timestamper=sign_timestamp,
             certificate=certificate,

@@ -166,7 +166,7 @@ def _scan(request: BuildRequest, image: AttestedImage, evidence: Path, emit: Emi
     keys = image.keyring
     signing_options = writer.SigningOptions(
         timestamper=timestamper(request.timestamp_url),
-        chain=next_chain_link(None, ""),
+        chain=next_chain_link(None),
         runner=scanner_identity(scan.transport),
     )
     writer.write_evidence(

@@ -181,6 +181,11 @@ class ScannedHost:
 
     virtualization: str
 
+    @property
+    def identity(self) -> str:
+        """What the scans of one host share: its host key, else its machine id; may be empty."""
+        return self.host_key_sha256 or self.machine_id_hmac
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRef:

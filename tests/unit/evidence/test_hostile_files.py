@@ -217,7 +217,7 @@ def test_chain_links_to_statement_that_was_read(
         return opened
 
     monkeypatch.setattr(signing_options, "read_unverified", swapped)
-    chain = signing_options.next_chain_link(path, samples.HOST_KEY)
+    chain = signing_options.next_chain_link(signing_options.read_previous_statement(path))
 
     assert chain.previous_statement_sha256 == sha256_bytes(lab.read_files()["statement.json"])
 

@@ -17,7 +17,13 @@ from hardpan.scanners.evidence.file_names import HOST_SIGNATURE, OSCAL, TEST_RES
 from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
 from hardpan.scanners.evidence.predicates import test_result
 from hardpan.scanners.evidence.sign import writer
-from hardpan.scanners.evidence.signing_options import next_chain_link, scanner_identity, timestamper
+from hardpan.scanners.evidence.signing_options import (
+    PreviousStatement,
+    next_chain_link,
+    read_previous_statement,
+    scanner_identity,
+    timestamper,
+)
 from hardpan.scanners.evidence.statement.predicate_extensions import (
     HOST_SIGNATURE_NAMESPACE,
     summarize_waivers,
@@ -202,26 +208,33 @@ def test_svr_requires_verify_role_and_accepted_evidence(
 FALLBACK = TransportChoice(kind=TransportKind.OPENSSH, reason="paramiko lacks it")
 
 
+def read_statement(path: Path) -> PreviousStatement:
+    statement = read_previous_statement(path)
+    assert statement is not None
+    return statement
+
+
 def test_chain_link_follows_previous_evidence(lab: EvidenceFixture, tmp_path: Path) -> None:
-    first = next_chain_link(None, samples.HOST_KEY)
+    first = next_chain_link(None)
     assert (first.sequence, first.previous_statement_sha256) == (1, None)
 
     terms = writer.SigningOptions(chain=first, runner=scanner_identity(FALLBACK))
     path = tmp_path / "one.evidence.zip"
     writer.write_evidence(samples.scan(), lab.scan, path, events.discard, options=terms)
-    second = next_chain_link(path, samples.HOST_KEY)
+    second = next_chain_link(read_statement(path))
     verified = verify(path, lab.load_policy(), now=NOW)
     assert (second.sequence, second.previous_statement_sha256) == (2, verified.statement_sha256)
-    assert next_chain_link(lab.valid_path, samples.HOST_KEY).sequence == 2
+    assert next_chain_link(read_statement(lab.valid_path)).sequence == 2
     runner = verified.statement.predicate.runner
     assert runner is not None
     assert (runner.transport, runner.transport_reason) == ("openssh", "paramiko lacks it")
 
-    with pytest.raises(InputError, match=r"is about another host \(lab\)"):
-        next_chain_link(path, FINGERPRINT[:-1] + "B")
+    read_statement(path).require_host(samples.HOST_KEY)
+    with pytest.raises(InputError, match=r"is about another host \(lab\): expected SHA256:"):
+        read_statement(path).require_host(FINGERPRINT[:-1] + "B")
     (tmp_path / "x").write_text("x")
     with pytest.raises(InputError, match=r"cannot be followed: .*not an evidence archive"):
-        next_chain_link(tmp_path / "x", samples.HOST_KEY)
+        read_statement(tmp_path / "x")
 
 
 def test_chain_of_host_without_key_follows_machine_id(lab: EvidenceFixture, tmp_path: Path) -> None:
@@ -230,11 +243,12 @@ def test_chain_of_host_without_key_follows_machine_id(lab: EvidenceFixture, tmp_
     )
     path = samples.write_evidence(samples.slim_scan(host=host), lab.scan, tmp_path)
 
-    assert next_chain_link(path, host.machine_id_hmac).sequence == 2
+    statement = read_statement(path)
+    statement.require_host(host.machine_id_hmac)
     with pytest.raises(InputError, match="is about another host"):
-        next_chain_link(path, "f" * 32)
+        statement.require_host("f" * 32)
     with pytest.raises(InputError, match="has neither a host key nor a machine id"):
-        next_chain_link(path, "")
+        statement.require_host("")
 
 
 def test_timestamper_is_none_without_url() -> None:

@@ -1,6 +1,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +26,7 @@ from hardpan.scanners.collect.plan import ScanPlan, plan_profile
 from hardpan.scanners.collect.task import build_expected_state, build_workload_settings
 from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.content.prepare import PreparedContent
+from hardpan.scanners.evidence.signing_options import PreviousStatement
 from hardpan.scanners.fips.model import CommandAnswer, FipsAnswers
 from hardpan.scanners.model.results import HostCheck
 from hardpan.scanners.model.scan import ContentOrigin, Scan
@@ -58,6 +60,23 @@ def test_scan_with_two_waivers_for_a_rule_ends_before_oscap_runs(
 
     with pytest.raises(InputError, match="expected one waiver for each rule, got a second for one"):
         run_scan(with_waivers(*waivers), openscap=AssertionError("oscap ran"))
+
+
+def test_previous_statement_of_another_host_ends_the_scan_before_oscap_runs(
+    run_scan: Callable[..., Scan], tmp_path: Path
+) -> None:
+    previous = PreviousStatement(
+        path=tmp_path / "old",
+        hostname="other",
+        host_identity=samples.HOST_KEY[:-1] + "B",
+        sequence=1,
+        statement_sha256=samples.SHA,
+    )
+    scan_request = request(previous=previous)
+
+    with pytest.raises(InputError, match=r"old: is about another host \(other\)"):
+        run_scan(scan_request, openscap=AssertionError("oscap ran"))
+    run_scan(request(previous=replace(previous, host_identity=samples.HOST_KEY)))
 
 
 def test_scan_records_waivers(run_scan: Callable[..., Scan]) -> None:
