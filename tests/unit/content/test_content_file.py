@@ -34,7 +34,8 @@ def make_zip(members: dict[str, bytes]) -> bytes:
         ("content", gzip.compress(MINIMAL_DATASTREAM, mtime=0), "content"),
         (
             "a-ds.xml.gz",
-            gzip.compress(MINIMAL_DATASTREAM[:99]) + gzip.compress(MINIMAL_DATASTREAM[99:]),
+            gzip.compress(MINIMAL_DATASTREAM[:99], mtime=0)
+            + gzip.compress(MINIMAL_DATASTREAM[99:], mtime=0),
             "a-ds.xml",
         ),
         (
