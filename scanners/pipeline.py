@@ -195,8 +195,9 @@ def _provide_content(request: ScanRequest, identity: HostIdentity, emit: Emit) -
         InputError: there is none, its text contains the sudo password, or two waivers are for
             one of its rules.
     """
-    source, profile_id, reason = _choose_content(request, identity)
-    emit(StageMessage(stage="content", text=reason))
+    source, profile_id, explanation = _choose_content(request, identity)
+    for text in explanation:
+        emit(StageMessage(stage="content", text=text))
     content = prepare_content(source, profile_id, request.tailoring, request.plan.xccdf_profile)
     require_unambiguous(request.plan.waivers, content.benchmark.rules)
     texts = [part.data for part in (*content.parts, content.untouched)]
@@ -205,21 +206,23 @@ def _provide_content(request: ScanRequest, identity: HostIdentity, emit: Emit) -
     return content
 
 
-def _choose_content(request: ScanRequest, identity: HostIdentity) -> tuple[ContentSource, str, str]:
-    """Return the data stream, the XCCDF profile, and the reason for them."""
+def _choose_content(
+    request: ScanRequest, identity: HostIdentity
+) -> tuple[ContentSource, str, tuple[str, ...]]:
+    """Return the data stream, the XCCDF profile, and sentences that explain them."""
     plan, content, profile = request.plan, request.content, request.base_profile
     if isinstance(content, ContentSource):
-        return content, profile, str(content)
+        return content, profile, (str(content),)
     if plan.product is not None:
         source = datastream.find(plan.product, content, benchmark_id=request.benchmark)
-        return source, profile, str(source)
+        return source, profile, (str(source),)
     choice = choose_content(
         identity.release,
         content,
         profile=profile or None,
         benchmark=request.benchmark or None,
     )
-    return choice.source, choice.profile_id, choice.reason
+    return choice.source, choice.profile_id, choice.explanation
 
 
 def _evaluate(
@@ -307,7 +310,7 @@ def _add_host_signature(
             )
         except TrustError as e:
             failure = build_failed_check("host_signature", e)
+            note(failure.message)
     if failure is None:
         return replace(result, raw={**result.raw, HOST_SIGNATURE: evidence.host_signature})
-    note(failure.message)
     return replace(result, checks=(*result.checks, failure))

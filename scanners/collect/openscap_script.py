@@ -179,7 +179,7 @@ command -v oscap-run-sce-script >/dev/null 2>&1 || {
   PATH="$PATH:$work/bin"
 }
 version=$(oscap --version 2>/dev/null)
-case $version in *"SCE Version"*) sce=1;; *) sce=0;; esac
+case $version in *"SCE Version"*) sce=yes;; *) sce=no;; esac
 package=$(rpm -q openscap-scanner 2>/dev/null) ||
   package=$(dpkg-query -W -f '${Package}-${Version}' openscap-scanner 2>/dev/null) ||
   package=unknown

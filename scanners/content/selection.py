@@ -15,11 +15,11 @@ from hardpan.scanners.content.products import OsRelease, debian_package, find_pr
 from hardpan.scanners.model.scan import ContentOrigin
 
 _DEFAULT_PROFILES = (
-    ("a STIG profile", r"stig|rhvh-stig|MAC-1_Classified"),
-    ("a CIS level 1 server profile", r"cis_(server_l1|level1_server)|Level_1_-_Server"),
-    ("a standard profile", r"standard|general|base|basic"),
+    ("", r"stig|rhvh-stig|MAC-1_Classified"),
+    (" (the content has no STIG profile)", r"cis_(server_l1|level1_server)|Level_1_-_Server"),
+    (" (the content has no STIG or CIS level 1 server profile)", r"standard|general|base|basic"),
 )
-"""The order of preference: what it is, and the last part of its id in the products' content.
+"""The order of preference: why not an earlier one, and the last part of its id in the content.
 
 DISA's own benchmarks name their profiles after mission assurance categories.
 """
@@ -41,8 +41,8 @@ class HostContent:
     source: ContentSource
     benchmark: BenchmarkSummary
     profile: ProfileSummary
-    reason: str
-    """One sentence: which data stream and profile, and why."""
+    explanation: tuple[str, str]
+    """Which data stream for which system, and which profile and why."""
 
     @property
     def profile_id(self) -> str:
@@ -78,11 +78,16 @@ def choose_content(
         version=source.version or summary.version,
         date=source.date or summary.date,
     )
-    reason = (
-        f"{release}: {source}; benchmark {abbreviate_id(summary.benchmark_id)}; profile "
-        f"{abbreviate_id(selected.profile_id)} ({selected.rule_count} rules), {explanation}"
+    profile_name = abbreviate_id(selected.profile_id)
+    return HostContent(
+        source=source,
+        benchmark=summary,
+        profile=selected,
+        explanation=(
+            f"{source}; for {release.title or release}",
+            f"profile {profile_name}, {selected.rule_count} rules: {explanation}",
+        ),
     )
-    return HostContent(source=source, benchmark=summary, profile=selected, reason=reason)
 
 
 def choose_profile(
@@ -95,12 +100,12 @@ def choose_profile(
     """
     if name is not None:
         return _find_profile(summary, name, content_name), "as requested"
-    for label, pattern in _DEFAULT_PROFILES:
+    for condition, pattern in _DEFAULT_PROFILES:
         for profile in summary.profiles:
             if re.fullmatch(pattern, abbreviate_id(profile.profile_id)):
-                return profile, f"the default: the first choice that it has is {label}"
+                return profile, f"the default{condition}"
     if len(summary.profiles) == 1:
-        return summary.profiles[0], "the only one"
+        return summary.profiles[0], "the only profile of the content"
     problem = "no profile" if not summary.profiles else "no default profile"
     raise InputError(f"{content_name}: has {problem}", hint=_list_profiles(summary))
 
@@ -155,9 +160,11 @@ def _choose_benchmark(
     if len(matching) == 1:
         return matching[0]
     ids = ", ".join(sorted(by_id))
-    expected = f"a benchmark {requested!a}" if requested else "one benchmark for this system"
+    problem = f"{len(matching) or len(by_id)} benchmarks, and none is only for this system"
+    if requested:
+        problem = f"{len(matching) or 'no'} benchmark{'s'[: len(matching) != 1]} {requested!a}"
     raise InputError(
-        f"{name}: expected {expected}, got {len(matching)}",
+        f"{name}: has {problem}",
         hint=f"choose with --benchmark: {ids}" if ids else "",
     )
 

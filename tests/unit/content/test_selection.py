@@ -64,8 +64,10 @@ def test_rocky_is_scanned_with_shipped_content_and_stig() -> None:
         ContentOrigin.SHIPPED,
     )
     assert (chosen.benchmark.benchmark_id, chosen.profile_id) == ("xccdf_b", PROFILE + "stig")
-    assert "ID=rocky, VERSION_ID=9.4: ssg-rhel9-ds.xml 0.2" in chosen.reason
-    assert "profile stig (4 rules), the default" in chosen.reason
+    assert chosen.explanation == (
+        "ssg-rhel9-ds.xml 0.2 of 2026-01-01, shipped with hardpan; for ID=rocky, VERSION_ID=9.4",
+        "profile stig, 4 rules: the default",
+    )
 
 
 def test_installed_content_is_used_if_none_is_shipped(tmp_path: Path) -> None:
