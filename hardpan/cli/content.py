@@ -55,8 +55,9 @@ def list_content(products: tuple[str, ...], content_path: Path | None, as_json: 
     missing = sorted(set(products) - {stream.product for stream in streams})
     if missing:
         raise InputError(
-            f"{missing[0]}: expected a product with content, got none",
-            hint=f"'hardpan content update {missing[0]}' downloads it",
+            f"{missing[0]}: no content is stored for this product",
+            hint=f"'hardpan content list' lists the products; 'hardpan content update {missing[0]}'"
+            " downloads it if Debian's packages have it",
         )
     if as_json:
         print_json({"content": [_stream_to_json(stream) for stream in streams]})
@@ -123,9 +124,11 @@ def _format_description(description: ContentDescription) -> str:
 
 def _format_profile_names(description: ContentDescription) -> Iterator[str]:
     for bench in description.benchmarks:
-        names = [f"{abbreviate_id(p.profile_id)} {p.rule_count}" for p in bench.profiles]
+        # A no-break space, which wrap() does not break at: a name stays with its number.
+        names = [f"{abbreviate_id(p.profile_id)}\xa0{p.rule_count}" for p in bench.profiles]
         text = f"{abbreviate_id(bench.benchmark_id)}: {', '.join(names) or 'no profile'}"
-        yield from textwrap.wrap(text, 96, initial_indent="    ", subsequent_indent="      ")
+        for line in textwrap.wrap(text, 96, initial_indent="    ", subsequent_indent="      "):
+            yield line.replace("\xa0", " ")
 
 
 def _format_profiles(description: ContentDescription) -> Iterator[str]:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from hardpan.core.errors import InputError
-from hardpan.core.extracted_files import open_named_file
+from hardpan.core.extracted_files import MissingFileError, open_named_file
 from hardpan.core.files import read_open_file
 from hardpan.core.limits import MAX_DATA_STREAM_BYTES
 
@@ -54,8 +54,12 @@ def read_content_file(path: Path) -> tuple[str, bytes]:
             stream or several.
     """
     archive, member = _split_member(path)
-    with open_named_file(archive) as file:
-        data = read_open_file(file, archive, max_bytes=MAX_DATA_STREAM_BYTES)
+    try:
+        with open_named_file(archive) as file:
+            data = read_open_file(file, archive, max_bytes=MAX_DATA_STREAM_BYTES)
+    except MissingFileError as e:
+        hint = "--content takes a file, or shipped, updated or installed"
+        raise InputError(str(e), hint=hint) from e
     if data.startswith((b"PK\x03\x04", _END_OF_ZIP)):
         return _read_member(data, archive, member)
     if member:

@@ -69,7 +69,8 @@ def _not_xml(data: bytes, name: str, reason: str) -> InputError:
     if data.startswith((b"!<arch>", b"\xed\xab\xee\xdb")):
         hint = "unpack it: data streams are in /usr/share/xml/scap/ssg/content"
         return InputError(f"{name}: expected a source data stream, got a package", hint=hint)
-    return InputError(f"{name}: not XML: {reason}")
+    position = reason.partition(" (<string>")[0]  # lxml repeats the line
+    return InputError(f"{name}: not XML: {position}")
 
 
 _XCCDF_11 = "{http://checklists.nist.gov/xccdf/1.1}"
