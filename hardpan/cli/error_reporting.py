@@ -34,6 +34,9 @@ from hardpan.core.events import Diagnostic, observe, publish
 from hardpan.core.extras import missing_extra_error
 
 _RESULT_CODES = (Exit.OK, Exit.FINDINGS)
+_STAGED_COMMANDS = ("build", "prove")
+"""Commands that store the results of completed stages."""
+
 _DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 _UNUSABLE_PATH_ERRNOS = (
     errno.EACCES,
@@ -120,7 +123,7 @@ def report_error(error: BaseException, context: RunContext) -> int:
     """Print how the run ended and return its exit code."""
     interrupt = interrupts.find_interrupt(error)
     if interrupt is not None or isinstance(error, click.Abort):
-        _print_interrupt(interrupt)
+        _print_interrupt(interrupt, context.command)
         return interrupt_exit_code(interrupt)
     if isinstance(error, BrokenPipeError) and _discard_closed_streams():
         return int(Exit.BROKEN_PIPE)
@@ -183,11 +186,12 @@ def interrupt_exit_code(interrupt: KeyboardInterrupt | None) -> int:
     return int(Exit.TERMINATED if isinstance(interrupt, TerminationInterrupt) else Exit.INTERRUPTED)
 
 
-def _print_interrupt(interrupt: KeyboardInterrupt | None) -> None:
+def _print_interrupt(interrupt: KeyboardInterrupt | None, command: str) -> None:
     if stderr.is_terminal:
         print_message(stderr, "")  # the terminal shows ^C at the start of the line
     outcome = "terminated" if isinstance(interrupt, TerminationInterrupt) else "interrupted"
-    print_message(stderr, f"{outcome}; completed stages will be reused", style="yellow")
+    reuse = "; completed stages will be reused" if command in _STAGED_COMMANDS else ""
+    print_message(stderr, f"{outcome}{reuse}", style="yellow")
 
 
 def _discard_closed_streams() -> list[TextIO]:

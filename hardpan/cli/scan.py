@@ -194,11 +194,10 @@ def scan(
             pq_signer=scan_key.signers.pq,
             options=signing_options,
         )
-    verify_command = _format_verify_command(output, scan_key.policy)
     if as_json:
-        _print_json(report.findings, output, verify_command)
+        _print_json(report.findings, output, scan_key)
     else:
-        _print_summary(report, output, verify_command)
+        _print_summary(report, output, scan_key)
     report.findings.require_complete()
     return int(Exit.FINDINGS if report.findings.has_open_rules(fail_on) else Exit.OK)
 
@@ -220,6 +219,9 @@ def _open_target(target: AnyTarget | ImageTarget, emit: Emit) -> Iterator[OpenTa
 class _ScanKey:
     """The signers of a scan, and the trust policy that its recipient can use."""
 
+    name: str
+    """The file, or the key reference that ``--key`` has."""
+
     signers: key_options.EvidenceSigners
     policy: Path | None
     """None if no policy is next to the key."""
@@ -229,32 +231,37 @@ def _provide_key(keys: key_options.KeyOptions) -> _ScanKey:
     """Load the key that an option names, or the default key; create the latter on first use."""
     if keys.key is not None:
         return _ScanKey(
-            signers=key_options.load_signers(keys, keys.key), policy=find_policy(keys.key)
+            name=keys.key,
+            signers=key_options.load_signers(keys, keys.key),
+            policy=find_policy(keys.key),
         )
     default_key = ensure_scan_key(data_home())
     if default_key.is_new:
-        print_message(
-            stderr,
-            f"created the scan key {default_key.private_key} and the trust policy "
-            f"{default_key.policy}; give the policy and {default_key.public_key.name} to whoever "
-            "verifies the evidence",
-        )
+        for line in (
+            f"created the scan key {default_key.private_key}",
+            f"created the trust policy {default_key.policy}",
+            f"give the policy and {default_key.public_key} to those who verify the evidence",
+        ):
+            print_message(stderr, line)
     return _ScanKey(
+        name=str(default_key.private_key),
         signers=key_options.load_signers(keys, str(default_key.private_key)),
         policy=default_key.policy,
     )
 
 
-def _format_verify_command(evidence: Path, policy: Path | None) -> str:
-    argv = ["hardpan", "verify", str(evidence), "--policy", str(policy or "trust.yaml")]
+def _format_command(command: str, evidence: Path, policy: Path | None, *options: str) -> str:
+    """Return a command on the evidence as a shell reads it."""
+    argv = ["hardpan", command, str(evidence), "--policy", str(policy or "trust.yaml"), *options]
     return shlex.join(argv)
 
 
-def _print_json(findings: Findings, output: Path, verify_command: str) -> None:
+def _print_json(findings: Findings, output: Path, scan_key: _ScanKey) -> None:
     compatibility, tailoring = findings.compatibility, findings.content.tailoring
     answer = {
         "evidence": str(output),
-        "verify": verify_command,
+        "key": scan_key.name,
+        "verify": _format_command("verify", output, scan_key.policy),
         "profile": findings.profile,
         "counts": dict(findings.counts),
         "scores": findings.scores_to_json(),
@@ -267,8 +274,14 @@ def _print_json(findings: Findings, output: Path, verify_command: str) -> None:
     print_json(answer)
 
 
-def _print_summary(report: Report, output: Path, verify_command: str) -> None:
-    for line in format_summary(report.findings, report.smoke):
+def _print_summary(report: Report, output: Path, scan_key: _ScanKey) -> None:
+    """Print the results, and what a user does with the evidence; the last line verifies it."""
+    html_options = ("--as", "html", "-o", "report.html")
+    for line in (
+        *format_summary(report.findings, report.smoke),
+        f"key: {scan_key.name}",
+        f"evidence: {output}",
+        f"report: {_format_command('export', output, scan_key.policy, *html_options)}",
+        f"verify: {_format_command('verify', output, scan_key.policy)}",
+    ):
         print_line(line)
-    print_line(f"evidence: {output}")
-    print_line(f"verify: {verify_command}")

@@ -45,7 +45,7 @@ def sign_with_host_key(
     """
     fingerprint = connection.host_key.fingerprint
     if not _FINGERPRINT.fullmatch(fingerprint):
-        raise UnavailableError(["the host signature:"], "the target has no SSH host key")
+        raise UnavailableError(["ssh-keygen:"], "the target has no SSH host key")
     try:
         signature = connection.run(
             build_signing_script(fingerprint, namespace),
@@ -58,9 +58,10 @@ def sign_with_host_key(
         signature = b""
     if not signature.startswith(_BEGIN):
         raise UnavailableError(
-            ["the host signature:"],
+            ["ssh-keygen:"],
             "the host cannot sign with its host key",
-            hint="it needs root rights, ssh-keygen of OpenSSH 8.1 or newer, and its key in a file",
+            hint="this needs root rights, OpenSSH 8.1 or newer, and the key in a file that sshd -T "
+            "lists",
         )
     return signature
 

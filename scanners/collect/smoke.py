@@ -144,7 +144,7 @@ def build_query(settings: WorkloadSettings) -> Query:
             Precondition(
                 test=f"{shlex.quote(settings.python)} -I -c {shlex.quote(find_torch)}",
                 reason=f"PyTorch is not installed for {settings.python}",
-                remedy="the test is for hosts with an AI stack; a hardpan profile names its Python",
+                remedy="the test is for hosts with an AI stack; --no-smoke omits it",
             ),
             ROOT,
             program("runuser", "util-linux"),

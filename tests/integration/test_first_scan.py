@@ -59,7 +59,7 @@ def scan_and_verify(folder: Path, host: OverlayHost) -> dict[str, Any]:
     """Scan as a new user, run the command that the scan prints, and return the findings."""
     user = NewUser.create(folder, host)
     process = user.run(["scan", f"root@127.0.0.1:{host.port}"], ok=(Exit.OK, Exit.FINDINGS))
-    lines = dict(x.split(": ", 1) for x in process.stdout.splitlines()[-2:])
+    lines = dict(x.split(": ", 1) for x in process.stdout.splitlines()[-4:])
     program, *arguments = shlex.split(lines["verify"])
 
     assert "created the scan key" in process.stderr

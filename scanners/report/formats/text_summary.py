@@ -1,6 +1,7 @@
 """The summary of a scan as plain lines, printed by ``scan``, ``show`` and ``build``."""
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
 
 from hardpan.scanners.model.results import NOT_COLLECTED_PREFIX
 from hardpan.scanners.report.model import scores
@@ -16,63 +17,88 @@ _MAX_WAIVER_LINES = 20
 _MAX_NAMES = 3
 """Names of checks with the same reason on one line."""
 
+_TEXT_WIDTH = 100
+"""Columns after the label; a word that is longer, such as a digest, is not split."""
+
 
 def format_summary(findings: Findings, smoke: SmokeDocument | None) -> tuple[str, ...]:
-    """Format one fact per line with aligned labels; the text is not sanitized."""
+    """Format the facts with aligned labels, long ones on several lines; not sanitized."""
+    rows = [*_target_rows(findings), *_result_rows(findings, smoke)]
+    width = max(len(label) for label, _ in rows)
+    return tuple(line for label, text in rows for line in _wrap(label.ljust(width), text))
+
+
+def _wrap(label: str, text: str) -> Iterator[str]:
+    """Yield the lines of a row; only the first has the label."""
+    lines = textwrap.wrap(
+        " ".join(text.split()), _TEXT_WIDTH, break_long_words=False, break_on_hyphens=False
+    )
+    for line in lines or [""]:
+        yield f"{label}  {line}"
+        label = " " * len(label)
+
+
+def _target_rows(findings: Findings) -> list[tuple[str, str]]:
+    """Describe the host, and the content and profile that it was scanned with."""
     host, content, image = findings.host, findings.content, findings.image
-    rows = [
+    return [
         ("host", f"{host.hostname}, {host.os_name}, kernel {host.kernel}"),
-        ("FIPS mode", f"{'on' if host.fips_kernel_flag else 'off'} (kernel flag)"),
-        ("", _describe_fips(findings)),
+        *_fips_rows(findings),
         ("host key", host.describe_host_key()),
         ("", HOST_KEY_TRUST_TEXT[host.host_key_trust]),
-        ("image", f"{image.name} sha256:{image.sha256}" if image else "not built by hardpan"),
+        *((("image", f"{image.name} sha256:{image.sha256}"),) if image else ()),
         ("content", content.describe()),
         ("", f"sha256:{content.source_sha256}"),
         ("profile", content.profile_id),
         *_tailoring_rows(content),
         *(("", line) for line in (findings.describe_differences(),) if line),
-        (
-            "baseline",
-            format_counts(findings.baseline_counts)
-            if findings.baseline_counts
-            else "not scanned before hardening",
-        ),
+    ]
+
+
+def _result_rows(findings: Findings, smoke: SmokeDocument | None) -> list[tuple[str, str]]:
+    """Describe the results of the rules, checks and tests."""
+    baseline = findings.baseline_counts
+    return [
+        *((("baseline", format_counts(baseline)),) if baseline else ()),
         ("current", format_counts(findings.counts)),
-        ("score", f"{findings.score} of 100 ({scores.SCORE_FORMULA})"),
+        ("score", f"{findings.score} of 100"),
+        ("", "XCCDF's default scoring model"),
         ("passed", _describe_passed(findings)),
+        ("", scores.SHARE_FORMULA),
         ("coverage", _describe_coverage(findings)),
+        ("", scores.COVERAGE_FORMULA),
         *_category_rows(findings),
         ("open", _describe_open(findings)),
         *_waiver_rows(findings),
-        (
-            "checks",
-            format_counts(findings.count_checks_by_outcome()) if findings.checks else "none ran",
-        ),
+        ("checks", _describe_checks(findings)),
         *_not_checked_rows(findings),
         *_compatibility_rows(findings.compatibility),
         *_smoke_rows(smoke),
     ]
-    width = max(len(label) for label, _ in rows)
-    return tuple(f"{label:<{width}}  {' '.join(text.split())}" for label, text in rows)
 
 
-def _describe_fips(findings: Findings) -> str:
+def _fips_rows(findings: Findings) -> list[tuple[str, str]]:
+    """Describe FIPS mode; the statement about modules is for hosts in FIPS mode alone."""
+    mode = "on (kernel flag)" if findings.host.fips_kernel_flag else "off (kernel flag)"
+    if not findings.host.fips_kernel_flag:
+        return [("FIPS mode", mode)]
     if findings.fips is None:
-        return "the certificates of its modules were not checked"
-    return f"{findings.fips.statement} The SCAP rules check settings, not certificates."
+        statement = "the certificates of its modules were not checked"
+    else:
+        statement = f"{findings.fips.statement} The SCAP rules check settings, not certificates."
+    return [("FIPS mode", mode), ("", statement)]
 
 
 def _describe_passed(findings: Findings) -> str:
     passed, total = scores.count_passed(findings.rules)
     percent = findings.pass_ratio or "-"
-    return f"{passed} of {total} rules, {percent} % ({scores.SHARE_FORMULA})"
+    return f"{passed} of {total} rules, {percent} %"
 
 
 def _describe_coverage(findings: Findings) -> str:
     covered, total = scores.count_covered(findings.rules)
     percent = findings.coverage or "-"
-    return f"{covered} of {total} rules, {percent} % ({scores.COVERAGE_FORMULA})"
+    return f"{covered} of {total} rules, {percent} %"
 
 
 def _category_rows(findings: Findings) -> list[tuple[str, str]]:
@@ -87,8 +113,9 @@ def _category_rows(findings: Findings) -> list[tuple[str, str]]:
         for name, t in counts_by_category.items()
     ]
     return [
-        ("STIG", f"{stig.benchmark} {stig.revision}; {statistics.OPEN_FORMULA}"),
+        ("STIG", f"{stig.benchmark} {stig.revision}"),
         *(("", line) for line in texts),
+        ("", statistics.OPEN_FORMULA),
     ]
 
 
@@ -114,6 +141,13 @@ def _waiver_rows(findings: Findings) -> list[tuple[str, str]]:
     return [("waivers" if n == 0 else "", f"warning: {line}") for n, line in enumerate(lines)]
 
 
+def _describe_checks(findings: Findings) -> str:
+    """Count the checks by outcome; those that are not checked have rows of their own."""
+    if all(check.outcome == "not_checked" for check in findings.checks):
+        return "none ran"
+    return format_counts(findings.count_checks_by_outcome())
+
+
 def _not_checked_rows(findings: Findings) -> list[tuple[str, str]]:
     """List what was not checked, why, and the remedy; checks with one reason share a line."""
     names_by_reason: dict[str, list[str]] = {}
@@ -123,7 +157,8 @@ def _not_checked_rows(findings: Findings) -> list[tuple[str, str]]:
             names_by_reason.setdefault(check.message, []).append(name)
     texts = [f"{_join_names(names)}: {reason}" for reason, names in names_by_reason.items()]
     if manual_count := findings.counts["notchecked"]:
-        texts.append(f"{manual_count} rules have no automated check: review them manually")
+        rules = "1 rule has" if manual_count == 1 else f"{manual_count} rules have"
+        texts.append(f"{rules} no automated check: manual review required")
     labels = ("not checked", *("" for _ in texts))
     return list(zip(labels, texts, strict=False))
 
@@ -153,9 +188,8 @@ def _compatibility_rows(compatibility: CompatibilityPart | None) -> list[tuple[s
 def _smoke_rows(smoke: SmokeDocument | None) -> list[tuple[str, str]]:
     if smoke is None:
         return [("smoke test", "did not run")]
-    subjects = [
-        x for x in (smoke.framework, smoke.backend, smoke.reason) if x not in ("", "unknown")
-    ]
+    software = () if smoke.framework == "unknown" else (smoke.framework, smoke.backend)
+    subjects = [x for x in (*software, smoke.reason) if x]
     text = f"{smoke.verdict}: {', '.join(subjects)}"
     if smoke.verdict == "not_checked":
         text = "not checked"

@@ -93,6 +93,15 @@ def test_interrupt_exits_with_code_of_its_signal(
     assert capsys.readouterr().err == f"{word}; completed stages will be reused\n"
 
 
+def test_interrupt_of_a_command_without_stages_promises_no_reuse(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install_command(monkeypatch, KeyboardInterrupt())
+
+    assert cli.run(["scan"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
 def test_error_caused_by_interrupt_is_reported_as_interrupt(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -47,11 +47,17 @@ def test_first_scan_creates_a_key_and_prints_a_command_that_verifies(
 
     assert requests[0].plan.xccdf_profile == ""
     assert requests[0].content is None
-    assert f"created the scan key {folder.absolute()}/scan.pem" in output.err
+    assert output.err.splitlines() == [
+        f"created the scan key {folder.absolute()}/scan.pem",
+        f"created the trust policy {folder.absolute()}/scan-trust.yaml",
+        f"give the policy and {folder.absolute()}/scan.pub to those who verify the evidence",
+    ]
     assert "not checked  smoke: PyTorch is not installed; install it" in lines
-    assert lines[-2].startswith("evidence: lab-stig-")
-    command = lines[-1].removeprefix("verify: ")
-    assert cli.run(shlex.split(command)[1:]) == Exit.OK
+    assert lines[-4] == f"key: {folder.absolute()}/scan.pem"
+    assert lines[-3].startswith("evidence: lab-stig-")
+    for line, label in zip(lines[-2:], ("report: ", "verify: "), strict=True):
+        assert cli.run(shlex.split(line.removeprefix(label))[1:]) == Exit.OK
+    assert Path("report.html").read_text("utf-8").startswith("<!")
 
 
 def test_second_scan_uses_the_same_key_without_a_message(

@@ -268,12 +268,39 @@ def test_summary_lines_are_printable() -> None:
     assert "checks       none ran" in minimal
 
 
+def test_summary_wraps_long_texts_below_their_label() -> None:
+    message = "PyTorch is not installed; " + "install it, " * 20
+    check = HostCheck(name="collect::smoke", outcome="not_checked", message=message, duration_s=0)
+    lines = text_summary.format_summary(report_of(samples.scan(checks=(check,))).findings, None)
+    index = next(n for n, line in enumerate(lines) if line.startswith("not checked  smoke: "))
+
+    assert all(line.startswith(" " * 13) for line in lines[index + 1 : index + 4])
+    assert max(len(line) for line in lines if "sha256" not in line) <= 13 + 100
+    assert "checks       none ran" in lines
+
+
+def test_summary_of_a_host_outside_fips_mode_has_no_statement() -> None:
+    host = replace(samples.HOST, fips_kernel_flag=False)
+    text = "\n".join(text_summary.format_summary(report_of(samples.scan(host=host)).findings, None))
+
+    assert "FIPS mode    off (kernel flag)\nhost key" in text
+    assert "baseline" in text
+
+
+def test_summary_omits_image_and_baseline_of_other_hosts() -> None:
+    scan = samples.scan(image=None, baseline_counts=None)
+    text = "\n".join(text_summary.format_summary(report_of(scan).findings, None))
+
+    assert "image" not in text
+    assert "baseline" not in text
+
+
 def test_summary_reports_fips_flag_and_statement() -> None:
     lines = text_summary.format_summary(report_of(samples.scan()).findings, None)
     index = lines.index("FIPS mode    on (kernel flag)")
 
     assert lines[index + 1].startswith("             FIPS mode is enabled. Module openssl (openssl")
-    assert lines[index + 1].endswith("The SCAP rules check settings, not certificates.")
+    assert "The SCAP rules check settings, not certificates." in " ".join(" ".join(lines).split())
     older = "\n".join(
         text_summary.format_summary(report_of(samples.scan(fips=None)).findings, None)
     )
