@@ -10,6 +10,7 @@ from pathlib import Path
 from hardpan.core.process import CompletedProcess, run
 from tests.integration.overlay_host import OverlayHost
 
+_PROGRAM = Path(sys.executable).with_name("hardpan")
 _XDG = ("XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME")
 
 
@@ -38,14 +39,21 @@ class NewUser:
 
     def run(self, command_line: Sequence[str | Path], *, ok: Sequence[int]) -> CompletedProcess:
         """Run a hardpan command in the home folder."""
+        return self._run([_PROGRAM, *command_line], ok)
+
+    def run_script(self, script: str, *, ok: Sequence[int]) -> CompletedProcess:
+        """Run a script with bash in the home folder; it finds the program ``hardpan``."""
+        return self._run(["bash", "-euo", "pipefail", "-c", script], ok)
+
+    def _run(self, command_line: Sequence[str | Path], ok: Sequence[int]) -> CompletedProcess:
         environment = {k: v for k, v in os.environ.items() if k not in (*_XDG, "SSH_AUTH_SOCK")}
         script = f'mount --bind {shlex.quote(str(self.passwd))} /etc/passwd; exec "$@"'
         argv = ["unshare", "-m", "sh", "-e", "-c", script, "sh"]
-        program = Path(sys.executable).with_name("hardpan")
+        search_path = f"{_PROGRAM.parent}:{os.environ['PATH']}"
         return run(
-            [*argv, program, *command_line],
+            [*argv, *command_line],
             timeout_s=300,
             ok=ok,
             cwd=self.home,
-            env={**environment, "HOME": str(self.home)},
+            env={**environment, "HOME": str(self.home), "PATH": search_path},
         )

@@ -1,23 +1,24 @@
 """README's command blocks, run as they are printed, in a folder that has what they name.
 
-The short ones run in ``make test``; those that install packages, build the lab or scan a host are
-marked ``system`` and run in ``make test-system``.
+The short ones run in ``make test``; those that install packages or build the lab are marked
+``system`` and run in ``make test-system``.
 """
 
 import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from hardpan.core.errors import Exit
 from hardpan.core.process import CompletedProcess, run
 from tests.integration import tiny_media
 from tests.integration.conftest import REPO
 from tests.integration.distribution import copy_checkout
-from tests.integration.lab_host import LabHost, Payload, lab_host
+from tests.integration.new_user import NewUser
+from tests.integration.overlay_host import HostSpec, HostUser, overlay_host
 from tests.tools.get_cosign import find_cosign
 from tests.unit.evidence.evidence_fixture import create_fixture
 
@@ -168,32 +169,27 @@ def test_install_block_installs_the_program(tmp_path: Path) -> None:
     assert "--key" in run([hardpan, "scan", "--help"], timeout_s=60).stdout
 
 
-@pytest.fixture
-def host_with_openscap(lab_payload: Payload, tmp_path: Path) -> Iterator[LabHost]:
-    """A booted lab host with OpenSCAP, as README requires of a target."""
-    with lab_host(lab_payload, tmp_path / "lab", install=["openscap-scanner"]) as host:
-        yield host
-
-
-@pytest.mark.system
-def test_scan_block_writes_evidence(host_with_openscap: LabHost, tmp_path: Path) -> None:
-    host = host_with_openscap
-    folder = tmp_path / "home"
-    (folder / ".ssh").mkdir(mode=0o700, parents=True)
-    keys = "".join(f"{host.guest.address} {key}\n" for key in host.guest.host_keys)
-    (folder / ".ssh" / "known_hosts").write_text(keys)
-    target = f"{host.guest.user}@{host.guest.address} --identity {host.guest.private_key}"
-    target += f" --known-hosts {folder / '.ssh' / 'known_hosts'} --fail-on none --no-smoke"
-
-    process = run_block(
-        "Scan",
-        folder,
-        replace={"admin@host.example": target},
-        timeout_s=900,
+def test_scan_block_writes_evidence_that_verifies(tmp_path: Path) -> None:
+    # The default profile of Debian 11 has 43 rules: the scan takes seconds.
+    spec = HostSpec(
+        packages=("sudo",),
+        users=(HostUser(name="admin"),),
+        sudoers="admin ALL=(ALL) NOPASSWD: ALL\n",
+        os_release='ID=debian\nVERSION_ID="11"\nPRETTY_NAME="Debian GNU/Linux 11 (bullseye)"\n',
+        files={"/etc/debian_version": "11.11\n"},
     )
+    (block,) = read_blocks()["Scan"]
 
-    (evidence,) = folder.glob("*-stig-*.evidence.zip")
-    assert str(evidence.name) in process.stdout
+    with overlay_host(tmp_path / "host", spec) as host:
+        user = NewUser.create(tmp_path, host)
+        script = block.replace("admin@host.example", f"admin@127.0.0.1:{host.port}")
+        process = user.run_script(script, ok=(Exit.OK, Exit.FINDINGS))
+
+    (evidence,) = user.home.glob("overlay-host-standard-*.evidence.zip")
+    last_line = process.stdout.splitlines()[-1]
+    assert last_line.startswith(f"verify: hardpan verify {evidence.name} --policy ")
+    verification = user.run_script(last_line.removeprefix("verify: "), ok=(Exit.OK,))
+    assert verification.stdout.endswith("verdict: verified\n")
 
 
 @pytest.mark.system
