@@ -160,9 +160,12 @@ def _choose_benchmark(
     if len(matching) == 1:
         return matching[0]
     ids = ", ".join(sorted(by_id))
-    problem = f"{len(matching) or len(by_id)} benchmarks, and none is only for this system"
-    if requested:
-        problem = f"{len(matching) or 'no'} benchmark{'s'[: len(matching) != 1]} {requested!a}"
+    if not requested:
+        problem = f"{len(by_id)} benchmarks, expected one for this system"
+    elif matching:
+        problem = f"{len(matching)} benchmarks {requested!a}, expected one"
+    else:
+        problem = f"no benchmark {requested!a}"
     raise InputError(
         f"{name}: has {problem}",
         hint=f"choose with --benchmark: {ids}" if ids else "",

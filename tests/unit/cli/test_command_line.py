@@ -7,6 +7,7 @@ import click
 import pytest
 
 from hardpan import cli
+from hardpan.cli.error_reporting import RunContext
 from hardpan.core.errors import AggregateError, InputError, TerminationInterrupt, ToolError
 from hardpan.core.events import ProcessEnded, publish
 
@@ -20,7 +21,13 @@ def install_command(
             raise error
         return exit_code
 
-    monkeypatch.setattr(cli.LazyGroup, "get_command", lambda *_: fake_command)
+    def get_command(_group: click.Group, context: click.Context, name: str) -> click.Command:
+        run_context = context.find_object(RunContext)
+        assert run_context is not None
+        run_context.command = name
+        return fake_command
+
+    monkeypatch.setattr(cli.LazyGroup, "get_command", get_command)
 
 
 def test_error_is_printed_with_hint_and_exit_code(
@@ -151,7 +158,13 @@ def test_exception_in_thread_turns_result_into_bug(
         thread.join()
         return 1
 
-    monkeypatch.setattr(cli.LazyGroup, "get_command", lambda *_: fake_command)
+    def get_command(_group: click.Group, context: click.Context, name: str) -> click.Command:
+        run_context = context.find_object(RunContext)
+        assert run_context is not None
+        run_context.command = name
+        return fake_command
+
+    monkeypatch.setattr(cli.LazyGroup, "get_command", get_command)
 
     assert cli.run(["scan"]) == 70
     (line,) = capsys.readouterr().err.splitlines()

@@ -65,7 +65,7 @@ def test_rocky_is_scanned_with_shipped_content_and_stig() -> None:
     )
     assert (chosen.benchmark.benchmark_id, chosen.profile_id) == ("xccdf_b", PROFILE + "stig")
     assert chosen.explanation == (
-        "ssg-rhel9-ds.xml 0.2 of 2026-01-01, shipped with hardpan; for ID=rocky, VERSION_ID=9.4",
+        f"{chosen.source}; for ID=rocky, VERSION_ID=9.4",
         "profile stig, 4 rules: the default",
     )
 
@@ -154,11 +154,19 @@ def test_benchmark_is_chosen_by_its_short_id(tmp_path: Path) -> None:
     assert datastream.from_file(path, "xccdf_b").version == "0.1"
 
 
-@pytest.mark.parametrize("benchmark", [None, "D"])
-def test_ambiguous_benchmark_error_lists_the_ids(tmp_path: Path, benchmark: str | None) -> None:
+@pytest.mark.parametrize(
+    ("benchmark", "problem"),
+    [
+        (None, "two-ds.xml: has 2 benchmarks, expected one for this system"),
+        ("D", "two-ds.xml: has no benchmark 'D'"),
+    ],
+)
+def test_ambiguous_benchmark_error_lists_the_ids(
+    tmp_path: Path, benchmark: str | None, problem: str
+) -> None:
     path = tmp_path / "two-ds.xml"
     path.write_bytes(two_benchmarks())
 
-    with pytest.raises(InputError, match="expected") as caught:
+    with pytest.raises(InputError, match=problem) as caught:
         choose_content(DEBIAN, path, benchmark=benchmark)
     assert caught.value.hint == "choose with --benchmark: xccdf_b, xccdf_org.x_benchmark_C"

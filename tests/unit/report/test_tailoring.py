@@ -60,7 +60,7 @@ def test_text_and_markdown_summary_name_file_author_and_effect() -> None:
     markdown = load_renderer("summary").render(report).decode()
 
     base = samples.TAILORING.base_profile_id
-    assert f"tailoring web.yaml (by web team) of {base}: {EFFECT}" in lines
+    assert f"tailoring web.yaml (by web team) of {base}: {EFFECT}" in " ".join(lines)
     assert f"sha256:{samples.TAILORING.sha256}" in lines
     assert f"## Tailoring: {EFFECT}\n" in markdown
     assert "- not evaluated: `xccdf_org.ssgproject.content_rule_gone / The appliance" in markdown
