@@ -150,10 +150,6 @@ def _compress(data: bytes) -> bytes:
     return lzma.compress(data)
 
 
-def _bomb() -> bytes:
-    return lzma.compress(b"\0" * (32 << 20), preset=0)
-
-
 def _compress_with_large_dictionary() -> bytes:
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 128 << 20}]
     return lzma.compress(content_folders.make_stream("0.1.90"), filters=filters)
@@ -174,7 +170,6 @@ DAMAGED = [
     ("a longer one", _compress(VALID_STREAM + b" "), TrustError, "damaged: expected "),
     ("a shorter one", _compress(VALID_STREAM[:-1]), TrustError, "damaged: expected "),
     ("another one", _compress(VALID_STREAM[:-1] + b" "), TrustError, "expected sha256 "),
-    ("a bomb", _bomb(), TrustError, "damaged: expected "),
     (
         "a huge dictionary",
         _compress_with_large_dictionary(),
@@ -190,6 +185,10 @@ DAMAGED = [
 def test_damaged_stream_is_refused(
     tmp_path: Path, data: bytes, error: type[HardpanError], problem: str
 ) -> None:
+    _require_refusal(tmp_path, data, error, problem)
+
+
+def _require_refusal(tmp_path: Path, data: bytes, error: type[HardpanError], problem: str) -> None:
     folder = content_folders.write_content_folder(tmp_path / "content", "0.1.90")
     manifest = store.read_manifest(folder)
     assert manifest is not None
@@ -202,8 +201,9 @@ def test_damaged_stream_is_refused(
     assert str(path) in str(caught.value)
 
 
-def test_decompression_bomb_is_never_unpacked() -> None:
-    bomb = _bomb()
+def test_decompression_bomb_is_never_unpacked(tmp_path: Path) -> None:
+    bomb = lzma.compress(b"\0" * (32 << 20), preset=0)
+    _require_refusal(tmp_path, bomb, TrustError, "damaged: expected ")
     tracemalloc.start()
     try:
         with pytest.raises(TrustError, match="damaged: expected 1000 bytes"):

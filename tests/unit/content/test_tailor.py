@@ -12,7 +12,6 @@ from hardpan.scanners.content.scap_xml import (
     parse_data_stream,
 )
 from hardpan.scanners.content.tailor import tailor
-from tests.content_differential.strategy import PROFILE
 from tests.content_differential.stream import (
     OCIL_SYSTEM,
     OVAL_SYSTEM,
@@ -27,7 +26,7 @@ from tests.content_differential.stream import (
 )
 
 A, B = item_id("rule", "a"), item_id("rule", "b")
-BASE, OTHER = item_id("profile", "base"), item_id("profile", "other")
+PROFILE, BASE, OTHER = (item_id("profile", name) for name in ("p", "base", "other"))
 
 
 def check(href: str, name: str | None = None, system: str = OVAL_SYSTEM, **more: str) -> str:

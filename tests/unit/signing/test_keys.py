@@ -1,4 +1,5 @@
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 
 import cryptography.exceptions
@@ -92,20 +93,21 @@ def test_passphrase_for_unencrypted_key_is_rejected(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "message"),
+    ("generate_key", "message"),
     [
-        (ec.generate_private_key(ec.SECP384R1()), "got EC secp384r1"),
-        (ec.generate_private_key(ec.SECP256K1()), "got EC secp256k1"),
-        (ed25519.Ed25519PrivateKey.generate(), "got Ed25519"),
-        (rsa.generate_private_key(65537, 2048), "got RSA with 2048 bits, exponent 65537"),
-        (rsa.generate_private_key(3, 3072), "got RSA with 3072 bits, exponent 3"),
-        (mldsa.MLDSA44PrivateKey.generate(), "got MLDSA44"),
+        (lambda: ec.generate_private_key(ec.SECP384R1()), "got EC secp384r1"),
+        (lambda: ec.generate_private_key(ec.SECP256K1()), "got EC secp256k1"),
+        (ed25519.Ed25519PrivateKey.generate, "got Ed25519"),
+        (lambda: rsa.generate_private_key(65537, 2048), "got RSA with 2048 bits, exponent 65537"),
+        (lambda: rsa.generate_private_key(3, 3072), "got RSA with 3072 bits, exponent 3"),
+        (mldsa.MLDSA44PrivateKey.generate, "got MLDSA44"),
     ],
     ids=lambda x: x if isinstance(x, str) else "",
 )
 def test_unsupported_key_types_are_rejected(
-    tmp_path: Path, key: PrivateKeyTypes, message: str
+    tmp_path: Path, generate_key: Callable[[], PrivateKeyTypes], message: str
 ) -> None:
+    key = generate_key()
     private = tmp_path / "k.pem"
     private.touch(mode=0o600)
     private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))

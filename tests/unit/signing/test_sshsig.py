@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import random
+from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -11,7 +12,6 @@ from tests.tools.sshsig import HostKey, armor, encode_string, fingerprint, make_
 
 P256: HostKey = ec.generate_private_key(ec.SECP256R1())
 ED: HostKey = ed25519.Ed25519PrivateKey.generate()
-RSA: HostKey = rsa.generate_private_key(65537, 2048)
 SPACE = "hardpan-evidence"
 
 
@@ -19,8 +19,17 @@ def body(proof: bytes) -> bytes:
     return base64.b64decode("".join(proof.decode("ascii").splitlines()[1:-1]))
 
 
-@pytest.mark.parametrize("key", [P256, ED, RSA], ids=["ecdsa", "ed25519", "rsa"])
-def test_sshsig_of_each_key_type_verifies(key: HostKey) -> None:
+def _generate_rsa_key() -> HostKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+@pytest.mark.parametrize(
+    "create_key",
+    [lambda: P256, lambda: ED, _generate_rsa_key],
+    ids=["ecdsa", "ed25519", "rsa"],
+)
+def test_sshsig_of_each_key_type_verifies(create_key: Callable[[], HostKey]) -> None:
+    key = create_key()
     for kind in (b"sha256", b"sha512"):
         proof = make_signature(key, b"said", hash_name=kind)
         check_sshsig(proof, b"said", namespace=SPACE, fingerprint=fingerprint(key))
