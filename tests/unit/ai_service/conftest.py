@@ -21,6 +21,11 @@ def section() -> AiService:
     )
 
 
+@pytest.fixture(scope="session")
+def lab_profile() -> Profile:
+    return load_profile("lab-stig")
+
+
 @pytest.fixture
-def profile(section: AiService) -> Profile:
-    return load_profile("lab-stig").model_copy(update={"ai_service": section})
+def profile(lab_profile: Profile, section: AiService) -> Profile:
+    return lab_profile.model_copy(update={"ai_service": section})

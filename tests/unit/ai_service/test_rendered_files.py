@@ -18,8 +18,15 @@ UNITS = "/usr/lib/systemd/system"
 SERVICES = ("hardpan-login", "hardpan-kb", "hardpan-llm")
 
 
+_FILES_BY_PROFILE: dict[str, dict[str, bytes]] = {}
+"""Rendering builds a model: each profile, as JSON, is rendered once."""
+
+
 def rendered_text(profile: Profile, path: str) -> str:
-    return render.render_files(profile)[path].decode()
+    key = profile.model_dump_json()
+    if key not in _FILES_BY_PROFILE:
+        _FILES_BY_PROFILE[key] = render.render_files(profile)
+    return _FILES_BY_PROFILE[key][path].decode()
 
 
 def unit_settings(unit: str) -> dict[str, list[str]]:
