@@ -184,7 +184,7 @@ name=common
 """
 
 
-def test_script_loads_another_one_by_a_computed_name(tmp_path: Path) -> None:
+def test_script_loads_another_by_a_computed_name(tmp_path: Path) -> None:
     reference = element("check-content-ref", href="check.sh")
     script_check = element("check", reference, system=SCE_SYSTEM)
     content = _profile(_select(A, B)) + _rule(A, script_check) + _rule(B, FALSE)

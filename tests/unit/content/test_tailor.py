@@ -117,7 +117,7 @@ def test_scripts_that_a_script_may_load_are_retained() -> None:
     assert component_names(root) == {"x", "a.sh", "b.sh", "other.inc"}
 
 
-def test_scripts_are_removed_if_no_check_is_one() -> None:
+def test_scripts_are_removed_if_no_check_is_a_script() -> None:
     root = reduced(scripts={"a.sh": "", "other.inc": ""})
 
     assert component_names(root) == {"x", "t-oval.xml"}

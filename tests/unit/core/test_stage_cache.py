@@ -52,13 +52,13 @@ def test_digest_of_code_covers_every_module(
     for name in ("__init__.py", "first.py", "nested/second.py"):
         (package / name).touch()
     monkeypatch.syspath_prepend(tmp_path)
-    whole, module = digest_code("stage_code"), digest_code("stage_code.first")
+    folder_digest, module = digest_code("stage_code"), digest_code("stage_code.first")
 
     (package / "nested" / "__pycache__").mkdir()
     (package / "nested" / "__pycache__" / "second.cpython-311.pyc").write_bytes(b"compiled")
-    assert digest_code("stage_code") == whole
+    assert digest_code("stage_code") == folder_digest
     (package / "nested" / "second.py").write_text("x = 1\n")
-    assert digest_code("stage_code") != whole
+    assert digest_code("stage_code") != folder_digest
     assert digest_code("stage_code.first") == module
     (package / "first.py").write_text("x = 1\n")
     assert digest_code("stage_code.first") != module

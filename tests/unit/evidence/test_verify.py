@@ -231,7 +231,7 @@ def test_evidence_without_arf_verifies_if_every_rule_is_an_error(
     lab: EvidenceFixture, tmp_path: Path
 ) -> None:
     failed = tuple(replace(r, verdict=Verdict.ERROR) for r in samples.RULES)
-    one_passed = (replace(failed[0], verdict=Verdict.PASS), *failed[1:])
+    changed_verdict = (replace(failed[0], verdict=Verdict.PASS), *failed[1:])
 
     def write(rules: tuple[RuleResult, ...]) -> Path:
         evaluation = replace(samples.slim_scan().evaluation, results=rules)
@@ -239,7 +239,7 @@ def test_evidence_without_arf_verifies_if_every_rule_is_an_error(
         return samples.write_evidence(scan, lab.scan, tmp_path)
 
     assert lab.verify(write(failed)).findings.counts["error"] == len(failed)
-    _refused(lab, write(one_passed), "findings", "the ARF: is missing")
+    _refused(lab, write(changed_verdict), "findings", "the ARF: is missing")
 
 
 def test_unknown_predicate_fields_are_accepted(lab: EvidenceFixture) -> None:

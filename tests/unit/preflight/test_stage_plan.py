@@ -154,7 +154,7 @@ def test_changed_nonce_reruns_the_scan_only(request_with_media: BuildRequest) ->
 
 
 @pytest.mark.parametrize(("module", "first_stage"), [(stages, "scan"), (build_stages, "assess")])
-def test_changed_scanner_code_reruns_what_it_decides(
+def test_changed_scanner_code_reruns_its_stages(
     request_with_media: BuildRequest,
     monkeypatch: pytest.MonkeyPatch,
     module: ModuleType,

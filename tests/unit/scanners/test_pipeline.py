@@ -332,7 +332,7 @@ def test_unreadable_arf_is_an_error(run_scan: Callable[..., Scan]) -> None:
 
 
 @pytest.mark.parametrize("error", [ToolError, UnavailableError])
-def test_failed_evaluation_makes_every_rule_an_error_and_keeps_the_rest(
+def test_failed_evaluation_makes_every_rule_an_error_and_keeps_the_checks(
     error: type[ToolError], run_scan: Callable[..., Scan]
 ) -> None:
     complete_scan = run_scan()
