@@ -10,12 +10,11 @@ import click
 from hardpan.core.console import print_json, print_line, show_progress
 from hardpan.core.errors import Exit, HardpanError, InputError
 from hardpan.core.xdg import cache_home
-from hardpan.profiles.schema.ssg import RULE_PREFIX
+from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.scanners.content import listing
 from hardpan.scanners.content.changes import DESCRIPTIVE_ASPECTS, ChangedRule
 from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.content.listing import AvailableContent, ContentDescription
-from hardpan.scanners.content.selection import abbreviate_id
 from hardpan.scanners.content.update import ContentUpdate, ProductUpdate
 from hardpan.scanners.content.update import update_content as run_update
 
@@ -125,8 +124,8 @@ def _format_description(description: ContentDescription) -> str:
 def _format_profile_names(description: ContentDescription) -> Iterator[str]:
     for bench in description.benchmarks:
         # A no-break space, which wrap() does not break at: a name stays with its number.
-        names = [f"{abbreviate_id(p.profile_id)}\xa0{p.rule_count}" for p in bench.profiles]
-        text = f"{abbreviate_id(bench.benchmark_id)}: {', '.join(names) or 'no profile'}"
+        names = [f"{shorten_id(p.profile_id)}\xa0{p.rule_count}" for p in bench.profiles]
+        text = f"{shorten_id(bench.benchmark_id)}: {', '.join(names) or 'no profile'}"
         for line in textwrap.wrap(text, 96, initial_indent="    ", subsequent_indent="      "):
             yield line.replace("\xa0", " ")
 
@@ -135,9 +134,9 @@ def _format_profiles(description: ContentDescription) -> Iterator[str]:
     for bench in description.benchmarks:
         yield f"  benchmark {bench.benchmark_id}: {bench.title}, version {bench.version}"
         yield f"    for {', '.join(bench.platforms) or 'every platform'}; {bench.rule_count} rules"
-        width = max((len(abbreviate_id(p.profile_id)) for p in bench.profiles), default=0)
+        width = max((len(shorten_id(p.profile_id)) for p in bench.profiles), default=0)
         for profile in bench.profiles:
-            name = abbreviate_id(profile.profile_id)
+            name = shorten_id(profile.profile_id)
             yield f"    {name:<{width}}  {profile.rule_count:>4} rules  {profile.title}"
         if not bench.profiles:
             yield "    no profile"
@@ -275,7 +274,7 @@ def _format_product(product_update: ProductUpdate) -> Iterator[str]:
     if changes is None:
         yield "  no profile to compare"
         return
-    profile = abbreviate_id(changes.profile_id)
+    profile = shorten_id(changes.profile_id)
     yield (
         f"  rules     {changes.baseline_rules} -> {changes.current_rules};"
         f" selected by {profile}: {changes.baseline_selected} -> {changes.current_selected}"
@@ -296,7 +295,7 @@ def _format_rules(label: str, rules: Sequence[ChangedRule], profile: str) -> Ite
             decisive = ", ".join(
                 aspect for aspect in r.aspects if aspect not in DESCRIPTIVE_ASPECTS
             )
-            yield f"    {r.rule_id.removeprefix(RULE_PREFIX)}{': ' if decisive else ''}{decisive}"
+            yield f"    {shorten_id(r.rule_id)}{': ' if decisive else ''}{decisive}"
 
 
 def _format_count(rules: Sequence[ChangedRule], profile: str) -> str:

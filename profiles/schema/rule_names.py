@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Protocol
 
-_SHORT_ID = re.compile(r"xccdf_[^_]+_(?:rule|group|value|profile)_(.+)", re.ASCII)
+_SHORT_ID = re.compile(r"xccdf_[^_]+_(?:rule|group|value|profile|benchmark)_(.+)", re.ASCII)
 """NISTIR 7275r4, section 6.2.3: ``xccdf_NAMESPACE_KIND_NAME``; the namespace has no ``_``."""
 
 _SV_ID = re.compile(r"SV-([0-9]+)(r[0-9]+)?(?:_rule)?", re.ASCII | re.IGNORECASE)
@@ -53,7 +53,7 @@ class RuleNames:
 
 
 def shorten_id(xccdf_id: str) -> str:
-    """Return the name in the full id of an XCCDF item; any other text is returned as it is."""
+    """Return the name in a full XCCDF id, e.g. ``stig``; any other text is returned as it is."""
     match = _SHORT_ID.fullmatch(xccdf_id)
     return match[1] if match else xccdf_id
 

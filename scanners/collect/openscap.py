@@ -10,6 +10,7 @@ import re
 from hardpan.core.clock import Deadline
 from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit, StageMessage, StageProgress
+from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.scanners.collect.base import (
     CollectedEvidence,
     Collector,
@@ -135,7 +136,7 @@ class _ProgressListener:
             and len(self._reported_rules) < self._total
         ):
             self._reported_rules.add(progress["rule"])
-            name = progress["rule"].rpartition("_rule_")[2]
+            name = shorten_id(progress["rule"])
             text = f"{name}: {progress['verdict']}"
             done_count = len(self._reported_rules)
             self._emit(

@@ -10,6 +10,7 @@ from hardpan.profiles.loader.profile_file import load_located_profile
 from hardpan.profiles.loader.shipped import find_shipped_profile
 from hardpan.profiles.loader.waiver_file import locate_profile_waivers
 from hardpan.profiles.schema.profile import Profile, SmokeSettings
+from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.profiles.schema.waivers import LocatedWaiver
 from hardpan.scanners.collect.base import (
     CollectTask,
@@ -28,7 +29,6 @@ AI_LAYERS = frozenset({"ml_frameworks", "ai_service"})
 """Layers that the compatibility checks are about."""
 
 _XCCDF_NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}")
-_PROFILE_MARK = "_profile_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class ScanPlan:
 
         ``xccdf_profile_id`` is the full id of the evaluated XCCDF profile.
         """
-        return self.name or xccdf_profile_id.rpartition(_PROFILE_MARK)[2]
+        return self.name or shorten_id(xccdf_profile_id)
 
     def build_task(self, distro: str = "linux") -> CollectTask:
         """Return the task of the collectors, without content, for a host of ``distro``."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hardpan.core.files import Sha256
-from hardpan.profiles.schema.ssg import RULE_PREFIX
+from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.scanners.comparison.model import (
     MeasureChange,
     OutcomeChange,
@@ -93,18 +93,13 @@ def _list_sections(diff: ScanDiff) -> Iterator[tuple[str, list[str]]]:
 
 def _format_regression(regression: Regression) -> str:
     severity = f" ({regression.severity})" if regression.severity else ""
-    name = shorten_rule_id(regression.name)
+    name = shorten_id(regression.name)
     return f"{regression.kind} {name}{severity}: {regression.baseline} -> {regression.current}"
 
 
 def _format_attribute(change: AttributeChange) -> str:
     baseline, current = change.baseline or "none", change.current or "none"
     return f"{change.name}: {baseline} -> {current}"
-
-
-def shorten_rule_id(rule_id: str) -> str:
-    """Remove the common prefix of SCAP rule ids."""
-    return rule_id.removeprefix(RULE_PREFIX)
 
 
 def _to_line(text: str) -> str:
@@ -115,13 +110,13 @@ def _format_rule(change: RuleChange) -> str:
     baseline, current = change.baseline or "not selected", change.current or "not selected"
     waived = ", waived" if change.waived else ""
     stig = f" {change.stig_ids[0]}" if change.stig_ids else ""
-    name = shorten_rule_id(change.rule_id)
+    name = shorten_id(change.rule_id)
     return f"{change.severity}{stig} {name}: {baseline} -> {current}{waived}: {change.title}"
 
 
 def _format_waiver_change(change: WaiverChange) -> str:
     baseline, current = _describe_waiver(change.baseline), _describe_waiver(change.current)
-    return f"{shorten_rule_id(change.name)}: {baseline} -> {current}"
+    return f"{shorten_id(change.name)}: {baseline} -> {current}"
 
 
 def _describe_waiver(waiver: WaiverPart | None) -> str:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, replace
 
 from hardpan.core.errors import InputError
+from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.scanners.content import datastream
 from hardpan.scanners.content.catalog import (
     BenchmarkSummary,
@@ -78,7 +79,7 @@ def choose_content(
         version=source.version or summary.version,
         date=source.date or summary.date,
     )
-    profile_name = abbreviate_id(selected.profile_id)
+    profile_name = shorten_id(selected.profile_id)
     return HostContent(
         source=source,
         benchmark=summary,
@@ -102,7 +103,7 @@ def choose_profile(
         return _find_profile(summary, name, content_name), "as requested"
     for condition, pattern in _DEFAULT_PROFILES:
         for profile in summary.profiles:
-            if re.fullmatch(pattern, abbreviate_id(profile.profile_id)):
+            if re.fullmatch(pattern, shorten_id(profile.profile_id)):
                 return profile, f"the default{condition}"
     if len(summary.profiles) == 1:
         return summary.profiles[0], "the only profile of the content"
@@ -111,7 +112,7 @@ def choose_profile(
 
 
 def _find_profile(summary: BenchmarkSummary, name: str, content_name: str) -> ProfileSummary:
-    by_name = {abbreviate_id(p.profile_id).lower(): p for p in summary.profiles}
+    by_name = {shorten_id(p.profile_id).lower(): p for p in summary.profiles}
     by_id = {p.profile_id: p for p in summary.profiles}
     synonyms = next((s for s in _SYNONYMS if name in s), ())
     for candidate in (name, *synonyms):
@@ -180,13 +181,8 @@ def _applies(summary: BenchmarkSummary, release: OsRelease) -> bool:
     )
 
 
-def abbreviate_id(identifier: str) -> str:
-    """Return the part of a profile's or benchmark's id that differs: ``stig``, ``RHEL-9``."""
-    return re.split(r"_(?:profile|benchmark)_", identifier, maxsplit=1)[-1]
-
-
 def _list_profiles(summary: BenchmarkSummary) -> str:
     if not summary.profiles:
         return "choose another data stream with --content FILE"
-    names = ", ".join(sorted(abbreviate_id(p.profile_id) for p in summary.profiles))
+    names = ", ".join(sorted(shorten_id(p.profile_id) for p in summary.profiles))
     return f"choose with --profile: {names}"

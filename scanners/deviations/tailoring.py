@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from hardpan.core.errors import InputError
+from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.scanners.content.benchmark import (
     Benchmark,
     BenchmarkRule,
@@ -21,7 +22,6 @@ from hardpan.scanners.deviations.xccdf_profile import (
     choose_profile,
     find_unresolved_ids,
     read_reasons,
-    shorten_profile_id,
 )
 from hardpan.scanners.deviations.yaml_conversion import convert_tailoring
 from hardpan.scanners.model.tailoring import TailoredRule, TailoredSetting, Tailoring
@@ -62,7 +62,7 @@ def find_base_profile(file: TailoringFile, requested: str) -> str:
     if requested and extends and expand_profile_id(requested) != expand_profile_id(extends):
         location = file.content.tree.locate(("extends",))
         raise InputError(
-            f"{location}: extends: expected {shorten_profile_id(requested) or requested}, the "
+            f"{location}: extends: expected {shorten_id(requested)}, the "
             f"profile of the scan, got {extends}",
             hint="leave out extends, or --profile",
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from hardpan.core.errors import InputError
-from hardpan.profiles.schema.rule_names import find_near_matches
+from hardpan.profiles.schema.rule_names import find_near_matches, shorten_id
 from hardpan.scanners.content.resolve_items import Item
 from hardpan.scanners.content.resolve_values import list_selectors
 from hardpan.scanners.content.scap_xml import XCCDF, Element, element_text
@@ -41,11 +41,6 @@ class TailoredProfile:
         return self.lineage[0].get("id", "")
 
 
-def shorten_profile_id(profile_id: str) -> str:
-    """Return the name in a full XCCDF profile id."""
-    return profile_id.rpartition("_profile_")[2]
-
-
 def choose_profile(tailoring: Element, requested: str, file: str) -> TailoredProfile:
     """Choose a profile of the tailoring: the requested one, or one that extends it.
 
@@ -61,7 +56,7 @@ def choose_profile(tailoring: Element, requested: str, file: str) -> TailoredPro
     matching = (by_id or by_base) if requested else candidates
     if len(matching) == 1:
         return matching[0]
-    names = ", ".join(shorten_profile_id(p) for p in profiles)
+    names = ", ".join(shorten_id(p) for p in profiles)
     expected = f"one profile {requested!a} or one that extends it" if requested else "one profile"
     raise InputError(
         f"{file}: expected {expected}, got {len(matching)}",
@@ -115,7 +110,7 @@ def read_reasons(profile: TailoredProfile) -> dict[tuple[str, str], str]:
 
 
 def _has_name(profile_id: str, name: str) -> bool:
-    return bool(profile_id) and name in (profile_id, shorten_profile_id(profile_id))
+    return bool(profile_id) and name in (profile_id, shorten_id(profile_id))
 
 
 def _read_profile(profile: Element, profiles: Mapping[str, Element], file: str) -> TailoredProfile:

@@ -20,7 +20,7 @@ from hardpan.scanners.content.resolve_values import list_selectors
 from hardpan.scanners.content.scap_xml import XCCDF, Element
 from hardpan.scanners.deviations.tailoring_file import YamlTailoring
 from hardpan.scanners.deviations.tailoring_settings import ValueSetting
-from hardpan.scanners.deviations.xccdf_profile import shorten_profile_id, suggest
+from hardpan.scanners.deviations.xccdf_profile import suggest
 
 _TIME = "1970-01-01T00:00:00"
 """Time of the version, which XCCDF requires: the same settings give the same bytes."""
@@ -53,7 +53,7 @@ def convert_tailoring(
     profile = etree.Element(XCCDF + "Profile", nsmap=_NAMESPACES)
     profile.set("id", base_profile_id + _SUFFIX)
     profile.set("extends", base_profile_id)
-    title = settings.title or f"{shorten_profile_id(base_profile_id)}, tailored"
+    title = settings.title or f"{shorten_id(base_profile_id)}, tailored"
     etree.SubElement(profile, XCCDF + "title", override="true").text = title
     for is_selected, entries in ((False, settings.unselect), (True, settings.select)):
         name = "select" if is_selected else "unselect"
@@ -71,7 +71,7 @@ def convert_tailoring(
     if conversion.problems:
         raise InputError(format_problems(conversion.problems))
     return ConvertedTailoring(
-        element=_wrap_profile(profile, shorten_profile_id(base_profile_id)),
+        element=_wrap_profile(profile, shorten_id(base_profile_id)),
         reasons=conversion.reasons,
     )
 
@@ -151,7 +151,7 @@ class _Conversion:
     def _find_by_name(self, name: str, kind: str) -> str:
         """Return the id of the item of a kind with this id, full or short; empty for none."""
         for item_id, item in self.items.items():
-            if item.kind == kind and name in (item_id, _shorten_item_id(item_id, kind)):
+            if item.kind == kind and name in (item_id, shorten_id(item_id)):
                 return item_id
         return ""
 
@@ -160,11 +160,7 @@ class _Conversion:
 
     def _short_names(self, kind: str) -> Iterable[str]:
         ids = (i for i, item in self.items.items() if item.kind == kind)
-        return [_shorten_item_id(item_id, kind) for item_id in ids]
+        return [shorten_id(item_id) for item_id in ids]
 
     def _report(self, path: tuple[str, str], problem: str) -> None:
         self.problems.append(locate(self.tailoring.tree, path, problem))
-
-
-def _shorten_item_id(item_id: str, kind: str) -> str:
-    return item_id.partition(f"_{kind.lower()}_")[2] or item_id

@@ -12,7 +12,8 @@ from hardpan.core import clock
 from hardpan.core.console import print_json, print_line
 from hardpan.core.errors import Exit, InputError
 from hardpan.profiles.schema import ssg
-from hardpan.scanners.comparison.formatting import format_headline, shorten_rule_id
+from hardpan.profiles.schema.rule_names import shorten_id
+from hardpan.scanners.comparison.formatting import format_headline
 from hardpan.scanners.comparison.model import ScanDiff
 from hardpan.scanners.comparison.scan_diff import compare_scans
 from hardpan.scanners.ledger.chain import LOCAL
@@ -199,7 +200,7 @@ def _print_regressions(result: ScanDiff | None) -> None:
         print_line(f"warning: {note}")
     for regression in result.regressions:
         print_line(
-            f"{regression.kind} {shorten_rule_id(regression.name)}: "
+            f"{regression.kind} {shorten_id(regression.name)}: "
             f"{regression.baseline} -> {regression.current}"
         )
     print_line(
@@ -240,7 +241,7 @@ def expiring_(location: LedgerLocation, days: int, by_name: bool, as_json: bool)
         return
     for waiver in waivers:
         time_left = "expired" if waiver.days_left < 0 else f"{waiver.days_left} days left"
-        name = shorten_rule_id(waiver.name)
+        name = shorten_id(waiver.name)
         text = f"{waiver.expires}  {time_left}  {waiver.entry.row.hostname}  {name}"
         print_line(f"{text}: {waiver.reason} ({waiver.owner})")
     if not waivers:

@@ -11,6 +11,7 @@ person's word that a control passed, and hardpan has none.
 from typing import Literal
 
 from hardpan.core.files import canonical_json
+from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.sections import RulePart
 from hardpan.scanners.report.registry import Report
@@ -25,7 +26,6 @@ from hardpan.scanners.report.stig.checklist_model import (
     format_host_name,
     format_rule_details,
     list_waivers,
-    shorten_id,
 )
 from hardpan.scanners.stig.manual_stig import ManualStig
 

@@ -13,6 +13,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from hardpan.core.files import canonical_json
 from hardpan.core.identifiers import SARIF_TAXONOMY
+from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.markdown_escape import to_line
 from hardpan.scanners.report.model.sections import RulePart
@@ -114,7 +115,7 @@ def _build_rule(rule: RulePart, index_by_control: dict[str, int]) -> Json:
         properties["security-severity"] = _SECURITY_SEVERITIES[rule.severity]
     descriptor: Json = {
         "id": rule.rule_id,
-        "name": rule.rule_id.rpartition("_rule_")[2] or rule.rule_id,
+        "name": shorten_id(rule.rule_id),
         "shortDescription": _to_message(to_line(rule.title)),
         "defaultConfiguration": {"level": _LEVELS[rule.severity]},
         "properties": properties,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hardpan.core.errors import InputError
-from hardpan.profiles.schema.ssg import RULE_PREFIX
+from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.scanners.report.model.display_text import replace_control_characters
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.sections import RulePart
@@ -168,11 +168,6 @@ def format_target_comment(findings: Findings, stig: ManualStig) -> str:
 def format_host_name(findings: Findings) -> str:
     """The host's name, as long as importers take, never empty."""
     return " ".join(replace_control_characters(findings.host.hostname).split())[:255] or "unknown"
-
-
-def shorten_id(name: str) -> str:
-    """A rule's or profile's id without what all of them begin with."""
-    return name.removeprefix(RULE_PREFIX).removeprefix("xccdf_org.ssgproject.content_profile_")
 
 
 def truncate(text: str) -> str:

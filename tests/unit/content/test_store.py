@@ -11,11 +11,12 @@ import pytest
 
 from hardpan.core.errors import HardpanError, InputError, TrustError
 from hardpan.core.files import sha256_bytes
+from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.scanners.content import benchmark, datastream, store
 from hardpan.scanners.content.catalog import list_benchmarks
 from hardpan.scanners.content.products import debian_package
 from hardpan.scanners.content.scap_xml import parse_data_stream
-from hardpan.scanners.content.selection import abbreviate_id, choose_profile
+from hardpan.scanners.content.selection import choose_profile
 from hardpan.scanners.model.scan import ContentOrigin
 from tests.unit.content import content_folders
 
@@ -53,7 +54,7 @@ def test_shipped_manifest_describes_the_shipped_files(product: store.Product) ->
     assert record.package.version.split("-")[0] == record.version
     assert record.package.name == debian_package(product)
     profile, _ = choose_profile(record.benchmarks[0], None, product)
-    assert abbreviate_id(profile.profile_id) == SHIPPED[product]
+    assert shorten_id(profile.profile_id) == SHIPPED[product]
 
 
 @pytest.mark.parametrize("product", ["rhel9", "debian12", "ol10"])
