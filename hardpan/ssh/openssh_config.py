@@ -1,6 +1,7 @@
 """Ask OpenSSH's client for its settings: Host, Match, Include and defaults are its own job."""
 
 import os
+import shlex
 from functools import cache
 from pathlib import Path
 
@@ -38,7 +39,8 @@ def read_ssh_settings(host: str, user: str, port: str, config: Path | None) -> S
         problem = " ".join(line for line in e.output_tail.splitlines() if "Pseudo-" not in line)
         raise InputError(
             f"ssh config for {host}: ssh does not accept it: {problem or e}",
-            hint=f"'ssh -G {host}' shows the same error; '--ssh-config none' reads no file",
+            hint=f"'{shlex.join([*argv, host])}' shows the same error; "
+            "'--ssh-config none' reads no file",
         ) from e
     return parse_ssh_settings(output.stdout)
 
