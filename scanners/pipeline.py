@@ -5,8 +5,8 @@ keep theirs, also if that part is the evaluation by oscap. Only the host's ident
 and oscap must be installed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hardpan.core import clock, events
@@ -22,29 +22,22 @@ from hardpan.scanners.collect.base import (
     HostChallenge,
     build_failed_check,
 )
-from hardpan.scanners.collect.collection import (
-    CollectedParts,
-    Collection,
-    HostIdentity,
-)
+from hardpan.scanners.collect.collection import CollectedParts, Collection, HostIdentity
 from hardpan.scanners.collect.evaluation import (
     attach_merged_arf,
     attempt_evaluation,
     evaluate_content,
 )
-from hardpan.scanners.collect.openscap_packages import PushedPackage
 from hardpan.scanners.collect.plan import ScanPlan
 from hardpan.scanners.collect.sent_secrets import redact_secrets, refuse_common_password
 from hardpan.scanners.content import datastream
-from hardpan.scanners.content.datastream import ContentSelection, ContentSource
+from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.content.prepare import PreparedContent, prepare
 from hardpan.scanners.content.prepare import load_fixes as load_content_fixes
 from hardpan.scanners.content.selection import choose_content
-from hardpan.scanners.deviations.tailoring import find_base_profile, prepare_content
-from hardpan.scanners.deviations.tailoring_file import TailoringFile
+from hardpan.scanners.deviations.tailoring import prepare_content
 from hardpan.scanners.deviations.waivers import assign_waivers, require_unambiguous
 from hardpan.scanners.evidence.file_names import HOST_SIGNATURE, list_tailoring_files
-from hardpan.scanners.evidence.signing_options import PreviousStatement
 from hardpan.scanners.evidence.statement.predicate_extensions import (
     HOST_SIGNATURE_NAMESPACE,
     build_host_challenge,
@@ -52,64 +45,16 @@ from hardpan.scanners.evidence.statement.predicate_extensions import (
 from hardpan.scanners.fips.assess import assess_fips
 from hardpan.scanners.fips.cmvp import load_table
 from hardpan.scanners.fips.model import FipsAnswers
-from hardpan.scanners.model.scan import Evaluation, ImageRef, Scan, Verdict
+from hardpan.scanners.model.scan import Evaluation, Scan, Verdict
 from hardpan.scanners.openscap.arf.results import UnreadableArf
 from hardpan.scanners.openscap.evaluate import EvaluatedParts, merge_results
 from hardpan.scanners.report.model.build import build_findings
+from hardpan.scanners.scan_request import ScanRequest
 from hardpan.signing import check_sshsig
-from hardpan.ssh.local_target import AnyTarget
 from hardpan.ssh.target import Target
-from hardpan.ssh.transport_kind import TransportKind
 from hardpan.ssh.transports import open_connection
 
 _CONNECT_TIMEOUT_S = 180.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScanRequest:
-    """Input of one scan."""
-
-    target: AnyTarget
-    transport: TransportKind = TransportKind.AUTO
-    plan: ScanPlan
-    content: ContentSelection | ContentSource | None = None
-    """The data stream, or where it is found; None: chosen for the plan's product or the host."""
-
-    benchmark: str = ""
-    """Id of the benchmark, if the content has several."""
-
-    required: frozenset[str] = frozenset()
-    """Collectors of which a missing precondition on the target is an error."""
-
-    run_smoke: bool = True
-    run_compatibility: bool = False
-    """Run the compatibility checks even if the plan does not ask for them."""
-
-    openscap_packages: tuple[PushedPackage, ...] = ()
-    """Packages of OpenSCAP to upload for the scan."""
-
-    sudo_password: str = ""
-    baseline_counts: Mapping[str, int] | None = None
-    """Counts before hardening, if the same run built the image."""
-
-    image: ImageRef | None = None
-    invocation: tuple[str, ...] = ()
-    nonce: str = ""
-    """The auditor's challenge, for the host to sign."""
-
-    tailoring: TailoringFile | None = None
-    previous: PreviousStatement | None = None
-    """The host's last statement; a scan of another host ends before its evaluation."""
-
-    @property
-    def base_profile(self) -> str:
-        """The benchmark's profile that the tailoring or the plan names; empty: the default.
-
-        Raises:
-            InputError: the tailoring has no such profile, or is for another one.
-        """
-        requested = self.plan.xccdf_profile
-        return requested if self.tailoring is None else find_base_profile(self.tailoring, requested)
 
 
 def assess(
@@ -252,12 +197,12 @@ def _build_scan(
         parts.fips.fips or FipsAnswers(),
         packages=None if "packages" in parts.failed else packages,
     )
-    baseline_counts = request.baseline_counts
+    baseline = request.baseline_counts
     return Scan(
         profile=request.plan.display_name(evaluation.profile_id),
         host=identity.host,
         evaluation=evaluation,
-        baseline_counts=None if baseline_counts is None else dict(baseline_counts),
+        baseline_counts=None if baseline is None else dict(baseline),
         checks=(
             *parts.host_facts.checks,
             *parts.packages.checks,

@@ -38,6 +38,7 @@ from hardpan.scanners.ledger.previous_evidence import changes_since_previous, lo
 from hardpan.scanners.report.formats.text_summary import format_summary
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.registry import Report
+from hardpan.scanners.scan_request import ScanRequest
 from hardpan.signing import load_matching_certificate
 from hardpan.ssh.local_target import AnyTarget
 from hardpan.ssh.transport_kind import TransportKind
@@ -155,7 +156,7 @@ def scan(
     tailoring = None if tailoring_file is None else load_tailoring(tailoring_file)
     with show_progress(quiet=quiet) as emit:
         with _open_target(scan_target, emit) as opened:
-            request = pipeline.ScanRequest(
+            request = ScanRequest(
                 target=opened.target,
                 transport=TransportKind(access.transport),
                 plan=plan,

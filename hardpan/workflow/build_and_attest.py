@@ -29,6 +29,7 @@ from hardpan.scanners.evidence.signing_options import next_chain_link, scanner_i
 from hardpan.scanners.evidence.verify.verifier import VerifiedEvidence
 from hardpan.scanners.evidence.verify.verifier import verify as verify_evidence
 from hardpan.scanners.model.scan import ImageRef
+from hardpan.scanners.scan_request import ScanRequest
 from hardpan.signing import SignedStatement, read_bundle, sign
 from hardpan.ssh.client import connect
 from hardpan.ssh.connection import Connection
@@ -152,7 +153,7 @@ def _scan(request: BuildRequest, image: AttestedImage, evidence: Path, emit: Emi
         emit=emit,
         overlay=True,
     ) as guest:
-        scan_request = scan_pipeline.ScanRequest(
+        scan_request = ScanRequest(
             target=from_guest(guest),
             plan=plan_profile(request.profile),
             content=image.source,

@@ -16,6 +16,7 @@ from hardpan.core.events import StageMessage
 from hardpan.scanners import pipeline
 from hardpan.scanners.model.scan import Scan, Verdict
 from hardpan.scanners.report.registry import load_renderer
+from hardpan.scanners.scan_request import ScanRequest
 from tests.tools import vocabulary
 from tests.tools.report_sample import add_changes, load_sample
 from tests.unit.evidence.evidence_fixture import create_fixture
@@ -164,7 +165,7 @@ def test_scan_output_uses_the_vocabulary(
 ) -> None:
     lab = create_fixture(tmp_path)
 
-    def scan(_request: pipeline.ScanRequest, emit: Callable[[Any], None]) -> Scan:
+    def scan(_request: ScanRequest, emit: Callable[[Any], None]) -> Scan:
         emit(StageMessage(stage="evaluate", text="1 rule"))
         return scan_of_verdict(Verdict.FAIL)
 

@@ -12,15 +12,16 @@ from hardpan.core.errors import Exit
 from hardpan.scanners import pipeline
 from hardpan.scanners.model.results import HostCheck
 from hardpan.scanners.model.scan import Scan
+from hardpan.scanners.scan_request import ScanRequest
 from tests.unit.evidence import samples
 
 
 @pytest.fixture
-def requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[pipeline.ScanRequest]:
+def requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[ScanRequest]:
     """The requests of scans of a host that is not there."""
-    received: list[pipeline.ScanRequest] = []
+    received: list[ScanRequest] = []
 
-    def scan(request: pipeline.ScanRequest, _emit: object) -> Scan:
+    def scan(request: ScanRequest, _emit: object) -> Scan:
         received.append(request)
         now = clock.format_rfc3339(clock.now())
         check = HostCheck(
@@ -38,7 +39,7 @@ def requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[pipeline.S
 
 
 def test_first_scan_creates_a_key_and_prints_a_command_that_verifies(
-    requests: list[pipeline.ScanRequest], capsys: pytest.CaptureFixture[str]
+    requests: list[ScanRequest], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(["scan", "root@lab", "-q"]) == Exit.FINDINGS
     output = capsys.readouterr()
@@ -61,7 +62,7 @@ def test_first_scan_creates_a_key_and_prints_a_command_that_verifies(
 
 
 def test_second_scan_uses_the_same_key_without_a_message(
-    requests: list[pipeline.ScanRequest], capsys: pytest.CaptureFixture[str]
+    requests: list[ScanRequest], capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = ("first.evidence.zip", "second.evidence.zip")
     for name in names:
@@ -76,7 +77,7 @@ def test_second_scan_uses_the_same_key_without_a_message(
 
 
 def test_required_part_without_results_is_exit_code_4(
-    requests: list[pipeline.ScanRequest], capsys: pytest.CaptureFixture[str]
+    requests: list[ScanRequest], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(["scan", "root@lab", "-q", "--require", "smoke, packages"]) == Exit.TOOL
     assert requests[0].required == {"smoke", "packages"}
@@ -84,7 +85,7 @@ def test_required_part_without_results_is_exit_code_4(
 
 
 def test_unknown_required_part_is_a_usage_error(
-    requests: list[pipeline.ScanRequest], capsys: pytest.CaptureFixture[str]
+    requests: list[ScanRequest], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(["scan", "root@lab", "--require", "smoke,openscap"]) == Exit.USAGE
     assert requests == []
@@ -101,7 +102,7 @@ def test_unknown_required_part_is_a_usage_error(
     ],
 )
 def test_contradictory_options_are_a_usage_error(
-    requests: list[pipeline.ScanRequest],
+    requests: list[ScanRequest],
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
     message: str,

@@ -15,6 +15,7 @@ from hardpan.scanners.evidence.sign import writer
 from hardpan.scanners.evidence.statement.predicate_extensions import ChainLink
 from hardpan.scanners.ledger.previous_evidence import changes_since_previous, load_previous
 from hardpan.scanners.model.scan import Scan, Verdict
+from hardpan.scanners.scan_request import ScanRequest
 from tests.unit.evidence import samples
 from tests.unit.evidence.evidence_fixture import EvidenceFixture
 from tests.unit.ledger.samples import scan_of_verdict
@@ -41,7 +42,7 @@ def run_scan(
 ) -> ScanRunner:
     """Runs ``hardpan scan`` on a host that is not there: rule 7 fails on it."""
 
-    def scan(_request: pipeline.ScanRequest, _emit: Any) -> Scan:
+    def scan(_request: ScanRequest, _emit: Any) -> Scan:
         return scan_of_verdict(V.FAIL)
 
     monkeypatch.setattr(pipeline, "scan", scan)

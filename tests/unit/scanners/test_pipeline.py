@@ -32,6 +32,7 @@ from hardpan.scanners.model.results import HostCheck
 from hardpan.scanners.model.scan import ContentOrigin, Scan
 from hardpan.scanners.openscap.arf.results import UnreadableArf
 from hardpan.scanners.report.model.build import build_findings
+from hardpan.scanners.scan_request import ScanRequest
 from hardpan.ssh.privileges import BecomeMethod, Privileges
 from hardpan.ssh.target import Target
 from hardpan.ssh.transport_kind import DEFAULT_TRANSPORT
@@ -153,8 +154,8 @@ SOURCE = ContentSource(
 )
 
 
-def request(**changes: Any) -> pipeline.ScanRequest:
-    base_request = pipeline.ScanRequest(
+def request(**changes: Any) -> ScanRequest:
+    base_request = ScanRequest(
         target=Target(host="host", user="me"),
         plan=plan_profile(load_profile("lab-stig")),
         content=SOURCE,
@@ -163,7 +164,7 @@ def request(**changes: Any) -> pipeline.ScanRequest:
     return replace(base_request, **changes)
 
 
-def with_waivers(*waivers: LocatedWaiver) -> pipeline.ScanRequest:
+def with_waivers(*waivers: LocatedWaiver) -> ScanRequest:
     return request(plan=replace(request().plan, waivers=waivers))
 
 
@@ -176,7 +177,7 @@ def run_scan(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scan]:
         yield CONNECTION
 
     def scan(
-        scan_request: pipeline.ScanRequest | None = None,
+        scan_request: ScanRequest | None = None,
         content: PreparedContent = CONTENT,
         **overrides: CollectedEvidence | Exception,
     ) -> Scan:
