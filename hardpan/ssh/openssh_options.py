@@ -166,15 +166,15 @@ def _build_host_key_options(target: Target, files: PrivateFiles, version: Versio
 
 def _build_config_options(target: Target) -> list[str]:
     """Return the configuration that the target was resolved with; none for a guest."""
-    if not target.destination or target.ssh_config == NO_CONFIG:
+    if target.typed is None or target.ssh_config == NO_CONFIG:
         return ["-F", "none"]
     return ["-F", str(target.ssh_config.absolute())] if target.ssh_config else []
 
 
 def _build_destination(target: Target) -> list[str]:
     """Return the host as typed, so that ssh resolves the same settings."""
-    if not target.destination:
+    if target.typed is None:
         return ["-l", target.user, "-p", str(target.port), "--", target.host]
-    argv = ["-l", target.typed_user] if target.typed_user else []
-    argv += ["-p", target.typed_port] if target.typed_port else []
-    return [*argv, "--", target.destination]
+    argv = ["-l", target.typed.user] if target.typed.user else []
+    argv += ["-p", target.typed.port] if target.typed.port else []
+    return [*argv, "--", target.typed.host]

@@ -91,12 +91,8 @@ class Target:
     jumps: tuple["Target", ...] = ()
     """Hosts to connect through (``ProxyJump``), the first one first."""
 
-    destination: str = ""
-    """The host as typed, for the system's ``ssh``; empty: ``host``."""
-
-    typed_user: str = ""
-    typed_port: str = ""
-    """User and port as typed; empty: the configuration decides."""
+    typed: Destination | None = None
+    """User, host and port as typed, for the system's ``ssh``; None: there is no configuration."""
 
     ssh_config: Path | None = None
     """``--ssh-config``, for the system's ``ssh -F``; None: the user's and the system's files."""
@@ -194,9 +190,7 @@ def _resolve(
         known_hosts=list_known_hosts_files(values, tokens),
         settings=settings,
         jumps=_resolve_jumps(jump_text, config, depth=depth + 1),
-        destination=typed.host,
-        typed_user=typed.user,
-        typed_port=typed.port,
+        typed=typed,
         ssh_config=config,
         notes=notes,
     )

@@ -12,6 +12,7 @@ from hardpan.core.errors import InputError, ToolError, TrustError, UnreachableEr
 from hardpan.core.events import Record, RemoteCommandEnded, observe
 from hardpan.core.process import run
 from hardpan.ssh.connection import Connection
+from hardpan.ssh.destination import Destination
 from hardpan.ssh.host_key_trust import HostKeyTrust
 from hardpan.ssh.local_target import find_local_target
 from hardpan.ssh.target import Target, parse_target
@@ -209,9 +210,10 @@ def test_ssh_config_is_resolved_by_openssh(
 
 def test_closed_port_is_unreachable(transport: TransportKind, target: Target) -> None:
     port = free_port()
+    typed = Destination(user=target.user, host=target.host, port=str(port))
 
     with pytest.raises(UnreachableError, match="refused the connection"):
-        connect_once(dataclasses.replace(target, port=port, typed_port=str(port)), transport)
+        connect_once(dataclasses.replace(target, port=port, typed=typed), transport)
 
 
 def test_unauthorized_key_is_unreachable(

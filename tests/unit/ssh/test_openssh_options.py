@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hardpan.ssh.client_settings import ClientSettings
+from hardpan.ssh.destination import Destination
 from hardpan.ssh.openssh_options import PrivateFiles, build_master_argv, build_session_argv
 from hardpan.ssh.target import Target
 
@@ -19,6 +20,7 @@ TARGET = Target(
 )
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMWLhenlMNkgezhirinoY1lKdhQOhMR7STj8gegngR3o"
 NEW = (9, 2)
+WEB = Destination(user="", host="web", port="")
 
 
 def _options(argv: list[str]) -> list[str]:
@@ -88,10 +90,10 @@ def test_old_ssh_gets_no_unknown_option() -> None:
     ("changes", "start", "end"),
     [
         ({}, ["ssh", "-F", "none"], ["-l", "admin", "-p", "2222", "--", "192.0.2.1"]),
-        ({"destination": "web", "ssh_config": Path("none")}, ["ssh", "-F", "none"], ["--", "web"]),
-        ({"destination": "web", "ssh_config": Path("/c")}, ["ssh", "-F", "/c"], ["--", "web"]),
+        ({"typed": WEB, "ssh_config": Path("none")}, ["ssh", "-F", "none"], ["--", "web"]),
+        ({"typed": WEB, "ssh_config": Path("/c")}, ["ssh", "-F", "/c"], ["--", "web"]),
         (
-            {"destination": "web", "typed_user": "a", "typed_port": "23"},
+            {"typed": Destination(user="a", host="web", port="23")},
             ["ssh", "-N"],
             ["-l", "a", "-p", "23", "--", "web"],
         ),

@@ -5,6 +5,7 @@ import pytest
 from hardpan.core.errors import InputError, ToolError
 from hardpan.ssh import target
 from hardpan.ssh.client_settings import parse_ssh_settings
+from hardpan.ssh.destination import Destination
 from hardpan.ssh.host_key_trust import HostKeyTrust
 from hardpan.ssh.openssh_config import NO_CONFIG
 from hardpan.ssh.target import Target, from_guest, parse_target
@@ -110,7 +111,8 @@ def test_ssh_config_settings_are_applied(monkeypatch: pytest.MonkeyPatch) -> Non
     assert str(result) == "deploy@10.1.2.3:2200"
     assert result.settings.identity_files == (Path("/k/web-deploy-2200"),)
     assert result.known_hosts == (Path("/k/hosts"), Path("/k/10.1.2.3"))
-    assert (result.host_key_alias, result.destination) == ("web-1", "web")
+    assert result.host_key_alias == "web-1"
+    assert result.typed == Destination(user="", host="web", port="")
 
 
 def test_typed_values_override_ssh_config(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +121,7 @@ def test_typed_values_override_ssh_config(monkeypatch: pytest.MonkeyPatch) -> No
     result = parse_target("b@web:22")
 
     assert str(result) == "b@web:22"
-    assert (result.typed_user, result.typed_port) == ("b", "22")
+    assert result.typed == Destination(user="b", host="web", port="22")
 
 
 def test_typed_user_and_port_are_passed_to_ssh(monkeypatch: pytest.MonkeyPatch) -> None:
