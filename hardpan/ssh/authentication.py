@@ -24,6 +24,9 @@ _KEY_CLASSES: dict[str, type[paramiko.PKey]] = {
     "ecdsa-sha2-nistp521": paramiko.ECDSAKey,
 }
 _SECURITY_KEY = "sk-"
+_MAX_STEPS = 12
+"""Methods that a host can demand one after the other; a hostile one would never end."""
+
 _PKCS8_BEGIN = b"-----BEGIN PRIVATE KEY-----"
 
 
@@ -57,7 +60,9 @@ class _Login:
     def run(self) -> None:
         allowed = self._attempt_none()
         pending = list(self._target.settings.authentication_methods)
-        while not self._transport.is_authenticated():
+        for _ in range(_MAX_STEPS):
+            if self._transport.is_authenticated():
+                return
             method = next((m for m in pending if m in allowed), None)
             if method is None:
                 raise self._failure(allowed)
@@ -66,6 +71,8 @@ class _Login:
                 pending.remove(method)
             else:
                 allowed = next_methods
+        if not self._transport.is_authenticated():
+            raise self._failure(allowed)
 
     def _attempt_none(self) -> frozenset[str]:
         """Ask for the allowed methods, as ssh does; a host may also let the user in."""

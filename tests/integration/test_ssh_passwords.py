@@ -114,6 +114,14 @@ def test_every_demanded_method_is_used(tmp_path: Path, methods: list[str]) -> No
         assert server.requests == methods
 
 
+def test_host_that_demands_the_password_without_end_is_left(tmp_path: Path) -> None:
+    with serve(tmp_path, ["password"] * 500, [], PASSWORD) as (target, server):
+        with pytest.raises(UnreachableError, match="login failed"), connect(target, timeout_s=20):
+            pass
+
+        assert 0 < len(server.requests) < 20
+
+
 def test_wrong_password_fails_with_the_password_named(tmp_path: Path) -> None:
     with (
         serve(tmp_path, ["password"], [], "hunter-22") as (target, _),
