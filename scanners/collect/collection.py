@@ -105,9 +105,9 @@ class Collection:
         if privileges.is_privileged:
             return
         problem = UnavailableError(
-            ["root"],
-            f"on {self.connection.target}: {privileges.reason}; files that only root may read were "
-            "not read, so rules may have another verdict",
+            ["root rights:"],
+            f"{privileges.reason}; files that only root may read were not read, so rules may have "
+            "another verdict",
             hint=privileges.hint,
         )
         self.failed["privileges"] = build_failed_check("privileges", problem)

@@ -10,6 +10,7 @@ from hardpan.scanners.collect.base import (
     CollectTask,
     build_failed_check,
 )
+from hardpan.scanners.collect.preconditions import RPM_DATABASE_TEST
 from hardpan.scanners.fips.cmvp import load_table
 from hardpan.scanners.fips.model import CommandAnswer, FipsAnswers
 from hardpan.scanners.fips.non_system_crypto import LIBRARY_PATTERNS, SEARCH_ROOTS
@@ -115,7 +116,7 @@ def build_questions() -> dict[str, str]:
     """Return name -> script. rpm verifies only builds that the CMVP table lists."""
     builds = " ".join(shlex.quote(b) for c in load_table().certificates for b in c.builds)
     verify = (
-        'command -v rpm >/dev/null && [ "$(id -u)" = 0 ] || exit 127; '
+        f'{RPM_DATABASE_TEST} && [ "$(id -u)" = 0 ] || exit 127; '
         f'for p in {builds}; do rpm -q "$p" >/dev/null 2>&1 || continue; echo "@begin $p"; '
         "rpm -q --qf '@signer %{RSAHEADER:pgpsig}\\n' \"$p\"; "
         'rpm -V --nodeps --noscripts "$p"; [ $? -le 1 ] && echo "@end $p"; done; true'

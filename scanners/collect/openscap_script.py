@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from hardpan.core.errors import ToolError
 from hardpan.scanners.collect.openscap_packages import PushedPackage
+from hardpan.scanners.collect.preconditions import RPM_DATABASE_TEST
 from hardpan.scanners.content.prepare import PreparedContent, StreamPart
 
 NO_FOLDER, INCOMPLETE_UPLOAD, NO_TMP, CANNOT_UNPACK, CANNOT_EXECUTE = 42, 43, 44, 45, 46
@@ -180,7 +181,7 @@ command -v oscap-run-sce-script >/dev/null 2>&1 || {
 }
 version=$(oscap --version 2>/dev/null)
 case $version in *"SCE Version"*) sce=yes;; *) sce=no;; esac
-package=$(rpm -q openscap-scanner 2>/dev/null) ||
+package=$(@HAS_RPM_DATABASE@ && rpm -q openscap-scanner 2>/dev/null) ||
   package=$(dpkg-query -W -f '${Package}-${Version}' openscap-scanner 2>/dev/null) ||
   package=unknown
 package=@PUSHED@${package}
@@ -324,6 +325,7 @@ def render_script(
         "@NO_TMP@": str(NO_TMP),
         "@CANNOT_EXECUTE@": str(CANNOT_EXECUTE),
         "@NOEXEC@": "false" if packages else "true",
+        "@HAS_RPM_DATABASE@": RPM_DATABASE_TEST,
         "@PUSHED@": f"'uploaded {names}; installed: '" if packages else "",
         "@INCOMPLETE@": str(INCOMPLETE_UPLOAD),
     }.items():

@@ -16,6 +16,7 @@ from hardpan.scanners.collect.base import (
     CollectTask,
     build_failed_check,
 )
+from hardpan.scanners.collect.preconditions import RPM_DATABASE_TEST
 from hardpan.scanners.model.results import HostCheck
 from hardpan.ssh.connection import Connection
 
@@ -27,7 +28,7 @@ QUERY = (
     "status=$?; fi; "
     # A Debian host may have the program without a database.
     "if command -v rpm >/dev/null 2>&1 && "
-    "{ [ $status = 127 ] || [ -d /var/lib/rpm ] || [ -d /usr/lib/sysimage/rpm ]; }; then "
+    f"{{ [ $status = 127 ] || {RPM_DATABASE_TEST}; }}; then "
     # Always with epoch, 0 if there is none, so that two hosts can be compared.
     r"rpm -qa --qf '%{NAME}-%{EPOCHNUM}:%{VERSION}-%{RELEASE}.%{ARCH}\n' && "
     "{ [ $status != 127 ] || status=0; } || status=$?; fi; exit $status"

@@ -86,6 +86,9 @@ def python(name: str) -> Precondition:
     )
 
 
+RPM_DATABASE_TEST = """[ -d "$(rpm --eval '%{_dbpath}' 2>/dev/null)" ]"""
+"""Succeeds where rpm has a database. Debian's rpm creates one in ``$HOME`` at the first query."""
+
 ROOT = Precondition(
     test='[ "$(id -u)" = 0 ]',
     reason="the scan has no root rights",

@@ -5,7 +5,7 @@ used. A CPU run is labelled as one and never gives a GPU verdict.
 """
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit
@@ -71,6 +71,7 @@ _MAX_RELATIVE_ERROR = 1e-4
 _MAX_GFLOPS = 100_000.0
 """No CPU is faster: a higher value is an error."""
 
+_REMEDY = "the test is for hosts with an AI stack; --no-smoke omits it"
 _PASS_REASON = "results are correct; CPU run, no performance baseline"  # noqa: S105
 _NO_BASELINE = "CPU run; no performance baseline for this machine"
 _SCRIPT = """set -eu
@@ -140,11 +141,11 @@ def build_query(settings: WorkloadSettings) -> Query:
     return Query(
         script=shlex.join(["exec", "runuser", "-u", _SERVICE_USER, "--", "sh", "-c", script]),
         needs=(
-            python(settings.python),
+            replace(python(settings.python), remedy=_REMEDY),
             Precondition(
                 test=f"{shlex.quote(settings.python)} -I -c {shlex.quote(find_torch)}",
                 reason=f"PyTorch is not installed for {settings.python}",
-                remedy="the test is for hosts with an AI stack; --no-smoke omits it",
+                remedy=_REMEDY,
             ),
             ROOT,
             program("runuser", "util-linux"),

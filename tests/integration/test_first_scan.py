@@ -41,6 +41,7 @@ def test_stock_debian_host_is_scanned_without_options(tmp_path: Path) -> None:
         assert findings["content"]["name"] == "ssg-debian12-ds.xml"
         assert findings["profile"] == "cis_level1_server"
         assert_equals_plain_oscap(host, findings, "debian12")
+        assert host.run("command -v rpm; ls -A /root").stdout == "/usr/bin/rpm\n"
     assert find_unchecked(findings) == ["host_signature", "hostfacts", "smoke"]
 
 
