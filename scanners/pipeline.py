@@ -143,6 +143,7 @@ def _provide_content(request: ScanRequest, identity: HostIdentity, emit: Emit) -
     source, profile_id, explanation = _choose_content(request, identity)
     for text in explanation:
         emit(StageMessage(stage="content", text=text))
+    emit(StageMessage(stage="content", text="reducing it to the profile"))
     content = prepare_content(source, profile_id, request.tailoring, request.plan.xccdf_profile)
     require_unambiguous(request.plan.waivers, content.benchmark.rules)
     texts = [part.data for part in (*content.parts, content.untouched)]

@@ -115,7 +115,7 @@ def _category_rows(findings: Findings) -> list[tuple[str, str]]:
     return [
         ("STIG", f"{stig.benchmark} {stig.revision}"),
         *(("", line) for line in texts),
-        ("", statistics.OPEN_FORMULA),
+        ("", statistics.OPEN_FORMULA.partition(";")[0]),
     ]
 
 
@@ -159,6 +159,9 @@ def _not_checked_rows(findings: Findings) -> list[tuple[str, str]]:
     if manual_count := findings.counts["notchecked"]:
         rules = "1 rule has" if manual_count == 1 else f"{manual_count} rules have"
         texts.append(f"{rules} no automated check: manual review required")
+    if undecided_count := findings.counts["error"] + findings.counts["unknown"]:
+        rules = "1 rule is" if undecided_count == 1 else f"{undecided_count} rules are"
+        texts.append(f"{rules} error or unknown: the HTML report lists what OpenSCAP evaluated")
     labels = ("not checked", *("" for _ in texts))
     return list(zip(labels, texts, strict=False))
 

@@ -279,6 +279,21 @@ def test_summary_wraps_long_texts_below_their_label() -> None:
     assert "checks       none ran" in lines
 
 
+def test_summary_counts_rules_without_an_automated_verdict() -> None:
+    evaluation = samples.scan().evaluation
+    first, second, *others = evaluation.results
+    results = (
+        replace(first, verdict=Verdict.ERROR),
+        replace(second, verdict=Verdict.UNKNOWN),
+        *others,
+    )
+    scan = samples.scan(evaluation=replace(evaluation, results=results))
+    lines = text_summary.format_summary(report_of(scan).findings, None)
+
+    assert any("1 rule has no automated check: manual review required" in x for x in lines)
+    assert any("2 rules are error or unknown: the HTML report lists" in x for x in lines)
+
+
 def test_summary_of_a_host_outside_fips_mode_has_no_statement() -> None:
     host = replace(samples.HOST, fips_kernel_flag=False)
     text = "\n".join(text_summary.format_summary(report_of(samples.scan(host=host)).findings, None))
