@@ -201,7 +201,7 @@ class _LineRenderer:
 
 
 class _LiveRenderer:
-    """Finished stages as lines, the running stage as a spinner below them."""
+    """Finished stages and messages outside a stage as lines, the running stage as a spinner."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Bar(
@@ -237,6 +237,8 @@ class _LiveRenderer:
                     self._tasks[event.stage],  # type: ignore[arg-type]
                     description=_describe_event(event)[:_MAX_LIVE_LINE_CHARS],
                 )
+            elif isinstance(event, StageMessage):
+                print_message(self._progress.console, _describe_event(event))
 
 
 def _describe_event(event: Event) -> str:

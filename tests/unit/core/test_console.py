@@ -34,6 +34,24 @@ def render_events(
     return buffer.getvalue()
 
 
+def test_terminal_shows_a_message_outside_a_stage_as_a_line() -> None:
+    text = render_events(
+        StageMessage(stage="content", text="profile stig: the default"),
+        StageStarted(stage="openscap"),
+        StageMessage(stage="openscap", text="uploading"),
+        StageMessage(stage="hostfacts", text="not checked"),
+        StageFinished(stage="openscap", duration_s=2.04),
+        terminal=True,
+    )
+    lines = [line.rpartition("\x1b[2K")[2] for line in text.splitlines()]
+
+    assert [line for line in lines if ": " in line and not line.startswith("\x1b")] == [
+        "content: profile stig: the default",
+        "hostfacts: not checked",
+        "openscap: done in 2.0 s",
+    ]
+
+
 def test_events_are_plain_lines_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([100.0, 100.2, 161.0, 4000.0])
     monkeypatch.setattr(clock, "monotonic_s", lambda: next(times))
