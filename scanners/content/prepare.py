@@ -125,8 +125,8 @@ def _reduce(
     tailored_data = serialize(root)
     order = [r.rule_id for r in bench.rules]
     stream_parts = tuple(
-        _build_part(tailored_data, bench.profile_id, name, ids)
-        for ids in partition(rule_groups, part_count, order=order)
+        _build_part(tailored_data, bench.profile_id, name, ids, has_unselected=number == 0)
+        for number, ids in enumerate(partition(rule_groups, part_count, order=order))
     )
     lines = []
     if merged_count:
@@ -142,10 +142,15 @@ def _reduce(
 
 
 def _build_part(
-    tailored_data: bytes, profile_id: str, name: str, ids: tuple[str, ...]
+    tailored_data: bytes,
+    profile_id: str,
+    name: str,
+    ids: tuple[str, ...],
+    *,
+    has_unselected: bool,
 ) -> StreamPart:
     root = parse_data_stream(tailored_data, name)
-    tailor(root, profile_id, name, only=ids)
+    tailor(root, profile_id, name, only=ids, has_unselected=has_unselected)
     data = serialize(root)
     return StreamPart(data=data, sha256=sha256_bytes(data), rule_ids=ids)
 

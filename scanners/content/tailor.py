@@ -2,8 +2,9 @@
 
 oscap loads 29 MB of RHEL 9 content to evaluate one profile in ten. What no retained rule refers
 to is removed: other profiles, rules, fixes, references, OVAL definitions and what they refer to,
-questionnaires, scripts. The profile stays as it is, with the profiles that it extends: oscap
-resolves it, and hardpan compares oscap's resolution with its own.
+questionnaires, scripts. Rules that the profile does not select stay without checks in one part, so
+that one that hardpan deselects wrongly is noticed. The profile stays as it is, with the profiles
+that it extends: oscap resolves it, and hardpan compares oscap's resolution with its own.
 """
 
 from collections.abc import Collection
@@ -30,6 +31,12 @@ from hardpan.scanners.content.scap_xml import (
 _DESCRIPTIVE_CHILDREN = ("reference", "rationale", "warning", "fix", "fixtext", "ident")
 """Children of a rule that oscap does not evaluate; descriptions are mandatory."""
 
+_DECISIVE_CHILDREN = tuple(XCCDF + tag for tag in ("title", "requires", "conflicts"))
+"""Children of a rule that oscap does not evaluate: its title is printed."""
+
+_MAX_UNSELECTED = 3000
+"""Upstream's content has 1,100 rules that a profile does not select; an ARF is limited, too."""
+
 
 def tailor(
     root: Element,
@@ -37,9 +44,13 @@ def tailor(
     name: str,
     *,
     only: Collection[str] | None = None,
+    has_unselected: bool = True,
     benchmark_id: str = "",
 ) -> None:
     """Reduce the tree in place to the profile, or to ``only`` these of its rules.
+
+    With ``has_unselected``, the rules that are not expected to be evaluated stay, without checks:
+    oscap then reports those that it selects.
 
     Raises:
         InputError: there is no such profile, or oscap would refuse it.
@@ -47,6 +58,7 @@ def tailor(
     bench = find_benchmark(root, name, benchmark_id)
     resolved = resolve_profile(bench, profile_id, name)
     retained_ids = _find_retained_items(resolved, only)
+    unselected_ids = _find_unselected_items(resolved) if has_unselected else set()
     for profile in bench.findall(XCCDF + "Profile"):
         if profile not in resolved.lineage:
             remove_element(profile)
@@ -55,9 +67,11 @@ def tailor(
     for rule in list(bench.iter(XCCDF + "Rule")):
         if rule.get("id") in retained_ids:
             _reduce_rule(rule, local_hrefs)
+        elif rule.get("id") in unselected_ids:
+            _strip_rule(rule)
         else:
             remove_element(rule)
-    _remove_unused_groups(bench, retained_ids)
+    _remove_unused_groups(bench, retained_ids | unselected_ids)
     _remove_dangling_settings(bench, resolved)
     for tag_name in ("reference", "rear-matter"):
         for child in bench.findall(XCCDF + tag_name):
@@ -81,6 +95,21 @@ def _find_retained_items(resolved: ResolvedProfile, only: Collection[str] | None
     requested = evaluated if only is None else evaluated & set(only)
     connected = connect_items(resolved.items)
     return {i for ids in connected if not requested.isdisjoint(ids) for i in ids}
+
+
+def _find_unselected_items(resolved: ResolvedProfile) -> set[str]:
+    """Return the items that decide about no rule that is evaluated."""
+    evaluated = {r.item.item_id for r in resolved.rules}
+    connected = connect_items(resolved.items)
+    unselected = {i for ids in connected if evaluated.isdisjoint(ids) for i in ids}
+    return unselected if len(unselected) <= _MAX_UNSELECTED else set()
+
+
+def _strip_rule(rule: Element) -> None:
+    """Remove what does not decide whether a rule is selected."""
+    for child in list(rule):
+        if child.tag not in _DECISIVE_CHILDREN:
+            remove_element(child)
 
 
 def _reduce_rule(rule: Element, local_hrefs: Collection[str]) -> None:
@@ -112,7 +141,9 @@ def _remove_unused_groups(bench: Element, retained_ids: set[str]) -> None:
         if not is_used:
             remove_element(group)
             continue
-        for tag_name in ("rationale", "warning", "reference"):
+        # A group that decides about no rule may have values, but what it refers to is removed.
+        decisive = () if group.get("id") in retained_ids else ("requires", "conflicts")
+        for tag_name in ("rationale", "warning", "reference", *decisive):
             for child in group.findall(XCCDF + tag_name):
                 remove_element(child)
 

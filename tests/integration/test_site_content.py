@@ -166,6 +166,16 @@ STREAMS = {
         ),
         {A: ["unknown"], B: ["unknown"], C: ["pass"], D: ["pass"], E: ["fail"]},
     ),
+    "group with a requirement and a value": (
+        _stream(
+            _profile(_select(B, C))
+            + _group(G, element("requires", idref=A) + VALUE + _rule(D, TRUE))
+            + _rule(A, TRUE)
+            + _rule(B, VALUE_CHECK)
+            + _rule(C, FALSE)
+        ),
+        {B: ["pass"], C: ["fail"]},
+    ),
     "cluster": (
         _stream(
             _profile(_select("cluster"))
