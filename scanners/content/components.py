@@ -65,6 +65,12 @@ def find_local_hrefs(root: Element) -> frozenset[str]:
     )
 
 
+def _iter_index(root: Element, tag: str) -> Iterator[Element]:
+    """Yield elements of the data streams, which refer to the components."""
+    for data_stream in root.iterchildren(DS + "data-stream"):
+        yield from data_stream.iter(tag)
+
+
 def _components_by_id(root: Element) -> dict[str, Element]:
     kinds = (DS + "component", DS + "extended-component")
     return {c.get("id", ""): c for c in root.iterchildren(*kinds)}
@@ -74,10 +80,10 @@ def _find_hrefs(root: Element) -> Mapping[str, set[str]]:
     """Return component id -> hrefs by which the checklist's checks refer to it."""
     targets = {
         r.get("id", ""): r.get(XLINK + "href", "").removeprefix("#")
-        for r in root.iter(DS + "component-ref")
+        for r in _iter_index(root, DS + "component-ref")
     }
     hrefs: dict[str, set[str]] = {}
-    for uri in root.iter(CATALOG + "uri"):
+    for uri in _iter_index(root, CATALOG + "uri"):
         target = targets.get(uri.get("uri", "").removeprefix("#"), "")
         if _catalog_kind(uri) != "dictionaries":
             hrefs.setdefault(target, set()).add(uri.get("name", ""))
@@ -85,9 +91,9 @@ def _find_hrefs(root: Element) -> Mapping[str, set[str]]:
 
 
 def _iter_oval_components(root: Element) -> Iterator[Element]:
-    refs = {r.get("id"): r.get(XLINK + "href", "") for r in root.iter(DS + "component-ref")}
+    refs = {r.get("id"): r.get(XLINK + "href", "") for r in _iter_index(root, DS + "component-ref")}
     ids: dict[bool, set[str]] = {True: set(), False: set()}
-    for uri in root.iter(CATALOG + "uri"):
+    for uri in _iter_index(root, CATALOG + "uri"):
         target = refs.get(uri.get("uri", "").removeprefix("#"), "").removeprefix("#")
         ids[_catalog_kind(uri) == "dictionaries"].add(target)
     for component in root.iterchildren(DS + "component"):
@@ -100,13 +106,13 @@ def _remove_unreferenced(root: Element, hrefs: set[str], original_hrefs: Collect
     """Remove components that no href means, and the references to them."""
     hrefs = _add_script_references(root, hrefs, original_hrefs)
     retained_refs = set()
-    for uri in list(root.iter(CATALOG + "uri")):
+    for uri in list(_iter_index(root, CATALOG + "uri")):
         if uri.get("name") in hrefs or _catalog_kind(uri) != "checklists":
             retained_refs.add(uri.get("uri", "").removeprefix("#"))
         else:
             remove_element(uri)
     targets = set()
-    for ref in list(root.iter(DS + "component-ref")):
+    for ref in list(_iter_index(root, DS + "component-ref")):
         if ref.get("id") in retained_refs or _catalog_kind(ref) != "checks":
             targets.add(ref.get(XLINK + "href", "").removeprefix("#"))
         else:

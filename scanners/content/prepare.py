@@ -118,8 +118,7 @@ def _reduce(
 ) -> tuple[list[str], tuple[StreamPart, ...]]:
     """Reduce the tree in place to the profile, and partition it; return what was changed too."""
     choice = (bench.profile_id, name)
-    tailor(root, *choice)
-    rule_groups = connected_rules(root, *choice)
+    rule_groups = connected_rules(root, tailor(root, *choice))
     merged_count = merge_duplicates(root)
     optimized_count = filter_root_owned_first(root)
     tailored_data = serialize(root)

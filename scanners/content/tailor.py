@@ -34,6 +34,9 @@ _DESCRIPTIVE_CHILDREN = ("reference", "rationale", "warning", "fix", "fixtext", 
 _DECISIVE_CHILDREN = tuple(XCCDF + tag for tag in ("title", "requires", "conflicts"))
 """Children of a rule that oscap does not evaluate: its title is printed."""
 
+IdGroups = tuple[tuple[str, ...], ...]
+"""Groups of ids of items that decide about one another."""
+
 _MAX_UNSELECTED = 3000
 """Upstream's content has 1,100 rules that a profile does not select; an ARF is limited, too."""
 
@@ -46,8 +49,10 @@ def tailor(
     only: Collection[str] | None = None,
     has_unselected: bool = True,
     benchmark_id: str = "",
-) -> None:
+) -> ResolvedProfile:
     """Reduce the tree in place to the profile, or to ``only`` these of its rules.
+
+    Returns the profile as it was resolved before.
 
     With ``has_unselected``, the rules that are not expected to be evaluated stay, without checks:
     oscap then reports those that it selects.
@@ -57,8 +62,9 @@ def tailor(
     """
     bench = find_benchmark(root, name, benchmark_id)
     resolved = resolve_profile(bench, profile_id, name)
-    retained_ids = _find_retained_items(resolved, only)
-    unselected_ids = _find_unselected_items(resolved) if has_unselected else set()
+    connected = connect_items(resolved.items)
+    retained_ids = _find_retained_items(resolved, connected, only)
+    unselected_ids = _find_unselected_items(resolved, connected) if has_unselected else set()
     for profile in bench.findall(XCCDF + "Profile"):
         if profile not in resolved.lineage:
             remove_element(profile)
@@ -77,30 +83,28 @@ def tailor(
         for child in bench.findall(XCCDF + tag_name):
             remove_element(child)
     remove_unused_components(root, bench, original_hrefs)
+    return resolved
 
 
-def connected_rules(
-    root: Element, profile_id: str, name: str, *, benchmark_id: str = ""
-) -> tuple[tuple[str, ...], ...]:
+def connected_rules(root: Element, resolved: ResolvedProfile) -> tuple[tuple[str, ...], ...]:
     """Return groups of evaluated rules that one oscap process must have together."""
-    resolved = resolve_profile(find_benchmark(root, name, benchmark_id), profile_id, name)
     checks_by_rule = {r.item.item_id: r.item.checks() for r in resolved.rules}
     groups = (tuple(i for i in ids if i in checks_by_rule) for ids in connect_items(resolved.items))
     return merge_groups((ids for ids in groups if ids), connect_by_variables(root, checks_by_rule))
 
 
-def _find_retained_items(resolved: ResolvedProfile, only: Collection[str] | None) -> set[str]:
+def _find_retained_items(
+    resolved: ResolvedProfile, connected: IdGroups, only: Collection[str] | None
+) -> set[str]:
     """Return the rules to evaluate, and all items that decide whether oscap evaluates them."""
     evaluated = {r.item.item_id for r in resolved.rules}
     requested = evaluated if only is None else evaluated & set(only)
-    connected = connect_items(resolved.items)
     return {i for ids in connected if not requested.isdisjoint(ids) for i in ids}
 
 
-def _find_unselected_items(resolved: ResolvedProfile) -> set[str]:
+def _find_unselected_items(resolved: ResolvedProfile, connected: IdGroups) -> set[str]:
     """Return the items that decide about no rule that is evaluated."""
     evaluated = {r.item.item_id for r in resolved.rules}
-    connected = connect_items(resolved.items)
     unselected = {i for ids in connected if evaluated.isdisjoint(ids) for i in ids}
     return unselected if len(unselected) <= _MAX_UNSELECTED else set()
 

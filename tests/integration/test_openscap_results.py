@@ -22,6 +22,7 @@ from hardpan.scanners.collect.evaluation import (
 )
 from hardpan.scanners.content import datastream
 from hardpan.scanners.content.prepare import PreparedContent, prepare
+from hardpan.scanners.content.resolve import ResolvedProfile, resolve
 from hardpan.scanners.model.scan import Evaluation, Verdict
 from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf, parse_arf
 from hardpan.scanners.openscap.evaluate import EvaluatedParts, merge_results
@@ -264,6 +265,36 @@ def test_difference_evaluates_the_untouched_content(
     }
     assert any("evaluating the untouched content" in str(e) for e in events)
     assert {UNTOUCHED_ARF, MERGED_ARF} <= set(evidence.files)
+
+
+def _lose_rule(bench: Any, profile_id: str, name: str) -> ResolvedProfile:
+    resolved = resolve(bench, profile_id, name)
+    lost_ids = [item_id("rule", "passed"), item_id("rule", "combined")]
+    rules = tuple(r for r in resolved.rules if r.item.item_id not in lost_ids)
+    return replace(resolved, rules=rules)
+
+
+def test_rules_that_hardpan_deselects_wrongly_are_noticed(
+    folder: Path,
+    plain: Arf,
+    collection: tuple[Collection, list[Event]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hardpan.scanners.content.benchmark.resolve", _lose_rule)
+
+    content = prepare(datastream.from_file(folder / "c.xml"), PROFILE)
+    evaluation, evidence = _evaluate(content, collection[0])
+
+    assert len(content.benchmark.rules) == len(plain.rules) - 2
+    assert "rule 'xccdf_org.example_rule_passed': expected 'not selected', got 'selected'" in (
+        evaluation.differences
+    )
+    assert evaluation.used_untouched
+    assert {r.rule_id: r.verdict for r in evaluation.results} == {
+        rule_id: result.verdict for rule_id, result in plain.rules.items()
+    }
+    assert evaluation.score == pytest.approx(plain.score, abs=1e-4)
+    assert MERGED_ARF in evidence.files
 
 
 def test_part_that_oscap_refuses_keeps_the_others(

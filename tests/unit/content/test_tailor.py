@@ -123,6 +123,17 @@ def test_scripts_are_removed_if_no_check_is_a_script() -> None:
     assert component_names(root) == {"x", "t-oval.xml"}
 
 
+def test_rules_that_are_not_selected_stay_without_checks() -> None:
+    """oscap reports one if hardpan deselected it wrongly."""
+    more = f'<Rule id="{B}" selected="0"><title>b</title><description/>{OVAL_CHECK}</Rule>'
+
+    root = reduced(SCRIPT_CHECK, more=more)
+
+    rules = {r.get("id"): [c.tag for c in r] for r in root.iter(XCCDF + "Rule")}
+    assert rules == {A: [XCCDF + "title", XCCDF + "check"], B: [XCCDF + "title"]}
+    assert component_names(root) == {"x", "a.sh"}
+
+
 def test_profile_stays_with_its_parents() -> None:
     root = reduced(attributes=f'extends="{BASE}"')
 
