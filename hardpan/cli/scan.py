@@ -4,7 +4,7 @@ import contextlib
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,11 +14,12 @@ from hardpan.cli.content_option import content_option
 from hardpan.cli.deviation_options import tailoring_option, waivers_option
 from hardpan.cli.fail_on_option import fail_on_option
 from hardpan.cli.require_option import require_option
+from hardpan.cli.scan_signing import SigningKey, prepare_signing, write_evidence
 from hardpan.cli.target_options import TargetOptions, target_options
-from hardpan.core.console import print_json, print_line, print_message, show_progress, stderr
+from hardpan.core.console import print_json, print_line, show_progress
 from hardpan.core.errors import Exit, InputError, UsageError
 from hardpan.core.events import Emit
-from hardpan.core.xdg import data_home
+from hardpan.core.files import require_writable_folder
 from hardpan.profiles.loader.waiver_file import load_waivers
 from hardpan.scanners import pipeline
 from hardpan.scanners.collect.openscap_packages import load_packages
@@ -26,24 +27,16 @@ from hardpan.scanners.collect.plan import load_plan
 from hardpan.scanners.content import datastream
 from hardpan.scanners.deviations.tailoring_file import load_tailoring
 from hardpan.scanners.evidence.file_names import EVIDENCE_SUFFIX
-from hardpan.scanners.evidence.sign import writer
 from hardpan.scanners.evidence.signing_options import (
     TIMESTAMP_HELP,
-    next_chain_link,
-    read_previous_statement,
-    scanner_identity,
-    timestamper,
 )
-from hardpan.scanners.ledger.previous_evidence import changes_since_previous, load_previous
 from hardpan.scanners.report.formats.text_summary import format_summary
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.registry import Report
 from hardpan.scanners.scan_request import ScanRequest
-from hardpan.signing import load_matching_certificate
 from hardpan.ssh.local_target import AnyTarget
 from hardpan.ssh.transport_kind import TransportKind
 from hardpan.workflow.image_target import ImageTarget, OpenTarget
-from hardpan.workflow.scan_key import ensure_scan_key, find_policy
 
 _PATH = click.Path(path_type=Path)
 _WORKLOAD_PARTS = frozenset({"smoke", "chat"})
@@ -137,23 +130,17 @@ def scan(
     of the scan has no results (the evidence contains the other parts), 5 if the target is
     unreachable, 6 if its host key does not match.
     """
-    if output is not None and not output.name.endswith(EVIDENCE_SUFFIX):
-        raise InputError(f"{output}: expected a name that ends in {EVIDENCE_SUFFIX}")
-    if no_smoke and not required.isdisjoint(_WORKLOAD_PARTS):
-        raise UsageError("--no-smoke: expected no --require smoke or chat, which it leaves out")
-    previous_scan = load_previous(previous, policy)
-    previous_statement = read_previous_statement(previous)
+    _check_options(output, required if no_smoke else frozenset())
     plan = load_plan(profile_name)
     if waiver_file is not None:
         plan = replace(plan, waivers=(*plan.waivers, *load_waivers(waiver_file)))
+    tailoring = None if tailoring_file is None else load_tailoring(tailoring_file)
     scan_target = access.parse(target)
     packages = load_packages(openscap_packages)
-    scan_key = _provide_key(keys)
-    sign_timestamp = timestamper(tsa)
-    if certificate is not None:
-        load_matching_certificate(certificate, scan_key.signers.scan)
+    signing = prepare_signing(
+        keys, tsa=tsa, certificate=certificate, previous=previous, policy=policy, nonce=nonce
+    )
     sudo_password = access.read_sudo_password()
-    tailoring = None if tailoring_file is None else load_tailoring(tailoring_file)
     with show_progress(quiet=quiet) as emit:
         with _open_target(scan_target, emit) as opened:
             request = ScanRequest(
@@ -171,36 +158,25 @@ def scan(
                 sudo_password=sudo_password,
                 image=opened.image,
                 invocation=("hardpan", *sys.argv[1:]),
-                previous=previous_statement,
+                previous=signing.previous_statement,
             )
             result = pipeline.scan(request, emit)
-        report = writer.build_report(result, scan_key.signers.scan)
-        chain = next_chain_link(previous_statement)
-        signing_options = writer.SigningOptions(
-            timestamper=sign_timestamp,
-            certificate=certificate,
-            chain=chain,
-            runner=scanner_identity(result.transport),
-            changes=None
-            if previous_scan is None
-            else changes_since_previous(previous_scan, chain, report),
-        )
-        output = output or Path(writer.default_filename(report.findings))
-        writer.write_evidence(
-            result,
-            scan_key.signers.scan,
-            output,
-            emit,
-            nonce=nonce,
-            pq_signer=scan_key.signers.pq,
-            options=signing_options,
-        )
+        report, evidence = write_evidence(result, signing, output, emit)
     if as_json:
-        _print_json(report.findings, output, scan_key)
+        _print_json(report.findings, evidence, signing.key)
     else:
-        _print_summary(report, output, scan_key)
+        _print_summary(report, evidence, signing.key)
     report.findings.require_complete()
     return int(Exit.FINDINGS if report.findings.has_open_rules(fail_on) else Exit.OK)
+
+
+def _check_options(output: Path | None, required_without_smoke: frozenset[str]) -> None:
+    """Check what would otherwise be noticed after the scan."""
+    if output is not None and not output.name.endswith(EVIDENCE_SUFFIX):
+        raise InputError(f"{output}: expected a name that ends in {EVIDENCE_SUFFIX}")
+    require_writable_folder(Path() if output is None else output.parent)
+    if not required_without_smoke.isdisjoint(_WORKLOAD_PARTS):
+        raise UsageError("--no-smoke: expected no --require smoke or chat, which it leaves out")
 
 
 @contextlib.contextmanager
@@ -216,48 +192,13 @@ def _open_target(target: AnyTarget | ImageTarget, emit: Emit) -> Iterator[OpenTa
         yield booted_target
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ScanKey:
-    """The signers of a scan, and the trust policy that its recipient can use."""
-
-    name: str
-    """The file, or the key reference that ``--key`` has."""
-
-    signers: key_options.EvidenceSigners
-    policy: Path | None
-    """None if no policy is next to the key."""
-
-
-def _provide_key(keys: key_options.KeyOptions) -> _ScanKey:
-    """Load the key that an option names, or the default key; create the latter on first use."""
-    if keys.key is not None:
-        return _ScanKey(
-            name=keys.key,
-            signers=key_options.load_signers(keys, keys.key),
-            policy=find_policy(keys.key),
-        )
-    default_key = ensure_scan_key(data_home())
-    if default_key.is_new:
-        for line in (
-            f"created the scan key {default_key.private_key}",
-            f"created the trust policy {default_key.policy}",
-            f"give the policy and {default_key.public_key} to those who verify the evidence",
-        ):
-            print_message(stderr, line)
-    return _ScanKey(
-        name=str(default_key.private_key),
-        signers=key_options.load_signers(keys, str(default_key.private_key)),
-        policy=default_key.policy,
-    )
-
-
 def _format_command(command: str, evidence: Path, policy: Path | None, *options: str) -> str:
     """Return a command on the evidence as a shell reads it."""
     argv = ["hardpan", command, str(evidence), "--policy", str(policy or "trust.yaml"), *options]
     return shlex.join(argv)
 
 
-def _print_json(findings: Findings, output: Path, scan_key: _ScanKey) -> None:
+def _print_json(findings: Findings, output: Path, scan_key: SigningKey) -> None:
     compatibility, tailoring = findings.compatibility, findings.content.tailoring
     answer = {
         "evidence": str(output),
@@ -275,7 +216,7 @@ def _print_json(findings: Findings, output: Path, scan_key: _ScanKey) -> None:
     print_json(answer)
 
 
-def _print_summary(report: Report, output: Path, scan_key: _ScanKey) -> None:
+def _print_summary(report: Report, output: Path, scan_key: SigningKey) -> None:
     """Print the results, and what a user does with the evidence; the last line verifies it."""
     html_options = ("--as", "html", "-o", "report.html")
     for line in (

@@ -236,6 +236,21 @@ def require_free_space(folder: Path, required_mib: int, *, purpose: str) -> None
         )
 
 
+def require_writable_folder(folder: Path) -> None:
+    """Check that ``folder`` is writable or can be created.
+
+    Raises:
+        InputError: it is neither.
+    """
+    existing_folder = folder.absolute()
+    while not existing_folder.exists():
+        existing_folder = existing_folder.parent
+    if not existing_folder.is_dir():
+        raise InputError(f"{folder}: expected a folder, got the file {existing_folder}")
+    if not os.access(existing_folder, os.W_OK | os.X_OK):
+        raise InputError(f"{folder}: expected a writable folder, {existing_folder} is not writable")
+
+
 def sync_to_disk(path: Path) -> None:
     """Wait until a file, or the entries of a folder, are written to the disk."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -19,9 +19,9 @@ from hardpan.builder.media.sources import MediaCandidate
 from hardpan.builder.vm import firmware
 from hardpan.builder.vm.probe import Acceleration, detect_acceleration
 from hardpan.core.error_collector import ErrorCollector
-from hardpan.core.errors import InputError, ResourceError, UsageError, raise_if_any
+from hardpan.core.errors import ResourceError, UsageError, raise_if_any
 from hardpan.core.events import Emit, StageMessage
-from hardpan.core.files import check_sha256, require_free_space
+from hardpan.core.files import check_sha256, require_free_space, require_writable_folder
 from hardpan.preflight.deviation_checks import require_matching_waivers
 from hardpan.scanners.content import datastream
 from hardpan.scanners.content.datastream import ContentSource
@@ -67,7 +67,7 @@ def run_checks(request: BuildRequest, *, builds_image: bool) -> tuple[Environmen
         timestamper(request.timestamp_url)
     for folder in (request.output_folder, request.cache_folder):
         with errors.collecting("folders"):
-            _require_writable(folder)
+            require_writable_folder(folder)
     with errors.collecting("tools"):
         raise_if_any(tuple(host_tools.missing_tools(profile, image=builds_image)))
     environment = Environment(request=request, builds_image=builds_image)
@@ -173,17 +173,6 @@ def _check_content(environment: Environment, errors: ErrorCollector) -> Environm
         require_matching_waivers(request.profile, content)
         return replace(environment, content=content)
     return environment
-
-
-def _require_writable(folder: Path) -> None:
-    """Check that ``folder`` is writable or can be created."""
-    existing_folder = folder.absolute()
-    while not existing_folder.exists():
-        existing_folder = existing_folder.parent
-    if not existing_folder.is_dir():
-        raise InputError(f"{folder}: expected a folder, got the file {existing_folder}")
-    if not os.access(existing_folder, os.W_OK | os.X_OK):
-        raise InputError(f"{folder}: expected a writable folder, {existing_folder} is not writable")
 
 
 def _require_memory(required_mib: int) -> None:

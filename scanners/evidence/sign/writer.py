@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from importlib.metadata import version
 from pathlib import Path
 
 from hardpan.core import events
 from hardpan.core.compression import CompressedBlob, compress, compression_thread
-from hardpan.core.errors import InputError
+from hardpan.core.errors import HardpanError, InputError
 from hardpan.core.events import Emit
 from hardpan.core.files import canonical_json, write_atomic
 from hardpan.core.identifiers import PREDICATE_TYPE
@@ -40,7 +40,11 @@ from hardpan.scanners.evidence.sign.verify_instructions import (
     render_verify_script,
 )
 from hardpan.scanners.evidence.statement.expected_signatures import build_expected_signatures
-from hardpan.scanners.evidence.statement.model import build_predicate, build_statement
+from hardpan.scanners.evidence.statement.model import (
+    Predicate,
+    build_predicate,
+    build_statement,
+)
 from hardpan.scanners.evidence.statement.predicate_extensions import ChainLink, ScannerIdentity
 from hardpan.scanners.model.scan import Scan
 from hardpan.scanners.report.model.build import build_findings, build_smoke_document
@@ -100,55 +104,109 @@ def write_evidence(
     Raises:
         InputError: ``output`` has another suffix, or the name of an attached file is reserved or
             not safe.
+        HardpanError: the authority gave no timestamp; the file was written without one.
     """
     if not output.name.endswith(EVIDENCE_SUFFIX):
         raise InputError(f"{output}: expected a name that ends in {EVIDENCE_SUFFIX}")
+    failure: HardpanError | None = None
     with events.run_stage(emit, "evidence") as note:
-        report = build_report(scan, signer, pq_signer=pq_signer, options=options)
-        files = build_attachments(scan, report)
-        claim = build_predicate(
-            report.findings,
-            report.smoke,
-            arf=select_arf_names(files),
-            invocation=tuple(map(replace_control_characters, scan.invocation)),
-            nonce=nonce,
-            version=version("hardpan"),
-            signatures=list_expected_signatures(signer, pq_signer),
-            companion_files=options.companion_files,
-            chain=options.chain,
-            runner=options.runner,
-            has_host_signature=HOST_SIGNATURE in files,
+        signing = _Signing(
+            scan=scan, signer=signer, pq_signer=pq_signer, nonce=nonce, options=options
         )
-        digests = {name: file.sha256 for name, file in files.items()}
-        note(f"signing a statement over {len(digests)} files")
-        signed = sign(build_statement(claim, digests), signer)
-        results = build_statement_for(
-            RESULTS_FILE, files[RESULTS_FILE].sha256
-        )  # rendered in RFC 8785 form
-        companions = {
-            TEST_RESULT: _sign_test_result(report, digests, signer),
-            OSCAL: extract_dsse(sign(results, signer)),
-        }
-        bundle = signed.bundle
-        if pq_signer is not None:
-            companions[PQ_ENVELOPE] = sign_dsse(signed.payload, pq_signer)
-        if options.certificate is not None:
-            companions[CMS] = sign_cms_detached(signed.payload, signer, options.certificate)
-        if options.timestamper is not None:
-            note("asking for a timestamp")
-            companions[TIMESTAMP] = options.timestamper(signed.signature)
-            bundle = embed_timestamp(bundle, companions[TIMESTAMP])
-        signature_files = dict(
-            zip(UNSIGNED_FILES, (bundle, signed.payload, signed.signature), strict=True)
-        )
-        all_files: dict[str, bytes | CompressedBlob] = {**files, **companions, **signature_files}
-        write_archive(output, all_files.items())
+        try:
+            files = signing.build_files(note)
+        except _TimestampError as e:
+            failure = e.error
+            note(f"no timestamp: {failure}")
+            files = replace(signing, options=replace(options, timestamper=None)).build_files(note)
+        write_archive(output, files.items())
         key = public_key_path(output)
         write_atomic(key, signer.public.pem)
         if pq_signer is not None:
             write_atomic(pq_public_key_path(output), pq_signer.public.pem)
         note(f"wrote {output} and {key.name}")
+    if failure is not None:
+        failure.hint = f"{output} was written without a timestamp; scan again to get one"
+        raise failure
     return output
+
+
+class _TimestampError(Exception):
+    """The authority gave no timestamp."""
+
+    def __init__(self, error: HardpanError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Signing:
+    """What becomes one evidence file, and the keys that sign it."""
+
+    scan: Scan
+    signer: Signer
+    pq_signer: Signer | None
+    nonce: str
+    options: SigningOptions
+
+    def build_files(self, note: Callable[[str], None]) -> dict[str, bytes | CompressedBlob]:
+        """Return the files of the evidence, signed.
+
+        Raises:
+            InputError: the name of an attached file is reserved or not safe.
+            _TimestampError: the authority gave no timestamp.
+        """
+        report = build_report(
+            self.scan, self.signer, pq_signer=self.pq_signer, options=self.options
+        )
+        files = build_attachments(self.scan, report)
+        digests = {name: file.sha256 for name, file in files.items()}
+        note(f"signing a statement over {len(digests)} files")
+        signed = sign(build_statement(self._build_claim(report, files), digests), self.signer)
+        results = build_statement_for(
+            RESULTS_FILE, files[RESULTS_FILE].sha256
+        )  # rendered in RFC 8785 form
+        companions = {
+            TEST_RESULT: _sign_test_result(report, digests, self.signer),
+            OSCAL: extract_dsse(sign(results, self.signer)),
+        }
+        bundle = signed.bundle
+        if self.pq_signer is not None:
+            companions[PQ_ENVELOPE] = sign_dsse(signed.payload, self.pq_signer)
+        if self.options.certificate is not None:
+            companions[CMS] = sign_cms_detached(
+                signed.payload, self.signer, self.options.certificate
+            )
+        if self.options.timestamper is not None:
+            note("asking for a timestamp")
+            companions[TIMESTAMP] = _request_timestamp(self.options.timestamper, signed.signature)
+            bundle = embed_timestamp(bundle, companions[TIMESTAMP])
+        signature_files = dict(
+            zip(UNSIGNED_FILES, (bundle, signed.payload, signed.signature), strict=True)
+        )
+        return {**files, **companions, **signature_files}
+
+    def _build_claim(self, report: Report, files: Mapping[str, CompressedBlob]) -> Predicate:
+        return build_predicate(
+            report.findings,
+            report.smoke,
+            arf=select_arf_names(files),
+            invocation=tuple(map(replace_control_characters, self.scan.invocation)),
+            nonce=self.nonce,
+            version=version("hardpan"),
+            signatures=list_expected_signatures(self.signer, self.pq_signer),
+            companion_files=self.options.companion_files,
+            chain=self.options.chain,
+            runner=self.options.runner,
+            has_host_signature=HOST_SIGNATURE in files,
+        )
+
+
+def _request_timestamp(timestamper: Callable[[bytes], bytes], signature: bytes) -> bytes:
+    try:
+        return timestamper(signature)
+    except HardpanError as e:
+        raise _TimestampError(e) from e
 
 
 def list_expected_signatures(signer: Signer, pq_signer: Signer | None) -> tuple[str, ...]:

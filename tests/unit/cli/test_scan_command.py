@@ -8,8 +8,9 @@ import pytest
 
 from hardpan import cli
 from hardpan.core import clock
-from hardpan.core.errors import Exit
+from hardpan.core.errors import Exit, UnreachableError
 from hardpan.scanners import pipeline
+from hardpan.scanners.evidence import signing_options
 from hardpan.scanners.model.results import HostCheck
 from hardpan.scanners.model.scan import Scan
 from hardpan.scanners.scan_request import ScanRequest
@@ -90,6 +91,40 @@ def test_unknown_required_part_is_a_usage_error(
     assert cli.run(["scan", "root@lab", "--require", "smoke,openscap"]) == Exit.USAGE
     assert requests == []
     assert "got 'openscap'" in capsys.readouterr().err
+
+
+def test_output_that_cannot_be_written_is_an_error_before_the_scan(
+    requests: list[ScanRequest], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("file").touch()
+
+    assert cli.run(["scan", "root@lab", "-q", "-o", "file/x.evidence.zip"]) == Exit.INPUT
+    assert "expected a folder, got the file" in capsys.readouterr().err
+    assert requests == []
+
+
+def test_output_in_a_new_folder_is_written(requests: list[ScanRequest]) -> None:
+    assert cli.run(["scan", "root@lab", "-q", "-o", "new/x.evidence.zip"]) == Exit.FINDINGS
+    assert Path("new/x.evidence.zip").is_file()
+
+
+def test_evidence_is_kept_if_there_is_no_timestamp(
+    requests: list[ScanRequest],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def request_timestamp(*_: object) -> bytes:
+        raise UnreachableError("tsa.example: does not answer")
+
+    monkeypatch.setattr(signing_options, "request_timestamp", request_timestamp)
+    options = ["-o", "x.evidence.zip", "--timestamp", "http://tsa.example/"]
+
+    assert cli.run(["scan", "root@lab", "-q", *options]) == Exit.UNREACHABLE
+    output = capsys.readouterr()
+    assert "tsa.example: does not answer" in output.err
+    assert "x.evidence.zip was written without a timestamp" in output.err
+    (policy,) = Path("data").rglob("scan-trust.yaml")
+    assert cli.run(["verify", "x.evidence.zip", "--policy", str(policy)]) == Exit.OK
 
 
 @pytest.mark.parametrize(
