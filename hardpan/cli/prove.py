@@ -8,6 +8,7 @@ from hardpan.cli.build_options import BuildOptions, build_options, print_plan
 from hardpan.cli.check_records import format_check_records
 from hardpan.cli.fail_on_option import fail_on_option
 from hardpan.cli.key_options import KEY_REFERENCE
+from hardpan.cli.nonce_option import nonce_option
 from hardpan.core.console import print_json, print_line, print_message, show_progress, stderr
 from hardpan.core.errors import Exit
 from hardpan.preflight.plan import make_plan
@@ -27,7 +28,7 @@ from hardpan.workflow.summary import summarize, write_summary
     help="ML-DSA key that signs the evidence again, instead of scan-pq.pem in --keys.",
 )
 @click.option("--no-smoke", is_flag=True, help="Skip the AI workload test.")
-@click.option("--nonce", default="", help="An auditor's challenge, stored in the statement.")
+@nonce_option
 @click.option("--timestamp", "timestamp_url", default="", metavar="URL", help=TIMESTAMP_HELP)
 @fail_on_option
 def prove(

@@ -13,6 +13,7 @@ from hardpan.cli import key_options
 from hardpan.cli.content_option import content_option
 from hardpan.cli.deviation_options import tailoring_option, waivers_option
 from hardpan.cli.fail_on_option import fail_on_option
+from hardpan.cli.nonce_option import nonce_option
 from hardpan.cli.require_option import require_option
 from hardpan.cli.scan_signing import SigningKey, prepare_signing, write_evidence
 from hardpan.cli.target_options import TargetOptions, target_options
@@ -80,7 +81,7 @@ _WORKLOAD_PARTS = frozenset({"smoke", "chat"})
     is_flag=True,
     help="Run the compatibility checks of hardening and AI workloads for any profile.",
 )
-@click.option("--nonce", default="", help="Challenge of the recipient; recorded in the evidence.")
+@nonce_option
 @click.option("--timestamp", "tsa", metavar="URL", help=TIMESTAMP_HELP)
 @click.option("--certificate", type=_PATH, help="Certificate of the key; adds a CMS signature.")
 @click.option(

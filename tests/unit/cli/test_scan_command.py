@@ -108,7 +108,7 @@ def test_output_in_a_new_folder_is_written(requests: list[ScanRequest]) -> None:
     assert Path("new/x.evidence.zip").is_file()
 
 
-def test_evidence_is_kept_if_there_is_no_timestamp(
+def test_evidence_without_the_requested_timestamp_is_written(
     requests: list[ScanRequest],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -132,11 +132,13 @@ def test_evidence_is_kept_if_there_is_no_timestamp(
     [
         (["scan", "root@lab", "--no-smoke", "--require", "smoke"], "--no-smoke: expected no --re"),
         (["scan", "root@lab", "--cloud-init"], "--cloud-init: expected a target image:"),
+        (["scan", "root@lab", "--nonce", "a\nboot b"], "expected at most 256 printable ASCII"),
+        (["scan", "root@lab", "--nonce", "n" * 257], "expected at most 256 printable ASCII"),
         (["scan", "local:", "--transport", "openssh"], "--transport: expected no SSH option"),
         (["smoke", "local:", "--identity", "key"], "local: expected no SSH option"),
     ],
 )
-def test_contradictory_options_are_a_usage_error(
+def test_contradictory_or_invalid_options_are_a_usage_error(
     requests: list[ScanRequest],
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
