@@ -143,7 +143,7 @@ class TargetOptions:
             host_keys=self.host_keys,
             known_hosts=self.known_hosts,
             trust_new_host_key=self.trust_new_host_key,
-            password=prompt_secret("password of the login") if self.ask_ssh_password else "",
+            password=prompt_secret("SSH password") if self.ask_ssh_password else "",
         )
 
     def _parse_image(self, path: Path) -> ImageTarget:

@@ -137,13 +137,13 @@ def explain_failure(failure: BecomeFailure, dialogue: BecomeDialogue, user: str)
     program = dialogue.program
     owner = dialogue.password_owner
     if failure is BecomeFailure.CREDENTIAL_INCORRECT and owner not in ("", user):
-        reason = f"sudo did not take the password: it asks for the password of {owner}"
+        reason = f"sudo refused the password: it asks for the password of {owner}"
         hint = f"type the password of {owner} (sudoers has rootpw, targetpw or runaspw)"
         return reason, hint
     return {
         BecomeFailure.CREDENTIAL_REQUIRED: (f"{program} asks for a password", _ASK_HINT),
         BecomeFailure.CREDENTIAL_INCORRECT: (
-            f"{program} did not take the password",
+            f"{program} refused the password",
             "type it again",
         ),
         BecomeFailure.VERIFICATION_CODE: (

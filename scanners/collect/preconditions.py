@@ -89,6 +89,11 @@ def python(name: str) -> Precondition:
 RPM_DATABASE_TEST = """[ -d "$(rpm --eval '%{_dbpath}' 2>/dev/null)" ]"""
 """Succeeds where rpm has a database. Debian's rpm creates one in ``$HOME`` at the first query."""
 
+RPM_DATABASE = Precondition(
+    test=RPM_DATABASE_TEST,
+    reason="rpm has no database there",
+    remedy="the check is for systems that are installed from RPM packages",
+)
 ROOT = Precondition(
     test='[ "$(id -u)" = 0 ]',
     reason="the scan has no root rights",

@@ -194,7 +194,7 @@ def test_sudo_as_configured(host: OverlayHost, name: str) -> None:
 @pytest.mark.parametrize(
     ("sudoers", "password", "problem", "hint"),
     [
-        ("sue ALL=(ALL) ALL", "wrong one", "sudo did not take the password$", "type it again"),
+        ("sue ALL=(ALL) ALL", "wrong one", "sudo refused the password$", "type it again"),
         ("", PASSWORD, "sudo does not allow this user", "use a user with that right"),
         ("Defaults noexec\nsue ALL=(ALL) NOPASSWD: ALL", "", "noexec option", "!noexec"),
         ("sue ALL=(ALL) NOEXEC: ALL", PASSWORD, "noexec option", "!noexec"),

@@ -6,6 +6,7 @@ from hardpan.scanners.collect.base import ExpectedState
 from hardpan.scanners.collect.preconditions import (
     HOST_KEYS,
     ROOT,
+    RPM_DATABASE,
     SHADOW,
     SYSTEMD,
     Query,
@@ -54,7 +55,7 @@ WORLD_WRITABLE = Query(
     script="find /etc /usr/local /opt -xdev -type f -perm -0002 -print -quit", needs=(ROOT, _FIND)
 )
 KEYS = Query(script="stat -L -c '%a %U %n' /etc/ssh/ssh_host_*_key", needs=(HOST_KEYS,))
-PACKAGES = Query(script="rpm -qa --qf '%{NAME}\\n'", needs=(program("rpm"),))
+PACKAGES = Query(script="rpm -qa --qf '%{NAME}\\n'", needs=(program("rpm"), RPM_DATABASE))
 SUID = Query(script="find /usr /opt /etc /var -xdev -type f -perm /6000", needs=(ROOT, _FIND))
 TUNED = Query(script="cat /etc/tuned/active_profile; systemctl is-active tuned", needs=(SYSTEMD,))
 HUGEPAGES = Query(script="cat /sys/kernel/mm/transparent_hugepage/enabled")

@@ -65,7 +65,7 @@ def test_second_prompt_means_incorrect_password() -> None:
     assert sudo.failure(text) is BecomeFailure.CREDENTIAL_INCORRECT
     assert sudo.output(text) == "Sorry, try again."
     reason, hint = explain_failure(sudo.failure(text), sudo, "me")
-    assert reason == "sudo did not take the password: it asks for the password of root"
+    assert reason == "sudo refused the password: it asks for the password of root"
     assert hint.startswith("type the password of root")
 
 
