@@ -40,7 +40,8 @@ def test_wheel_contains_exactly_the_tracked_files(built: Distribution) -> None:
     package |= {f"hardpan/{name}" for name in list_tracked_files(*LINKED_FOLDERS)}
     info = f"hardpan-{VERSION}.dist-info"
     metadata_files = ["METADATA", "RECORD", "WHEEL", "entry_points.txt", "top_level.txt"]
-    metadata_files += [f"licenses/{name}" for name in PROJECT["license-files"]]
+    licenses = [path for pattern in PROJECT["license-files"] for path in REPO.glob(pattern)]
+    metadata_files += [f"licenses/{path.relative_to(REPO)}" for path in licenses]
 
     names = built.list_names()
 
