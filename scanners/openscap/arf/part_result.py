@@ -20,6 +20,9 @@ DECLARATIONS = {
 _MAX_RESULT_BYTES = 64 << 20
 """Bytes of all TestResults."""
 
+_MAX_HEADERS = 5_000
+"""Elements before the results of a TestResult; a host has one for each of its addresses."""
+
 _MAX_REPORTS = 64
 """OVAL and SCE results of one part."""
 
@@ -87,6 +90,10 @@ class PartResult:
         if span.tag == _ARF + "assets":
             self.assets = span
         elif name in _HEADER:
+            if len(self.header) >= _MAX_HEADERS:
+                raise invalid_arf(
+                    self.name, f"has more than {_MAX_HEADERS} elements before results"
+                )
             self.header.append(span)
         elif name == "platform":
             self.platforms.setdefault(idref, span)

@@ -145,6 +145,14 @@ def test_part_that_cannot_be_merged_is_refused(original: str, changed: str, prob
         merge([damaged], evaluation)
 
 
+def test_many_elements_before_the_results_are_refused() -> None:
+    start = FIRST.index(">", FIRST.index("testresult_y")) + 1
+    text = FIRST[:start] + "<title/>" * 5_001 + FIRST[start:]
+
+    with pytest.raises(ToolError, match="more than 5000 elements before results"):
+        merge([text], evaluate(parse_arf([FIRST.encode()]), UnreadableArf(reason="killed")))
+
+
 def test_long_element_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spans, "MAX_ELEMENT_BYTES", 4000)
     flood = FIRST.replace("odd ", "odd " + "x" * 9000)
