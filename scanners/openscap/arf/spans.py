@@ -17,6 +17,9 @@ from hardpan.scanners.openscap.arf.state import invalid_arf
 MAX_ELEMENT_BYTES = 16 << 20
 """Bytes of one element that is retained."""
 
+_MAX_DECLARATIONS = 200
+"""Namespace prefixes in scope of one element: each retained element has a copy of them."""
+
 _START_TAG = re.compile(rb"<[^\s/>]+(?:\s+[^\s=]+\s*=\s*(?:\"[^\"]*\"|'[^']*'))*\s*/?>")
 _TAG_NAME = re.compile(rb"<[^\s/>]+")
 _CHUNK = 1 << 18
@@ -188,6 +191,10 @@ class SpanReader:
         declarations: dict[str, str] = {}
         for element in self._elements[:-1]:
             declarations |= element.declared
+            if len(declarations) > _MAX_DECLARATIONS:
+                raise invalid_arf(
+                    self._name, f"declares more than {_MAX_DECLARATIONS} namespace prefixes"
+                )
         declared_here = self._elements[-1].declared
         return {p: uri for p, uri in declarations.items() if p not in declared_here}
 

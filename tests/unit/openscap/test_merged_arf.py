@@ -145,6 +145,17 @@ def test_part_that_cannot_be_merged_is_refused(original: str, changed: str, prob
         merge([damaged], evaluation)
 
 
+def test_many_namespace_prefixes_are_refused() -> None:
+    """Each of thousands of rule-results would get a copy of all of them."""
+    prefixes = "".join(f' xmlns:p{n}="u"' for n in range(201))
+    root = "<arf:asset-report-collection"
+    text = FIRST.replace(root, root + prefixes)
+
+    assert text != FIRST
+    with pytest.raises(ToolError, match="declares more than 200 namespace prefixes"):
+        merge([text], evaluate(parse_arf([FIRST.encode()]), UnreadableArf(reason="killed")))
+
+
 def test_many_elements_before_the_results_are_refused() -> None:
     start = FIRST.index(">", FIRST.index("testresult_y")) + 1
     text = FIRST[:start] + "<title/>" * 5_001 + FIRST[start:]
