@@ -20,7 +20,7 @@ from hardpan.cli.target_options import TargetOptions, target_options
 from hardpan.core.console import print_json, print_line, show_progress
 from hardpan.core.errors import Exit, InputError, UsageError
 from hardpan.core.events import Emit
-from hardpan.core.files import require_writable_folder
+from hardpan.core.files import require_free_space, require_writable_folder
 from hardpan.profiles.loader.waiver_file import load_waivers
 from hardpan.scanners import pipeline
 from hardpan.scanners.collect.openscap_packages import load_packages
@@ -40,6 +40,8 @@ from hardpan.ssh.transport_kind import TransportKind
 from hardpan.workflow.image_target import ImageTarget, OpenTarget
 
 _PATH = click.Path(path_type=Path)
+_EVIDENCE_MIB = 32
+"""Free space for the evidence; that of a STIG scan has 5 MiB, and is written to a new file."""
 _WORKLOAD_PARTS = frozenset({"smoke", "chat"})
 
 
@@ -175,7 +177,9 @@ def _check_options(output: Path | None, required_without_smoke: frozenset[str]) 
     """Check what would otherwise be noticed after the scan."""
     if output is not None and not output.name.endswith(EVIDENCE_SUFFIX):
         raise InputError(f"{output}: expected a name that ends in {EVIDENCE_SUFFIX}")
-    require_writable_folder(Path() if output is None else output.parent)
+    folder = Path() if output is None else output.parent
+    require_writable_folder(folder)
+    require_free_space(folder, _EVIDENCE_MIB, purpose="the evidence")
     if not required_without_smoke.isdisjoint(_WORKLOAD_PARTS):
         raise UsageError("--no-smoke: expected no --require smoke or chat, which it leaves out")
 

@@ -225,10 +225,7 @@ def require_free_space(folder: Path, required_mib: int, *, purpose: str) -> None
     Raises:
         ResourceError: it has less; reports both sizes.
     """
-    existing_folder = folder
-    while not existing_folder.exists():
-        existing_folder = existing_folder.parent
-    free_mib = shutil.disk_usage(existing_folder).free >> 20
+    free_mib = shutil.disk_usage(_find_existing(folder)).free >> 20
     if free_mib < required_mib:
         raise ResourceError(
             f"{purpose} needs {required_mib} MiB in {folder}, {free_mib} MiB are free",
@@ -242,13 +239,19 @@ def require_writable_folder(folder: Path) -> None:
     Raises:
         InputError: it is neither.
     """
-    existing_folder = folder.absolute()
-    while not existing_folder.exists():
-        existing_folder = existing_folder.parent
+    existing_folder = _find_existing(folder)
     if not existing_folder.is_dir():
         raise InputError(f"{folder}: expected a folder, got the file {existing_folder}")
     if not os.access(existing_folder, os.W_OK | os.X_OK):
         raise InputError(f"{folder}: expected a writable folder, {existing_folder} is not writable")
+
+
+def _find_existing(folder: Path) -> Path:
+    """Return the folder, or its first parent that exists."""
+    existing_folder = folder.absolute()
+    while not existing_folder.exists():
+        existing_folder = existing_folder.parent
+    return existing_folder
 
 
 def sync_to_disk(path: Path) -> None:

@@ -2,7 +2,9 @@
 
 import json
 import shlex
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -148,3 +150,16 @@ def test_contradictory_or_invalid_options_are_a_usage_error(
     assert message in capsys.readouterr().err
     assert requests == []
     assert not Path("data").exists()
+
+
+def test_full_disk_ends_the_scan_before_it_starts(
+    requests: list[ScanRequest],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    usage = SimpleNamespace(free=(32 << 20) - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+
+    assert cli.run(["scan", "root@lab", "-q"]) == Exit.TOOL
+    assert "the evidence needs 32 MiB in ., 31 MiB are free" in capsys.readouterr().err
+    assert requests == []
