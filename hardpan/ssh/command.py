@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from hardpan.core.errors import ToolError, UnavailableError, UnreachableError
+from hardpan.core.errors import ToolError, UnavailableError
 from hardpan.core.redaction import SecretFilter
 from hardpan.ssh.bootstrap import TIMED_OUT
 from hardpan.ssh.request import CommandRequest
@@ -82,6 +82,10 @@ class Channel(Protocol):
     def close(self) -> None: ...  # noqa: D102
 
 
+class ConnectionLostError(Exception):
+    """The channel was closed before its command ended."""
+
+
 class RemoteCommand:
     """The streams of one command, read together with bounded memory."""
 
@@ -133,7 +137,7 @@ class RemoteCommand:
 
         Raises:
             ToolError: the login shell does not start ``sh``, or a limit is exceeded.
-            UnreachableError: the connection was closed.
+            ConnectionLostError: the connection was closed.
         """
         start = self._progress_time = time.monotonic()
         end_time: float | None = None
@@ -144,6 +148,8 @@ class RemoteCommand:
             now = time.monotonic()
             if has_progress:
                 self._progress_time = now
+            elif self._is_connection_lost(channel):
+                raise ConnectionLostError
             if channel.exit_status_ready():
                 end_time = end_time or now
                 # A background child may keep the streams open forever.
@@ -151,8 +157,6 @@ class RemoteCommand:
                     break
             self._check_limits(start, now, deadline)
             if not has_progress and channel.eof_received:
-                if channel.closed and not channel.exit_status_ready():
-                    raise UnreachableError("the connection was closed in the middle of a command")
                 time.sleep(0.02)
             elif not has_progress:
                 poller.poll(1000 * (0.02 if self._sent_bytes < len(self._to_send) else _TICK_S))
@@ -168,6 +172,15 @@ class RemoteCommand:
         become = self.request.become
         has_refused = become is not None and not self.is_command_started and become.has_failed()
         return has_refused or all(s.exit_status is not None for s in self._streams)
+
+    def _is_connection_lost(self, channel: Channel) -> bool:
+        """Return whether the channel was closed before the command has ended."""
+        if not channel.closed or self.stdout.exit_status is not None:
+            return False
+        if not channel.exit_status_ready():
+            return True
+        # paramiko has the status -1 then, as for a signal; sshd ends the streams before it closes.
+        return not channel.eof_received and channel.recv_exit_status() < 0
 
     def _exit_status(self, channel: Channel) -> int:
         status = self.stdout.exit_status

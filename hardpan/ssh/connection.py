@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from hardpan.core.errors import ToolError, UnavailableError
+from hardpan.core.errors import ToolError, UnavailableError, UnreachableError
 from hardpan.core.events import RemoteCommandEnded, publish
 from hardpan.core.redaction import SecretFilter
 from hardpan.ssh.bootstrap import TIMED_OUT, to_shell_command
@@ -20,6 +20,7 @@ from hardpan.ssh.command import (
     RC_FILE_HINT,
     Channel,
     CommandOutput,
+    ConnectionLostError,
     RemoteCommand,
 )
 from hardpan.ssh.host_key_trust import HostKeyTrust
@@ -34,6 +35,10 @@ from hardpan.ssh.transport_kind import TransportChoice
 _GRACE_S = 20.0
 _CANNOT_EXECUTE = 126
 _MiB = 1 << 20
+_LOST_HINT = (
+    "check the network and the target's sshd, and scan again: the next scan removes what this one "
+    "may have left"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +191,9 @@ class Connection:
             )
             try:
                 exit_status = remote_command.run(channel, start + request.timeout_s + _GRACE_S)
+            except ConnectionLostError as e:
+                problem = "the connection was closed in the middle of a command"
+                raise UnreachableError(f"{self.target}: {problem}", hint=_LOST_HINT) from e
             finally:
                 channel.close()
         publish(

@@ -219,11 +219,19 @@ class _OpensshTransport:
                 f"{self._target}: refused a session",
                 hint="MaxSessions in the target's sshd_config limits parallel commands",
             )
-        if self._master.poll() is not None or "Control socket connect" in text:
+        if "Control socket connect" in text or self._has_master_ended():
             raise UnreachableError(
                 f"{self._target}: the connection was closed in the middle of a command"
             )
         return -1
+
+    def _has_master_ended(self) -> bool:
+        """Return whether the connection is lost: its process may end a moment after a session."""
+        for _ in range(40):
+            if self._master.poll() is not None:
+                return True
+            time.sleep(0.05)
+        return False
 
 
 @contextlib.contextmanager
