@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from hardpan.core.console import print_json, print_line, show_progress
-from hardpan.core.errors import Exit, HardpanError, InputError
+from hardpan.core.errors import Exit, HardpanError, InputError, UsageError
 from hardpan.core.xdg import cache_home
 from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.scanners.content import listing
@@ -45,6 +45,8 @@ def list_content(products: tuple[str, ...], content_path: Path | None, as_json: 
     with 3 if there is none for a PRODUCT.
     """
     if content_path is not None:
+        if products:
+            raise UsageError(f"--content {content_path}: expected no PRODUCT with a file")
         description = listing.describe_file(content_path)
         if as_json:
             print_json({"content": [_description_to_json(description)]})

@@ -65,7 +65,10 @@ def check_deviations(
     """Compare waivers and tailoring with the content of each profile.
 
     A name in the waiver file is a problem if it matches a rule of no profile. Content that cannot
-    be read is a note.
+    be read is a note, unless it is a file that the user named.
+
+    Raises:
+        InputError: that file cannot be read or is not a data stream.
     """
     problems = DeviationProblems()
     tailoring = _load_files(files, problems)
@@ -75,6 +78,8 @@ def check_deviations(
         try:
             source = _find_content(loaded.profile.stig.content, content)
         except HardpanError as e:
+            if isinstance(content, Path):
+                raise
             problems.notes.append(f"{name}: waivers and tailoring were not compared: {e}")
             continue
         try:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hardpan import cli
+from hardpan.scanners.content import store
 from tests.unit.content.minimal_datastream import MINIMAL_DATASTREAM, RULE
 from tests.unit.profiles.conftest import GOOD
 
@@ -124,12 +125,22 @@ def test_waiver_file_is_compared_with_all_profiles_together(
     assert f"six: expected a rule of {STIG[:-4]}other or {STIG}, got no such rule" in err
 
 
-def test_unreadable_content_is_a_warning(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_missing_content_is_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "p.yaml").write_text(profile_with("one"))
+    monkeypatch.setattr(store, "updated_folder", lambda: tmp_path / "none")
 
-    code = cli.run(["check", str(tmp_path / "p.yaml"), "--content", str(tmp_path / "absent.xml")])
+    code = cli.run(["check", str(tmp_path / "p.yaml"), "--content", "updated"])
 
     assert code == 0
     assert "warning: good: waivers and tailoring were not compared: " in capsys.readouterr().err
+
+
+def test_content_file_that_is_no_data_stream_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x.xml").write_text("<a/>")
+
+    assert cli.run(["check", "lab-stig", "--content", str(tmp_path / "x.xml")]) == 3
+    assert "expected a source data stream, got <a>" in capsys.readouterr().err
