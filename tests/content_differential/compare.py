@@ -1,5 +1,6 @@
 """Compare hardpan's resolution and its parts of a data stream with plain oscap."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +12,8 @@ from hardpan.core.files import sha256_bytes
 from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.content.prepare import PreparedContent, StreamPart, prepare
 from hardpan.scanners.content.scap_xml import create_parser
-from hardpan.scanners.model.scan import ContentOrigin
+from hardpan.scanners.model.scan import ContentOrigin, RuleResult, Verdict
+from hardpan.scanners.openscap.evaluate import compute_score
 from tests.content_differential.oscap_run import (
     EVALUATED,
     OscapResult,
@@ -68,6 +70,7 @@ def compare(plain: OscapResult, prepared: PreparedContent, folder: Path) -> None
     """
     require_decided(plain.rules)
     compare_resolution(plain, prepared)
+    compare_score(plain, prepared)
     merged = merge_parts(prepared.parts, prepared.benchmark.profile_id, folder)
     require_decided(merged)
     assert merged == plain.rules
@@ -89,6 +92,24 @@ def compare_resolution(plain: OscapResult, prepared: PreparedContent) -> None:
     }
     assert {rule_id: {settings} for rule_id, settings in expected.items()} == reported
     assert dict(bench.values) == plain.values
+
+
+def compare_score(plain: OscapResult, prepared: PreparedContent) -> None:
+    """Compare the score over oscap's results with oscap's, where each rule has one result.
+
+    Raises:
+        AssertionError: they differ.
+    """
+    if any(len(outcomes) > 1 for outcomes in plain.rules.values()):
+        return  # oscap takes the first one, hardpan their combination
+    results = {
+        rule_id: RuleResult(
+            rule_id=rule_id, title="", severity=severity, verdict=Verdict(verdict), role=role
+        )
+        for rule_id, [(verdict, severity, role, _)] in plain.rules.items()
+    }
+    score = compute_score(prepared.benchmark.rules, results)
+    assert math.isclose(score, plain.score, rel_tol=1e-5, abs_tol=1e-4), (score, plain.score)
 
 
 def merge_parts(

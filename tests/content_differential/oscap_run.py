@@ -34,6 +34,9 @@ class OscapResult:
     values: dict[str, str]
     """Value id -> value, as in ``set-value``."""
 
+    score: float = 0.0
+    """By the default model, 0 to 100."""
+
 
 def evaluate(
     data: bytes,
@@ -84,4 +87,10 @@ def _read_results(path: Path, exit_status: int, message: str) -> OscapResult:
                     float(rule.get("weight", "nan")),
                 )
             )
-    return OscapResult(exit_status=exit_status, message=message, rules=dict(rules), values=values)
+    return OscapResult(
+        exit_status=exit_status,
+        message=message,
+        rules=dict(rules),
+        values=values,
+        score=float(result.findtext(XCCDF + "score", "nan")),
+    )
