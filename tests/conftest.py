@@ -26,6 +26,7 @@ _LONG_FILES = (
     "test_tamper",
     "test_vendor_layers",
     "test_boot_modes",
+    "test_first_scan",
     "test_ml_frameworks",
     "test_vm",
     "test_trestle",
