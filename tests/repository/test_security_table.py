@@ -12,7 +12,7 @@ FINDINGS = (
     *(f"H{n}" for n in range(1, 5)),
     *(f"M{n}" for n in range(1, 11)),
     *(f"L{n}" for n in range(1, 15)),
-    *(f"T{n}" for n in range(1, 8)),
+    *(f"T{n}" for n in range(1, 10)),
 )
 MIN_ATTACKS = 3
 """The attack of the review, and two more of its kind."""
