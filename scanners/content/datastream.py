@@ -267,5 +267,5 @@ def _add_hint(origin: ContentOrigin) -> Iterator[None]:
     try:
         yield
     except HardpanError as e:
-        e.hint = e.hint or _HINTS[origin]
+        e.hint = _HINTS[origin] or e.hint
         raise
