@@ -6,6 +6,7 @@ from hardpan.core.errors import InputError, ToolError
 from hardpan.scanners.content.prepare import PreparedContent
 from hardpan.scanners.model.scan import Evaluation, RuleResult, Verdict
 from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf
+from hardpan.scanners.openscap.arf.verdicts import combine_verdicts
 from hardpan.scanners.openscap.evaluate import (
     EvaluatedParts,
     compute_score,
@@ -265,3 +266,58 @@ def test_severity_and_role_are_those_of_the_result() -> None:
 
     assert (result.results[0].severity, result.results[0].role) == ("high", "unscored")
     assert result.score == 50.0
+
+
+def test_severity_and_role_of_the_untouched_content_count() -> None:
+    arf = make_arf(one="fail", two="pass", three="pass")
+    refined = replace(arf.rules["one"], severity="high", role="unscored")
+
+    result = evaluate_untouched(replace(arf, rules=arf.rules | {"one": refined}))
+
+    assert (result.results[0].severity, result.results[0].role) == ("high", "unscored")
+
+
+def test_pass_on_incomplete_evidence_of_the_untouched_content_is_unknown() -> None:
+    arf = make_arf(one="pass", two="pass", three="pass")
+    incomplete = replace(arf.rules["one"], incomplete=True)
+
+    result = evaluate_untouched(replace(arf, rules=arf.rules | {"one": incomplete}))
+
+    assert [r.verdict.value for r in result.results] == ["unknown", "pass", "pass"]
+
+
+def test_rule_without_result_has_the_severity_of_the_profile() -> None:
+    rules = (replace(RULES[0], severity="high"), *RULES[1:])
+
+    result = evaluate(make_prepared(rules, ("one", "two", "three")), UnreadableArf(reason="no"))
+
+    assert [r.severity for r in result.results] == ["high", *(r.severity for r in RULES[1:])]
+
+
+def test_score_weighs_groups() -> None:
+    rules = (replace(RULES[0], groups=(("a", 3.0),)), replace(RULES[2], groups=(("b", 1.0),)))
+
+    assert compute_score(rules, make_results(one="pass", three="fail")) == 75.0
+
+
+def test_evaluation_lasts_from_the_first_start_to_the_last_end() -> None:
+    first = replace(
+        make_arf(one="pass"), started="2026-01-01T00:00:01", finished="2026-01-01T00:09:00"
+    )
+    second = replace(
+        make_arf(two="pass", three="pass"),
+        started="2026-01-01T00:00:02",
+        finished="2026-01-01T00:05:00",
+    )
+
+    result = evaluate(make_prepared(RULES, ("one",), ("two", "three")), first, second)
+
+    assert (result.started, result.finished) == ("2026-01-01T00:00:01", "2026-01-01T00:09:00")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "combined"),
+    [("error unknown", "unknown"), ("unknown error", "unknown"), ("error pass", "error")],
+)
+def test_results_are_combined_by_the_truth_table_of_and(verdicts: str, combined: str) -> None:
+    assert combine_verdicts(map(Verdict, verdicts.split(" "))) is Verdict(combined)
