@@ -240,8 +240,9 @@ def open_with_pipes(
     """Keep a program running for the length of a block, which reads and writes its three pipes.
 
     ``label`` replaces the argv in events and errors: the argv may contain a long script. When the
-    block ends, the pipes are closed and the process group gets SIGKILL. A program that runs as
-    another user cannot be killed; it is not awaited for more than five seconds.
+    block ends, stdin is closed and the process group gets SIGTERM, and SIGKILL five seconds later:
+    a shell can remove what it created. A program that runs as another user cannot be killed; it is
+    not awaited for longer.
 
     Raises:
         ToolError: the program is missing, or ``cwd`` is not a folder.
@@ -253,14 +254,35 @@ def open_with_pipes(
         publish(ProcessStarted(process_id=p.pid, argv=tuple(label)))
         yield p
     finally:
-        for pipe in (p.stdin, p.stdout, p.stderr):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
+        _close_pipe(p.stdin)
+        if p.poll() is None:
+            _terminate_group(p)
+        # Only now: a shell that writes to a closed pipe ends without its clean-up.
+        _close_pipe(p.stdout)
+        _close_pipe(p.stderr)
         _signal_group(p, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             p.wait(timeout=_GRACE_S)
         _publish_end(p, tuple(label), start_s)
+
+
+def _terminate_group(p: subprocess.Popen[bytes]) -> None:
+    """Send SIGTERM to the group and wait for its end; the first process may end before others."""
+    _signal_group(p, signal.SIGTERM)
+    deadline_s = time.monotonic() + _GRACE_S
+    while time.monotonic() < deadline_s:
+        p.poll()
+        try:
+            os.killpg(p.pid, 0)
+        except OSError:
+            return
+        time.sleep(0.02)
+
+
+def _close_pipe(pipe: IO[bytes] | None) -> None:
+    if pipe is not None:
+        with contextlib.suppress(BrokenPipeError):
+            pipe.close()
 
 
 @contextlib.contextmanager

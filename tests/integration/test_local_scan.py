@@ -1,7 +1,10 @@
 """``hardpan scan local:`` on this machine, and the same host over the system's ssh."""
 
 import json
+import signal
+import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 from hardpan.core.process import CompletedProcess, run
 from tests.content_differential.stream import (
     OVAL_SYSTEM,
+    SCE_SYSTEM,
     benchmark,
     data_stream,
     definition_id,
@@ -85,3 +89,40 @@ def test_this_machine_and_the_same_host_over_ssh(
         assert findings["host"]["hostKeyTrust"] == trust
     assert verdicts["local"] == verdicts["ssh"] == {"root": "pass", "absent": "fail"}
     assert len(machines) == 1
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_leaves_nothing_on_this_machine(
+    tmp_path: Path, signal_number: signal.Signals
+) -> None:
+    rule = (
+        f'<Rule id="{item_id("rule", "slow")}" selected="true"><title>slow</title>'
+        f'<check system="{SCE_SYSTEM}"><check-content-ref href="slow"/></check></Rule>'
+    )
+    text = benchmark(f'<Profile id="{PROFILE}"><title>p</title></Profile>{rule}')
+    started = tmp_path / "started"
+    script = f"#!/bin/sh\npwd > {started}\necho $$ >> {started}\nsleep 300\nexit 101\n"
+    (tmp_path / "c.xml").write_bytes(data_stream(text, {}, {"slow": script}))
+    argv = ["scan", "local:", "--content", "c.xml", "--profile", PROFILE, "--no-smoke"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "hardpan", *argv],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin:/usr/sbin", "XDG_DATA_HOME": str(tmp_path / "data")},
+        stderr=subprocess.PIPE,
+    ) as process:
+        wait_until(lambda: started.is_file() and len(started.read_text().split()) == 2, 90)
+        folder, process_id = started.read_text().split()
+        process.send_signal(signal_number)
+        _, stderr = process.communicate(timeout=60)
+
+    assert process.returncode == 128 + signal_number, stderr
+    assert "hardpan-scan." in folder
+    wait_until(lambda: not Path(folder).exists(), 10)
+    wait_until(lambda: not Path("/proc", process_id).exists(), 10)
+
+
+def wait_until(condition: Callable[[], bool], limit_s: float) -> None:
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
