@@ -237,6 +237,23 @@ def test_severity_role_weight_and_values_are_those_of_the_result() -> None:
     assert arf.values == {"mode": "0600"}
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_different_settings_of_a_rule_count_as_the_strictest(order: tuple[int, int]) -> None:
+    attributes = (
+        'severity="low" role="unscored" weight="1.0"',
+        'severity="medium" role="full" weight="7.5"',
+    )
+    repeated = "".join(
+        f'<rule-result idref="two" {attributes[i]}><result>pass</result></rule-result>'
+        for i in order
+    )
+
+    text = COMPLETE_ARF.replace("<score", f"{repeated}<score", 1)
+    rule = results.parse_arf([text.encode()]).rules["two"]
+
+    assert (rule.severity, rule.role, rule.weight) == ("medium", "full", 7.5)
+
+
 def test_overridden_result_names_its_authority() -> None:
     override = (
         '<result>pass</result><override time="2026-11-21T06:00:00" authority="A. Person">'
