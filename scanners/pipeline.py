@@ -1,4 +1,4 @@
-"""The scanner pipeline: connect, identify the host, choose and prepare content, evaluate, collect.
+"""The scanner pipeline: identify the connected host, get its content, evaluate, collect.
 
 Output of a target is hostile. A part without results is recorded with the reason, and the others
 keep theirs, also if that part is the evaluation by oscap. Only the host's identity must be read,
@@ -7,13 +7,11 @@ and oscap must be installed.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from hardpan.core import clock, events
 from hardpan.core.errors import ToolError, TrustError
-from hardpan.core.events import Emit, StageMessage
+from hardpan.core.events import Emit
 from hardpan.core.files import canonical_json, sha256_bytes
-from hardpan.core.redaction import SecretFilter
 from hardpan.profiles.schema.ssg import Fix
 from hardpan.profiles.schema.waivers import LocatedWaiver
 from hardpan.scanners.collect.base import (
@@ -29,13 +27,10 @@ from hardpan.scanners.collect.evaluation import (
     evaluate_content,
 )
 from hardpan.scanners.collect.plan import ScanPlan
-from hardpan.scanners.collect.sent_secrets import redact_secrets, refuse_common_password
-from hardpan.scanners.content import datastream
+from hardpan.scanners.collect.sent_secrets import redact_secrets
 from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.content.prepare import PreparedContent, prepare
 from hardpan.scanners.content.prepare import load_fixes as load_content_fixes
-from hardpan.scanners.content.selection import choose_content
-from hardpan.scanners.deviations.tailoring import prepare_content
 from hardpan.scanners.deviations.waivers import assign_waivers, require_unambiguous
 from hardpan.scanners.evidence.file_names import HOST_SIGNATURE, list_tailoring_files
 from hardpan.scanners.evidence.statement.predicate_extensions import (
@@ -51,26 +46,22 @@ from hardpan.scanners.openscap.evaluate import EvaluatedParts, merge_results
 from hardpan.scanners.report.model.build import build_findings
 from hardpan.scanners.scan_request import ScanRequest
 from hardpan.signing import check_sshsig
-from hardpan.ssh.target import Target
-from hardpan.ssh.transports import open_connection
-
-_CONNECT_TIMEOUT_S = 180.0
+from hardpan.ssh.connection import Connection
 
 
 def assess(
-    target: Target, plan: ScanPlan, source: ContentSource, emit: Emit
+    connection: Connection, plan: ScanPlan, source: ContentSource, emit: Emit
 ) -> tuple[Evaluation, tuple[Fix, ...]]:
-    """Evaluate a target, and return the content's own fixes for its failing rules.
+    """Evaluate the connected target, and return the content's own fixes for its failing rules.
 
     Raises:
-        ToolError, TrustError, UnreachableError, InputError: as the stages do.
+        ToolError, UnreachableError, InputError: as the stages do.
     """
     content = prepare(source, plan.xccdf_profile)
-    with open_connection(target, timeout_s=_CONNECT_TIMEOUT_S, emit=emit) as connection:
-        collection = Collection(connection, emit)
-        identity = collection.identify_host()
-        with events.run_stage(emit, "openscap"):
-            openscap_evidence = evaluate_content(collection, content)
+    collection = Collection(connection, emit)
+    identity = collection.identify_host()
+    with events.run_stage(emit, "openscap"):
+        openscap_evidence = evaluate_content(collection, content)
     evaluation = _evaluate(content, openscap_evidence, identity)
     for arf in openscap_evidence.arfs:
         if isinstance(arf, UnreadableArf) and not evaluation.used_untouched:
@@ -85,90 +76,55 @@ def assess(
     )
 
 
-def scan(request: ScanRequest, emit: Emit) -> Scan:
-    """Scan a target; the result is complete and ready to be reported and signed.
+def scan(request: ScanRequest, connection: Connection, emit: Emit) -> Scan:
+    """Scan the connected target; only the host's own signature is missing in the result.
 
     Raises:
         ToolError: the host does not report its identity, or oscap is not installed there.
-        TrustError: the connection.
-        UnreachableError: the connection, until OpenSCAP has evaluated the content.
-        InputError: there is no content for the target, its text contains the sudo password, or the
-            previous statement is about another host.
+        UnreachableError: the connection broke before OpenSCAP had evaluated the content.
+        InputError: there is no content for the target, its text contains the sudo password, two
+            waivers are for one rule, or the previous statement is about another host.
     """
     started = clock.format_rfc3339(clock.now())
-    if isinstance(request.content, Path):
-        datastream.load_collection(request.content)  # a wrong file is an error before a connection
-    with open_connection(
-        request.target,
-        timeout_s=_CONNECT_TIMEOUT_S,
-        sudo_password=request.sudo_password,
-        transport=request.transport,
-        emit=emit,
-    ) as connection:
-        collection = Collection(
-            connection,
-            emit,
-            required=request.required,
-            openscap_packages=request.openscap_packages,
-        )
-        collection.record_privileges()
-        identity = collection.identify_host()
-        if request.previous is not None:
-            request.previous.require_host(identity.host.identity)
-        content = _provide_content(request, identity, emit)
-        with events.run_stage(emit, "openscap"):
-            openscap_evidence = attempt_evaluation(collection, content)
-        evaluation = _evaluate(content, openscap_evidence, identity)
-        openscap_evidence = attach_merged_arf(openscap_evidence, evaluation, content, emit)
-        parts = collection.collect_parts(
-            request.plan.build_task(identity.release.distro),
-            run_compatibility=request.run_compatibility or request.plan.has_ai_workload,
-            run_smoke=request.run_smoke,
-        )
-        result = _build_scan(request, identity, openscap_evidence, evaluation, parts)
-        result = replace(result, transport=connection.transport)
-        result = _finish_scan(result, started, request.plan.waivers)
-        result = redact_secrets(result, SecretFilter([request.sudo_password]))
-        with events.run_stage(emit, "host signature") as note:
-            return _add_host_signature(result, collection, request.nonce, note)
-
-
-def _provide_content(request: ScanRequest, identity: HostIdentity, emit: Emit) -> PreparedContent:
-    """Return the content for the host, prepared for the profile.
-
-    Raises:
-        InputError: there is none, its text contains the sudo password, or two waivers are for
-            one of its rules.
-    """
-    source, profile_id, explanation = _choose_content(request, identity)
-    for text in explanation:
-        emit(StageMessage(stage="content", text=text))
-    emit(StageMessage(stage="content", text="reducing it to the profile"))
-    content = prepare_content(source, profile_id, request.tailoring, request.plan.xccdf_profile)
-    require_unambiguous(request.plan.waivers, content.benchmark.rules)
-    texts = [part.data for part in (*content.parts, content.untouched)]
-    texts += list_tailoring_files(content.content.tailoring).values()
-    refuse_common_password(request.sudo_password, texts)
-    return content
-
-
-def _choose_content(
-    request: ScanRequest, identity: HostIdentity
-) -> tuple[ContentSource, str, tuple[str, ...]]:
-    """Return the data stream, the XCCDF profile, and sentences that explain them."""
-    plan, content, profile = request.plan, request.content, request.base_profile
-    if isinstance(content, ContentSource):
-        return content, profile, (str(content),)
-    if plan.product is not None:
-        source = datastream.find(plan.product, content, benchmark_id=request.benchmark)
-        return source, profile, (str(source),)
-    choice = choose_content(
-        identity.release,
-        content,
-        profile=profile or None,
-        benchmark=request.benchmark or None,
+    collection = Collection(
+        connection, emit, required=request.required, openscap_packages=request.openscap_packages
     )
-    return choice.source, choice.profile_id, choice.explanation
+    collection.record_privileges()
+    identity = collection.identify_host()
+    if request.previous is not None:
+        request.previous.require_host(identity.host.identity)
+    content = request.provide_content(identity, emit)
+    require_unambiguous(request.plan.waivers, content.benchmark.rules)
+    with events.run_stage(emit, "openscap"):
+        openscap_evidence = attempt_evaluation(collection, content)
+    evaluation = _evaluate(content, openscap_evidence, identity)
+    openscap_evidence = attach_merged_arf(openscap_evidence, evaluation, content, emit)
+    parts = collection.collect_parts(
+        request.plan.build_task(identity.release.distro),
+        run_compatibility=request.run_compatibility or request.plan.has_ai_workload,
+        run_smoke=request.run_smoke,
+    )
+    result = _build_scan(request, identity, openscap_evidence, evaluation, parts)
+    result = replace(result, transport=connection.transport)
+    result = _finish_scan(result, started, request.plan.waivers)
+    return redact_secrets(result, connection.secrets)
+
+
+def let_host_sign(
+    result: Scan,
+    connection: Connection,
+    emit: Emit,
+    *,
+    nonce: str = "",
+    required: frozenset[str] = frozenset(),
+) -> Scan:
+    """Return the scan with the host's signature over its findings, or with why there is none.
+
+    ``nonce`` is the auditor's challenge; ``required`` is that of the scan request.
+    """
+    collection = Collection(connection, emit, required=required)
+    with events.run_stage(emit, "host signature") as note:
+        return _add_host_signature(result, collection, nonce, note)
 
 
 def _evaluate(
@@ -239,7 +195,7 @@ def _finish_scan(result: Scan, started: str, waivers: Sequence[LocatedWaiver]) -
 def _add_host_signature(
     result: Scan, collection: Collection, nonce: str, note: Callable[[str], None]
 ) -> Scan:
-    """Return ``result`` with the host's signature over its findings, or why there is none."""
+    """Return ``result`` with the signature, or with the check that says why there is none."""
     message = build_host_challenge(
         nonce, result.host.boot_id, sha256_bytes(canonical_json(build_findings(result).to_json()))
     )

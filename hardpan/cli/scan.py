@@ -26,6 +26,7 @@ from hardpan.scanners import pipeline
 from hardpan.scanners.collect.openscap_packages import load_packages
 from hardpan.scanners.collect.plan import load_plan
 from hardpan.scanners.content import datastream
+from hardpan.scanners.content_provider import ContentProvider
 from hardpan.scanners.deviations.tailoring_file import load_tailoring
 from hardpan.scanners.evidence.file_names import EVIDENCE_SUFFIX
 from hardpan.scanners.evidence.signing_options import (
@@ -37,6 +38,7 @@ from hardpan.scanners.report.registry import Report
 from hardpan.scanners.scan_request import ScanRequest
 from hardpan.ssh.local_target import AnyTarget
 from hardpan.ssh.transport_kind import TransportKind
+from hardpan.ssh.transports import CONNECT_TIMEOUT_S, open_connection
 from hardpan.workflow.image_target import ImageTarget, OpenTarget
 
 _PATH = click.Path(path_type=Path)
@@ -144,26 +146,38 @@ def scan(
         keys, tsa=tsa, certificate=certificate, previous=previous, policy=policy, nonce=nonce
     )
     sudo_password = access.read_sudo_password()
+    provider = ContentProvider(
+        plan=plan,
+        content=content,
+        benchmark=benchmark,
+        tailoring=tailoring,
+        sudo_password=sudo_password,
+    )
+    provider.require_readable()
     with show_progress(quiet=quiet) as emit:
         with _open_target(scan_target, emit) as opened:
             request = ScanRequest(
-                target=opened.target,
-                transport=TransportKind(access.transport),
                 plan=plan,
-                content=content,
-                benchmark=benchmark,
+                provide_content=provider.provide,
                 required=required,
-                tailoring=tailoring,
                 openscap_packages=packages,
                 run_smoke=not no_smoke,
                 run_compatibility=compatibility,
-                nonce=nonce,
-                sudo_password=sudo_password,
                 image=opened.image,
                 invocation=("hardpan", *sys.argv[1:]),
                 previous=signing.previous_statement,
             )
-            result = pipeline.scan(request, emit)
+            with open_connection(
+                opened.target,
+                timeout_s=CONNECT_TIMEOUT_S,
+                sudo_password=sudo_password,
+                transport=TransportKind(access.transport),
+                emit=emit,
+            ) as connection:
+                result = pipeline.scan(request, connection, emit)
+                result = pipeline.let_host_sign(
+                    result, connection, emit, nonce=nonce, required=required
+                )
         report, evidence = write_evidence(result, signing, output, emit)
     if as_json:
         _print_json(report.findings, evidence, signing.key)

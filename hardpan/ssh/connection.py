@@ -93,7 +93,7 @@ class Connection:
         self._transport = transport
         self._password = sudo_password
         login_password = target.password if isinstance(target, Target) else ""
-        self._secrets = SecretFilter([sudo_password, login_password])
+        self.secrets = SecretFilter([sudo_password, login_password])
         self._privileges: Privileges | None = None
         self._privileges_lock = threading.Lock()
 
@@ -134,17 +134,17 @@ class Connection:
             max_bytes=max_bytes,
             become=become,
             has_terminal=has_terminal,
-            on_line=None if on_line is None else _redact_lines(on_line, self._secrets),
+            on_line=None if on_line is None else _redact_lines(on_line, self.secrets),
         )
         remote_command, exit_status = self._run(request)
         self._raise_on_failure(remote_command, exit_status, ok, timeout_s)
         data = bytes(remote_command.out)
         return CommandOutput(
             exit_status=exit_status,
-            data=data if is_archive else self._secrets.filter_bytes(data),
-            stderr=self._secrets.filter_text(remote_command.err.decode("utf-8", "replace")),
+            data=data if is_archive else self.secrets.filter_bytes(data),
+            stderr=self.secrets.filter_text(remote_command.err.decode("utf-8", "replace")),
             duration_s=remote_command.duration_s,
-            secrets=self._secrets,
+            secrets=self.secrets,
         )
 
     @property
@@ -158,7 +158,7 @@ class Connection:
         with self._privileges_lock:
             if self._privileges is None:
                 self._privileges = find_privileges(
-                    self._run, self.target, self._password, self._secrets
+                    self._run, self.target, self._password, self.secrets
                 )
             return self._privileges
 
@@ -208,7 +208,7 @@ class Connection:
             raise ToolError(
                 ["login shell"],
                 f"of {self.target} ended with {exit_status} before it started sh",
-                output_tail=self._secrets.filter_text(remote_command.preamble),
+                output_tail=self.secrets.filter_text(remote_command.preamble),
                 hint=RC_FILE_HINT,
             )
         return remote_command, exit_status
@@ -269,13 +269,13 @@ class Connection:
         if become is not None and not remote_command.is_command_started:
             text = remote_command.dialogue
             reason, hint = explain_failure(become.failure(text), become, self.target.user)
-            tail = self._secrets.filter_text(become.output(text))
+            tail = self.secrets.filter_text(become.output(text))
             raise ToolError(
                 [become.program], f"on {self.target}: {reason}", output_tail=tail, hint=hint
             )
         if ok is None or exit_status in ok:
             return
-        tail = self._secrets.filter_text(remote_command.tail())
+        tail = self.secrets.filter_text(remote_command.tail())
         if exit_status in TIMED_OUT and remote_command.duration_s >= timeout_s * 0.95:
             raise UnavailableError(
                 [name],

@@ -16,6 +16,9 @@ from hardpan.ssh.unsupported import UnsupportedByParamiko
 
 _FORCED = "--transport openssh"
 
+CONNECT_TIMEOUT_S = 180.0
+"""Time limit of the login to a host that is scanned."""
+
 
 @contextlib.contextmanager
 def open_connection(

@@ -23,6 +23,7 @@ from hardpan.scanners import pipeline as scan_pipeline
 from hardpan.scanners.collect.plan import plan_profile
 from hardpan.scanners.content import datastream
 from hardpan.scanners.content.datastream import ContentSource
+from hardpan.scanners.content_provider import ContentProvider
 from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
 from hardpan.scanners.evidence.sign import writer
 from hardpan.scanners.evidence.signing_options import next_chain_link, scanner_identity, timestamper
@@ -34,6 +35,7 @@ from hardpan.signing import SignedStatement, read_bundle, sign
 from hardpan.ssh.client import connect
 from hardpan.ssh.connection import Connection
 from hardpan.ssh.target import from_guest
+from hardpan.ssh.transports import CONNECT_TIMEOUT_S, open_connection
 from hardpan.workflow import keyring, stages
 from hardpan.workflow.keyring import KeyRing
 from hardpan.workflow.request import BuildRequest
@@ -153,17 +155,20 @@ def _scan(request: BuildRequest, image: AttestedImage, evidence: Path, emit: Emi
         emit=emit,
         overlay=True,
     ) as guest:
+        scan_plan = plan_profile(request.profile)
         scan_request = ScanRequest(
-            target=from_guest(guest),
-            plan=plan_profile(request.profile),
-            content=image.source,
+            plan=scan_plan,
+            provide_content=ContentProvider(plan=scan_plan, content=image.source).provide,
             run_smoke=request.run_smoke_test,
             baseline_counts=image.hardened.baseline_counts,
             image=_image_reference(image),
             invocation=request.invocation,
-            nonce=request.nonce,
         )
-        scan = scan_pipeline.scan(scan_request, emit)
+        with open_connection(
+            from_guest(guest), timeout_s=CONNECT_TIMEOUT_S, emit=emit
+        ) as connection:
+            scan = scan_pipeline.scan(scan_request, connection, emit)
+            scan = scan_pipeline.let_host_sign(scan, connection, emit, nonce=request.nonce)
     keys = image.keyring
     signing_options = writer.SigningOptions(
         timestamper=timestamper(request.timestamp_url),
@@ -183,7 +188,8 @@ def _scan(request: BuildRequest, image: AttestedImage, evidence: Path, emit: Emi
 
 
 def _assess(guest: BootedGuest, profile: Profile, source: ContentSource, emit: Emit) -> Assessment:
-    evaluation, fixes = scan_pipeline.assess(from_guest(guest), plan_profile(profile), source, emit)
+    with open_connection(from_guest(guest), timeout_s=CONNECT_TIMEOUT_S, emit=emit) as connection:
+        evaluation, fixes = scan_pipeline.assess(connection, plan_profile(profile), source, emit)
     return Assessment(
         content_sha256=source.sha256,
         counts=evaluation.counts(),

@@ -29,6 +29,7 @@ from hardpan.scanners.content.datastream import ContentSource, find
 from hardpan.scanners.deviations.waivers import assign_waivers
 from hardpan.scanners.model.scan import Evaluation
 from hardpan.scanners.pipeline import assess
+from hardpan.ssh.transports import CONNECT_TIMEOUT_S, open_connection
 from tests.benchmarks.compare import MAX_TIME_RATIO, Comparison, compare
 from tests.benchmarks.playbook import (
     TIMEOUT_S,
@@ -110,7 +111,8 @@ def _run_layer(setup: BenchmarkSetup) -> LayerRun:
     with _fresh_host(setup, "layer") as host:
         _print_progress("layer: scan")
         start = clock.monotonic_s()
-        before, fixes = assess(host.target, plan_profile(profile), source, events.discard)
+        with open_connection(host.target, timeout_s=CONNECT_TIMEOUT_S) as connection:
+            before, fixes = assess(connection, plan_profile(profile), source, events.discard)
         scan_s = clock.monotonic_s() - start
         assessment = Assessment(
             content_sha256=source.sha256,
@@ -207,7 +209,8 @@ def _scan_after_restart(host: LabHost, setup: BenchmarkSetup) -> Evaluation:
     # Both as after a restart: the layer only writes settings, since every build restarts the
     # machine; the playbook writes and applies them.
     host.run("systemctl restart systemd-sysctl", ok=(0, 1))
-    return assess(host.target, plan_profile(setup.profile), setup.source, events.discard)[0]
+    with open_connection(host.target, timeout_s=CONNECT_TIMEOUT_S) as connection:
+        return assess(connection, plan_profile(setup.profile), setup.source, events.discard)[0]
 
 
 def _packages_to_install(profile: Profile) -> tuple[str, ...]:

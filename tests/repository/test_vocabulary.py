@@ -13,12 +13,12 @@ import pytest
 from hardpan import cli
 from hardpan.core.errors import Exit
 from hardpan.core.events import StageMessage
-from hardpan.scanners import pipeline
 from hardpan.scanners.model.scan import Scan, Verdict
 from hardpan.scanners.report.registry import load_renderer
 from hardpan.scanners.scan_request import ScanRequest
 from tests.tools import vocabulary
 from tests.tools.report_sample import add_changes, load_sample
+from tests.unit.cli.replaced_scan import replace_scan
 from tests.unit.evidence.evidence_fixture import create_fixture
 from tests.unit.ledger.samples import scan_of_verdict
 
@@ -169,7 +169,7 @@ def test_scan_output_uses_the_vocabulary(
         emit(StageMessage(stage="evaluate", text="1 rule"))
         return scan_of_verdict(Verdict.FAIL)
 
-    monkeypatch.setattr(pipeline, "scan", scan)
+    replace_scan(monkeypatch, scan)
     arguments = ["scan", "root@lab", "--profile", "lab-stig", "--key", str(lab.ring.scan)]
     arguments += ["-o", str(tmp_path / "x.evidence.zip")]
 

@@ -11,11 +11,11 @@ import pytest
 from hardpan import cli
 from hardpan.core import clock
 from hardpan.core.errors import Exit, UnreachableError
-from hardpan.scanners import pipeline
 from hardpan.scanners.evidence import signing_options
 from hardpan.scanners.model.results import HostCheck
 from hardpan.scanners.model.scan import Scan
 from hardpan.scanners.scan_request import ScanRequest
+from tests.unit.cli.replaced_scan import replace_scan
 from tests.unit.evidence import samples
 
 
@@ -35,7 +35,7 @@ def requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[ScanReques
         )
         return samples.scan(started=now, finished=now, profile="stig", checks=(check,), smoke=None)
 
-    monkeypatch.setattr(pipeline, "scan", scan)
+    replace_scan(monkeypatch, scan)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
     return received
@@ -50,7 +50,6 @@ def test_first_scan_creates_a_key_and_prints_a_command_that_verifies(
     (folder,) = Path("data").rglob("keys")
 
     assert requests[0].plan.xccdf_profile == ""
-    assert requests[0].content is None
     assert output.err.splitlines() == [
         f"created the scan key {folder.absolute()}/scan.pem",
         f"created the trust policy {folder.absolute()}/scan-trust.yaml",

@@ -11,7 +11,6 @@ from hardpan import cli
 from hardpan.core import clock, events
 from hardpan.core.errors import Exit
 from hardpan.core.files import canonical_json, sha256_bytes
-from hardpan.scanners import pipeline
 from hardpan.scanners.evidence.file_names import HOST_SIGNATURE, TEST_RESULT
 from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
 from hardpan.scanners.evidence.sign import writer
@@ -24,6 +23,7 @@ from hardpan.workflow.key_set import create_keys
 from tests.tamper.kit import create_kit
 from tests.tools import sshsig
 from tests.tools.tsa import FakeTsa
+from tests.unit.cli.replaced_scan import replace_scan
 from tests.unit.evidence import samples
 from tests.unit.evidence.evidence_fixture import KEYS_CREATED_AT, NOW, EvidenceFixture, pack_files
 
@@ -398,7 +398,7 @@ def test_scan_default_filename_contains_host_profile_and_time(
 ) -> None:
     host = replace(samples.HOST, hostname="../../etc/x")
     sample = samples.scan(host=host, profile="lab-stig")
-    monkeypatch.setattr(pipeline, "scan", lambda _request, _emit: sample)
+    replace_scan(monkeypatch, lambda _request, _emit: sample)
     monkeypatch.chdir(tmp_path)
     scan = ["scan", "host.invalid", "--profile", "lab-stig", "-q"]
     scan += ["--key", str(lab.ring.scan), "--known-hosts", str(lab.ring.policy), "--json"]

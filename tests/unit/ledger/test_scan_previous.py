@@ -16,6 +16,7 @@ from hardpan.scanners.evidence.statement.predicate_extensions import ChainLink
 from hardpan.scanners.ledger.previous_evidence import changes_since_previous, load_previous
 from hardpan.scanners.model.scan import Scan, Verdict
 from hardpan.scanners.scan_request import ScanRequest
+from tests.unit.cli.replaced_scan import replace_scan
 from tests.unit.evidence import samples
 from tests.unit.evidence.evidence_fixture import EvidenceFixture
 from tests.unit.ledger.samples import scan_of_verdict
@@ -45,7 +46,7 @@ def run_scan(
     def scan(_request: ScanRequest, _emit: Any) -> Scan:
         return scan_of_verdict(V.FAIL)
 
-    monkeypatch.setattr(pipeline, "scan", scan)
+    replace_scan(monkeypatch, scan)
     required_options = ["--profile", "lab-stig", "--key", str(lab.ring.scan), "-o", str(output)]
     more_options = ["--fail-on", "none", "-q"]
     return lambda *more: cli.run(

@@ -1,5 +1,4 @@
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +15,7 @@ from hardpan.core.errors import (
 )
 from hardpan.core.events import discard
 from hardpan.core.files import sha256_bytes
+from hardpan.core.redaction import SecretFilter
 from hardpan.profiles.loader.profile_file import load_profile
 from hardpan.profiles.schema.waivers import LocatedWaiver
 from hardpan.scanners import pipeline
@@ -34,7 +34,6 @@ from hardpan.scanners.openscap.arf.results import UnreadableArf
 from hardpan.scanners.report.model.build import build_findings
 from hardpan.scanners.scan_request import ScanRequest
 from hardpan.ssh.privileges import BecomeMethod, Privileges
-from hardpan.ssh.target import Target
 from hardpan.ssh.transport_kind import DEFAULT_TRANSPORT
 from tests.unit.deviations.samples import make_waiver
 from tests.unit.evidence import samples
@@ -96,8 +95,10 @@ def test_workload_settings_follow_the_profile() -> None:
     assert (settings.matrix_size, settings.batch) == (256, 2)
 
 
-CONNECTION = SimpleNamespace(
+PASSWORD = "correct horse"
+CONNECTION: Any = SimpleNamespace(
     target="me@host:22",
+    secrets=SecretFilter([PASSWORD]),
     transport=DEFAULT_TRANSPORT,
     privileges=Privileges(method=BecomeMethod.ROOT),
 )
@@ -120,7 +121,6 @@ def test_scan_without_root_is_recorded(
 
 
 NEVRA = "bash-0:5.2-1.x86_64"
-PASSWORD = "correct horse"
 RESULTS_BY_COLLECTOR: dict[str, CollectedEvidence] = {
     "host": CollectedEvidence(host=samples.HOST, packages=(NEVRA,)),
     "openscap": CollectedEvidence(
@@ -156,9 +156,8 @@ SOURCE = ContentSource(
 
 def request(**changes: Any) -> ScanRequest:
     base_request = ScanRequest(
-        target=Target(host="host", user="me"),
         plan=plan_profile(load_profile("lab-stig")),
-        content=SOURCE,
+        provide_content=lambda *_: CONTENT,
         run_compatibility=True,
     )
     return replace(base_request, **changes)
@@ -171,10 +170,6 @@ def with_waivers(*waivers: LocatedWaiver) -> ScanRequest:
 @pytest.fixture
 def run_scan(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scan]:
     """Scan a target whose collectors return ``ANSWERS``, or overrides by collector name."""
-
-    @contextlib.contextmanager
-    def connect(*_: object, **__: object) -> Iterator[SimpleNamespace]:
-        yield CONNECTION
 
     def scan(
         scan_request: ScanRequest | None = None,
@@ -194,12 +189,12 @@ def run_scan(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scan]:
             )
 
         monkeypatch.setattr(pipeline, "prepare", lambda *_: content)
-        monkeypatch.setattr(pipeline, "prepare_content", lambda *_: content)
-        monkeypatch.setattr(pipeline, "open_connection", connect)
         if "host_signature" not in overrides:
             monkeypatch.setattr(pipeline, "check_sshsig", lambda *_, **__: None)
         monkeypatch.setattr(collection, "create_collector", collector)
-        return pipeline.scan(scan_request or request(), discard)
+        scan_request = replace(scan_request or request(), provide_content=lambda *_: content)
+        result = pipeline.scan(scan_request, CONNECTION, discard)
+        return pipeline.let_host_sign(result, CONNECTION, discard, required=scan_request.required)
 
     return scan
 
@@ -360,7 +355,7 @@ def test_assess_requires_an_evaluation(
     run_scan(openscap=ToolError(["oscap"], "cannot run"))
 
     with pytest.raises(ToolError, match="oscap cannot run"):
-        pipeline.assess(request().target, plan_profile(load_profile("lab-stig")), SOURCE, discard)
+        pipeline.assess(CONNECTION, plan_profile(load_profile("lab-stig")), SOURCE, discard)
 
 
 def test_incomplete_scan_is_an_error(run_scan: Callable[..., Scan]) -> None:
@@ -382,7 +377,7 @@ def test_assess_requires_all_verdicts(
     run_scan(openscap=partial_result)
 
     with pytest.raises(ToolError, match="reported no verdicts: it takes too long"):
-        pipeline.assess(request().target, plan_profile(load_profile("lab-stig")), SOURCE, discard)
+        pipeline.assess(CONNECTION, plan_profile(load_profile("lab-stig")), SOURCE, discard)
 
 
 @pytest.mark.parametrize(
@@ -426,10 +421,7 @@ def test_password_revealed_by_sanitizing_is_removed(
 ) -> None:
     check = HostCheck(name="a::b", outcome="failed", message=f"so {PASSWORD}", duration_s=1)
     host = replace(samples.HOST, hostname=PASSWORD, kernel=PASSWORD[::-1])
-    scan_request = request(sudo_password=PASSWORD)
-
     scan = run_scan(
-        scan_request,
         host=CollectedEvidence(host=host),
         hostfacts=CollectedEvidence(checks=(check,), files={"x.txt": f"x {PASSWORD}".encode()}),
         smoke=ToolError([PASSWORD], "fails"),
@@ -440,23 +432,6 @@ def test_password_revealed_by_sanitizing_is_removed(
     assert PASSWORD[::-1] not in repr(scan)
     assert scan.raw["x.txt"] == b"x [redacted]"
     assert scan.checks[0].message == "so [redacted]"
-
-
-def test_password_contained_in_content_is_rejected(
-    run_scan: Callable[..., Scan],
-) -> None:
-    part = replace(CONTENT.parts[0], data=b"<rule>accounts_password</rule>")
-    scan_request = request(sudo_password="password")
-
-    with pytest.raises(InputError, match="the sudo password: cannot be used for a scan"):
-        run_scan(scan_request, content=replace(CONTENT, parts=(part,)))
-
-
-def test_password_contained_in_tailoring_is_rejected(run_scan: Callable[..., Scan]) -> None:
-    scap_content = replace(CONTENT.content, tailoring=samples.TAILORING)
-
-    with pytest.raises(InputError, match="does not occur in the SCAP content or the tailoring"):
-        run_scan(request(sudo_password="appliance"), content=replace(CONTENT, content=scap_content))
 
 
 def test_tailoring_file_is_attached(run_scan: Callable[..., Scan]) -> None:

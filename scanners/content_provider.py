@@ -1,0 +1,82 @@
+"""The content of a scan, chosen and prepared when the target's system is known."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardpan.core.events import Emit, StageMessage
+from hardpan.scanners.collect.collection import HostIdentity
+from hardpan.scanners.collect.plan import ScanPlan
+from hardpan.scanners.collect.sent_secrets import refuse_common_password
+from hardpan.scanners.content import datastream
+from hardpan.scanners.content.datastream import ContentSelection, ContentSource
+from hardpan.scanners.content.prepare import PreparedContent
+from hardpan.scanners.content.selection import choose_content
+from hardpan.scanners.deviations.tailoring import find_base_profile, prepare_content
+from hardpan.scanners.deviations.tailoring_file import TailoringFile
+from hardpan.scanners.evidence.file_names import list_tailoring_files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContentProvider:
+    """How the content is chosen; ``provide`` is the ``provide_content`` of a scan request."""
+
+    plan: ScanPlan
+    content: ContentSelection | ContentSource | None = None
+    """The data stream, or where it is found; None: chosen for the plan's product or the host."""
+
+    benchmark: str = ""
+    """Id of the benchmark, if the content has several."""
+
+    tailoring: TailoringFile | None = None
+    sudo_password: str = ""
+    """Content whose text contains it is refused: it is redacted in all results."""
+
+    def require_readable(self) -> None:
+        """Read the content file that the user named, so that a wrong one needs no connection.
+
+        Raises:
+            InputError: it is no data stream.
+        """
+        if isinstance(self.content, Path):
+            datastream.load_collection(self.content)
+
+    def provide(self, identity: HostIdentity, emit: Emit) -> PreparedContent:
+        """Return the content for the host, prepared for the profile.
+
+        Raises:
+            InputError: there is none, or its text contains the sudo password.
+        """
+        source, profile_id, explanation = self._choose(identity)
+        for text in explanation:
+            emit(StageMessage(stage="content", text=text))
+        emit(StageMessage(stage="content", text="reducing it to the profile"))
+        content = prepare_content(source, profile_id, self.tailoring, self.plan.xccdf_profile)
+        texts = [part.data for part in (*content.parts, content.untouched)]
+        texts += list_tailoring_files(content.content.tailoring).values()
+        refuse_common_password(self.sudo_password, texts)
+        return content
+
+    def _choose(self, identity: HostIdentity) -> tuple[ContentSource, str, tuple[str, ...]]:
+        """Return the data stream, the XCCDF profile, and sentences that explain them."""
+        plan, content, profile = self.plan, self.content, self._find_base_profile()
+        if isinstance(content, ContentSource):
+            return content, profile, (str(content),)
+        if plan.product is not None:
+            source = datastream.find(plan.product, content, benchmark_id=self.benchmark)
+            return source, profile, (str(source),)
+        choice = choose_content(
+            identity.release,
+            content,
+            profile=profile or None,
+            benchmark=self.benchmark or None,
+        )
+        return choice.source, choice.profile_id, choice.explanation
+
+    def _find_base_profile(self) -> str:
+        """Return the benchmark's profile that the tailoring or the plan names; empty: the default.
+
+        Raises:
+            InputError: the tailoring has no such profile, or is for another one.
+        """
+        requested = self.plan.xccdf_profile
+        return requested if self.tailoring is None else find_base_profile(self.tailoring, requested)

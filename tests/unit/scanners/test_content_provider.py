@@ -1,0 +1,50 @@
+"""The content of a scan: refused if its text contains the sudo password."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hardpan.core.errors import InputError
+from hardpan.core.events import discard
+from hardpan.scanners import content_provider
+from hardpan.scanners.collect.plan import ScanPlan
+from hardpan.scanners.content.prepare import PreparedContent
+from hardpan.scanners.content_provider import ContentProvider
+from tests.unit.evidence import samples
+from tests.unit.scanners.test_pipeline import CONTENT, SOURCE
+
+IDENTITY: Any = SimpleNamespace()
+
+
+def provide(
+    monkeypatch: pytest.MonkeyPatch, content: PreparedContent, password: str
+) -> PreparedContent:
+    monkeypatch.setattr(content_provider, "prepare_content", lambda *_: content)
+    provider = ContentProvider(plan=ScanPlan(), content=SOURCE, sudo_password=password)
+    return provider.provide(IDENTITY, discard)
+
+
+def test_password_contained_in_content_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    part = replace(CONTENT.parts[0], data=b"<rule>accounts_password</rule>")
+    content = replace(CONTENT, parts=(part,))
+
+    assert provide(monkeypatch, content, "other") is content
+    with pytest.raises(InputError, match="the sudo password: cannot be used for a scan"):
+        provide(monkeypatch, content, "password")
+
+
+def test_password_contained_in_tailoring_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = replace(CONTENT, content=replace(CONTENT.content, tailoring=samples.TAILORING))
+
+    with pytest.raises(InputError, match="does not occur in the SCAP content or the tailoring"):
+        provide(monkeypatch, content, "appliance")
+
+
+def test_invalid_content_file_is_an_error_before_a_connection(tmp_path: Path) -> None:
+    (tmp_path / "x.xml").write_text("<x/>")
+
+    with pytest.raises(InputError, match=r"x\.xml"):
+        ContentProvider(plan=ScanPlan(), content=tmp_path / "x.xml").require_readable()
