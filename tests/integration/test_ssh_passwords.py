@@ -77,7 +77,8 @@ def serve(
             connection, _ = listener.accept()
             server = paramiko.Transport(connection)
             server.add_server_key(host)
-            server.start_server(server=interface)
+            # With an event it does not raise for a client that has ended already.
+            server.start_server(event=threading.Event(), server=interface)
             ended.wait(60)
             server.close()
 
