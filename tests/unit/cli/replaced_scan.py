@@ -1,8 +1,8 @@
 """Replace the scan of ``hardpan scan``: no connection is opened."""
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
@@ -22,6 +22,6 @@ def replace_scan(
     def open_connection(*_: object, **__: object) -> Iterator[SimpleNamespace]:
         yield SimpleNamespace()
 
-    monkeypatch.setattr(sys.modules["hardpan.cli.scan"], "open_connection", open_connection)
+    monkeypatch.setattr(import_module("hardpan.cli.scan"), "open_connection", open_connection)
     monkeypatch.setattr(pipeline, "scan", lambda request, _connection, emit: scan(request, emit))
     monkeypatch.setattr(pipeline, "let_host_sign", lambda result, *_, **__: result)
