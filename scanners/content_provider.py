@@ -1,6 +1,7 @@
 """The content of a scan, chosen and prepared when the target's system is known."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hardpan.core.events import Emit, StageMessage
@@ -28,8 +29,10 @@ class ContentProvider:
     """Id of the benchmark, if the content has several."""
 
     tailoring: TailoringFile | None = None
-    sudo_password: str = ""
-    """Content whose text contains it is refused: it is redacted in all results."""
+    passwords: Mapping[str, str] = field(default_factory=dict)
+    """``sudo`` or ``SSH`` -> password. Content whose text contains one is refused, because it is
+    redacted in all results.
+    """
 
     def require_readable(self) -> None:
         """Read the content file that the user named, so that a wrong one needs no connection.
@@ -44,7 +47,7 @@ class ContentProvider:
         """Return the content for the host, prepared for the profile.
 
         Raises:
-            InputError: there is none, or its text contains the sudo password.
+            InputError: there is none, or its text contains a password.
         """
         source, profile_id, explanation = self._choose(identity)
         for text in explanation:
@@ -53,7 +56,8 @@ class ContentProvider:
         content = prepare_content(source, profile_id, self.tailoring, self.plan.xccdf_profile)
         texts = [part.data for part in (*content.parts, content.untouched)]
         texts += list_tailoring_files(content.content.tailoring).values()
-        refuse_common_password(self.sudo_password, texts)
+        for name, password in self.passwords.items():
+            refuse_common_password(name, password, texts)
         return content
 
     def _choose(self, identity: HostIdentity) -> tuple[ContentSource, str, tuple[str, ...]]:

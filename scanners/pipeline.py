@@ -82,7 +82,7 @@ def scan(request: ScanRequest, connection: Connection, emit: Emit) -> Scan:
     Raises:
         ToolError: the host does not report its identity, or oscap is not installed there.
         UnreachableError: the connection broke before OpenSCAP had evaluated the content.
-        InputError: there is no content for the target, its text contains the sudo password, two
+        InputError: there is no content for the target, its text contains a password, two
             waivers are for one rule, or the previous statement is about another host.
     """
     started = clock.format_rfc3339(clock.now())

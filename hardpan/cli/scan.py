@@ -37,6 +37,7 @@ from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.registry import Report
 from hardpan.scanners.scan_request import ScanRequest
 from hardpan.ssh.local_target import AnyTarget
+from hardpan.ssh.target import Target
 from hardpan.ssh.transport_kind import TransportKind
 from hardpan.ssh.transports import CONNECT_TIMEOUT_S, open_connection
 from hardpan.workflow.image_target import ImageTarget, OpenTarget
@@ -146,12 +147,13 @@ def scan(
         keys, tsa=tsa, certificate=certificate, previous=previous, policy=policy, nonce=nonce
     )
     sudo_password = access.read_sudo_password()
+    login_password = scan_target.password if isinstance(scan_target, Target) else ""
     provider = ContentProvider(
         plan=plan,
         content=content,
         benchmark=benchmark,
         tailoring=tailoring,
-        sudo_password=sudo_password,
+        passwords={"sudo": sudo_password, "SSH": login_password},
     )
     provider.require_readable()
     with show_progress(quiet=quiet) as emit:

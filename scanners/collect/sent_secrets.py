@@ -29,8 +29,10 @@ def redact_secrets(result: Scan, secrets: SecretFilter) -> Scan:
     )
 
 
-def refuse_common_password(password: str, texts: Iterable[bytes]) -> None:
-    """Pass if redacting the sudo password leaves the content and the tailoring as they are.
+def refuse_common_password(name: str, password: str, texts: Iterable[bytes]) -> None:
+    """Pass if redacting a password leaves the content and the tailoring as they are.
+
+    ``name`` is ``sudo`` or ``SSH``, as the prompt names it.
 
     Raises:
         InputError: one of their ``texts`` contains it.
@@ -38,7 +40,7 @@ def refuse_common_password(password: str, texts: Iterable[bytes]) -> None:
     data = password.encode("utf-8", "surrogateescape")
     if data and any(data in text for text in texts):
         raise InputError(
-            "the sudo password: cannot be used for a scan: expected a password that does not occur "
-            "in the SCAP content or the tailoring, because it is redacted in all results",
-            hint="use a longer password, or a user with NOPASSWD",
+            f"the {name} password: cannot be used for a scan: expected a password that does not "
+            "occur in the SCAP content or the tailoring, because it is redacted in all results",
+            hint="use a longer password, a user with NOPASSWD, or a key for the login",
         )

@@ -20,20 +20,23 @@ IDENTITY: Any = SimpleNamespace()
 
 
 def provide(
-    monkeypatch: pytest.MonkeyPatch, content: PreparedContent, password: str
+    monkeypatch: pytest.MonkeyPatch, content: PreparedContent, password: str, name: str = "sudo"
 ) -> PreparedContent:
     monkeypatch.setattr(content_provider, "prepare_content", lambda *_: content)
-    provider = ContentProvider(plan=ScanPlan(), content=SOURCE, sudo_password=password)
+    provider = ContentProvider(plan=ScanPlan(), content=SOURCE, passwords={name: password})
     return provider.provide(IDENTITY, discard)
 
 
-def test_password_contained_in_content_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["sudo", "SSH"])
+def test_password_contained_in_content_is_rejected(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     part = replace(CONTENT.parts[0], data=b"<rule>accounts_password</rule>")
     content = replace(CONTENT, parts=(part,))
 
     assert provide(monkeypatch, content, "other") is content
-    with pytest.raises(InputError, match="the sudo password: cannot be used for a scan"):
-        provide(monkeypatch, content, "password")
+    with pytest.raises(InputError, match=f"the {name} password: cannot be used for a scan"):
+        provide(monkeypatch, content, "password", name)
 
 
 def test_password_contained_in_tailoring_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
