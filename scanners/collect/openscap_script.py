@@ -141,6 +141,13 @@ remove_temporary() {
     [ -d "$d" ] && [ ! -L "$d" ] && [ -O "$d" ] && rm -rf "$d"
   done
 }
+# Again where a process of the scan that ends just now added a file to it.
+remove_work() {
+  for _ in 1 2 3; do
+    rm -rf "$work" && return
+    sleep 1
+  done 2>/dev/null
+}
 clean() {
   # Ignored, not reset: 'timeout' signals this shell and then the group it is in.
   trap - EXIT
@@ -149,7 +156,7 @@ clean() {
   for p in $pids; do kill -KILL "-$p" "$p"; wait "$p"; done 2>/dev/null
   remove_temporary
   cd /
-  rm -rf "$work"
+  remove_work
 }
 trap clean EXIT
 trap 'clean; exit 143' TERM INT HUP
@@ -168,7 +175,7 @@ exec 3<&0
   while read -r p; do kill -KILL "-$p" "$p"; done < "$work/pids"
   sleep 1
   remove_temporary
-  rm -rf "$work" ) >/dev/null 2>&1 &
+  remove_work ) >/dev/null 2>&1 &
 watcher=$!
 exec 0</dev/null
 command -v oscap >/dev/null && oscap --version >/dev/null || exit @CANNOT_EXECUTE@

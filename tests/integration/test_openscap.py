@@ -105,9 +105,9 @@ def require_no_orphaned_folders() -> None:
         )
         orphaned = [f for f in folders if not Path("/proc", f.name.split(".")[1]).exists()]
         if not orphaned:
-            return
+            break
         time.sleep(0.5)
-    raise AssertionError(orphaned)
+    assert orphaned == []
 
 
 def test_missing_oscap_on_the_target_is_reported(prepared: PreparedContent, tmp_path: Path) -> None:

@@ -299,6 +299,24 @@ def test_killed_script_is_removed_by_the_watcher(
     assert [x for x in slow_host.process_names() if x.startswith("sleep 600")] == []
 
 
+RM_THAT_FAILS_ONCE = """#!/bin/sh
+[ -e "$2/pids" ] && mkdir /var/lib/rm-failed 2>/dev/null && exit 1
+exec /usr/bin/rm "$@"
+"""
+
+
+def test_work_folder_is_removed_after_a_failed_attempt(
+    prepared: PreparedContent, tmp_path: Path
+) -> None:
+    """A process that ends while the folder is removed may add a file to it."""
+    spec = HostSpec(files={"/usr/local/bin/rm": RM_THAT_FAILS_ONCE})
+    with overlay_host(tmp_path / "host", spec) as host:
+        assert verdicts(evaluate(host, prepared)) == VERDICTS
+
+        assert host.run("test -d /var/lib/rm-failed").returncode == 0
+        assert leftovers(host) == []
+
+
 def test_next_scan_removes_folders_of_dead_scans_only(
     prepared: PreparedContent, tmp_path: Path
 ) -> None:
