@@ -26,7 +26,7 @@ def main() -> int:
             name="content",
             inputs=cases(),
             check=lambda case: check_case(case, folder),
-            max_input_s=120,
+            max_input_s=1200,
         )
         report = run_target(target, arguments.count, arguments.seed)
     sys.stdout.write(f"{report}\n")

@@ -45,7 +45,7 @@ def evaluate(
     *,
     tailoring: bytes | None = None,
     validates: bool = False,
-    timeout_s: float = 60,
+    timeout_s: float = 600,
     root: Path | None = None,
 ) -> OscapResult:
     """Evaluate a data stream on this machine, or on the files of the folder ``root``."""
