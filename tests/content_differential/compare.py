@@ -117,7 +117,7 @@ def merge_parts(
     profile_id: str,
     folder: Path,
     *,
-    timeout_s: float = 60,
+    timeout_s: float = 600,
     root: Path | None = None,
 ) -> dict[str, list[RuleOutcome]]:
     """Evaluate parts and return the outcomes of all.
