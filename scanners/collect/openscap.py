@@ -17,6 +17,12 @@ from hardpan.scanners.collect.base import (
     CollectTask,
     build_failed_check,
 )
+from hardpan.scanners.collect.openscap_probe import (
+    PROBE_SCRIPT,
+    TargetFacts,
+    install_hint,
+    parse_probe,
+)
 from hardpan.scanners.collect.openscap_results import read_results
 from hardpan.scanners.collect.openscap_script import (
     CANNOT_EXECUTE,
@@ -24,11 +30,7 @@ from hardpan.scanners.collect.openscap_script import (
     INCOMPLETE_UPLOAD,
     NO_FOLDER,
     NO_TMP,
-    PROBE_SCRIPT,
-    TargetFacts,
     encode_parts,
-    install_hint,
-    parse_probe,
     render_script,
 )
 from hardpan.scanners.openscap.arf.results import UnreadableArf

@@ -18,6 +18,7 @@ from hardpan.scanners.collect import (
     host,
     hostfacts,
     openscap,
+    openscap_probe,
     openscap_results,
     openscap_script,
     packages,
@@ -75,7 +76,7 @@ class FakeTarget:
 
     def run(self, command: Sequence[str] | str, **options: Any) -> CommandOutput:
         self.commands.append(command if isinstance(command, str) else " ".join(command))
-        if command == openscap_script.PROBE_SCRIPT:
+        if command == openscap_probe.PROBE_SCRIPT:
             return self.probe
         for line in self.answer.stderr.splitlines():
             if options.get("on_line"):
