@@ -1,5 +1,6 @@
 """Prepare the signature of a scan before it starts, and write the evidence after it."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from hardpan.cli import key_options
 from hardpan.core.console import print_message, stderr
 from hardpan.core.events import Emit
 from hardpan.core.xdg import data_home
-from hardpan.scanners.evidence.sign import writer
+from hardpan.scanners.evidence.sign import output_files, writer
 from hardpan.scanners.evidence.signing_options import (
     PreviousStatement,
     next_chain_link,
@@ -87,27 +88,33 @@ def prepare_signing(
 def write_evidence(
     result: Scan, signing: SigningInputs, output: Path | None, emit: Emit
 ) -> tuple[Report, Path]:
-    """Write the evidence file, by default under a name of the host and the time."""
+    """Write the evidence file, by default under an unused name of the host and the time."""
     signers, older_scan = signing.key.signers, signing.previous_scan
     report = writer.build_report(result, signers.scan)
     chain = next_chain_link(signing.previous_statement)
     changes = None if older_scan is None else changes_since_previous(older_scan, chain, report)
-    evidence = output or Path(writer.default_filename(report.findings))
-    writer.write_evidence(
-        result,
-        signers.scan,
-        evidence,
-        emit,
-        nonce=signing.nonce,
-        pq_signer=signers.pq,
-        options=writer.SigningOptions(
-            timestamper=signing.timestamper,
-            certificate=signing.certificate,
-            chain=chain,
-            runner=scanner_identity(result.transport),
-            changes=changes,
-        ),
+    options = writer.SigningOptions(
+        timestamper=signing.timestamper,
+        certificate=signing.certificate,
+        chain=chain,
+        runner=scanner_identity(result.transport),
+        changes=changes,
     )
+    default_path = Path(output_files.default_filename(report.findings))
+    with (
+        contextlib.nullcontext(output)
+        if output is not None
+        else output_files.unused_path(default_path)
+    ) as evidence:
+        writer.write_evidence(
+            result,
+            signers.scan,
+            evidence,
+            emit,
+            nonce=signing.nonce,
+            pq_signer=signers.pq,
+            options=options,
+        )
     return report, evidence
 
 

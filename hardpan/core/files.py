@@ -148,6 +148,18 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
         temp.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
 
 
+def reserve_path(path: Path) -> None:
+    """Create ``path`` as an empty file, which ``write_atomic`` replaces.
+
+    Of several processes only one can create it.
+
+    Raises:
+        FileExistsError: it exists, as a file, a folder or a link.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+
+
 def create_private(path: Path) -> None:
     """Create an empty file with mode 0600, for a program that opens it by name.
 

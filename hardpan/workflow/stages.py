@@ -8,7 +8,7 @@ from hardpan.core.stage_cache import CachedStage, digest_code
 from hardpan.profiles.loader.profile_file import profile_digest
 from hardpan.profiles.schema.profile import Profile
 from hardpan.scanners.evidence.file_names import EVIDENCE_SUFFIX
-from hardpan.scanners.evidence.sign import writer
+from hardpan.scanners.evidence.sign import output_files
 from hardpan.workflow.keyring import KeyRing
 from hardpan.workflow.request import BuildRequest
 
@@ -74,4 +74,4 @@ def scan_stage(
 def _evidence_names(profile: Profile) -> tuple[str, str]:
     """Names of the evidence file and of the public key next to it."""
     evidence = f"{profile.name}{EVIDENCE_SUFFIX}"
-    return evidence, writer.public_key_path(Path(evidence)).name
+    return evidence, output_files.public_key_path(Path(evidence)).name

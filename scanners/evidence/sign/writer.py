@@ -1,6 +1,5 @@
 """From a scan to one signed evidence file."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -35,6 +34,7 @@ from hardpan.scanners.evidence.predicates.oscal_signing import (
     build_statement_for,
     extract_dsse,
 )
+from hardpan.scanners.evidence.sign.output_files import pq_public_key_path, public_key_path
 from hardpan.scanners.evidence.sign.verify_instructions import (
     render_verify_md,
     render_verify_script,
@@ -49,13 +49,9 @@ from hardpan.scanners.evidence.statement.predicate_extensions import ChainLink, 
 from hardpan.scanners.model.scan import Scan
 from hardpan.scanners.report.model.build import build_findings, build_smoke_document
 from hardpan.scanners.report.model.display_text import replace_control_characters
-from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.scan_changes import ScanChanges
 from hardpan.scanners.report.registry import FORMATS, Report, render_attachments
 from hardpan.signing import Signer, embed_timestamp, sign, sign_cms_detached, sign_dsse
-
-_UNSAFE_IN_NAMES = re.compile(r"[^A-Za-z0-9._]+")
-_MAX_PART_LENGTH = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,34 +210,8 @@ def list_expected_signatures(signer: Signer, pq_signer: Signer | None) -> tuple[
     return (signer.public.alg, *(() if pq_signer is None else (pq_signer.public.alg,)))
 
 
-def pq_public_key_path(evidence: Path) -> Path:
-    """Return the path of the post-quantum public key next to the evidence."""
-    return public_key_path(evidence).with_suffix(".pq.pub")
-
-
 def _sign_test_result(report: Report, digests: Mapping[str, str], signer: Signer) -> bytes:
     return sign(test_result.build_statement(report.findings, report.smoke, digests), signer).bundle
-
-
-def public_key_path(evidence: Path) -> Path:
-    """Return the path of the public key next to the evidence: a convenience, never trusted."""
-    return evidence.with_name(evidence.name.removesuffix(EVIDENCE_SUFFIX) + ".pub")
-
-
-def default_filename(findings: Findings) -> str:
-    """Return the default file name, ``host-profile-time.evidence.zip``.
-
-    NOTE: the host chooses its own name. The sanitized name cannot leave the folder, is no
-    hidden file and no option of a program that is given it.
-    """
-    finished = findings.finished.replace("-", "").replace(":", "")
-    host, profile = _sanitize_part(findings.host.hostname), _sanitize_part(findings.profile)
-    return f"{host}-{profile}-{finished}{EVIDENCE_SUFFIX}"
-
-
-def _sanitize_part(text: str) -> str:
-    sanitized = _UNSAFE_IN_NAMES.sub("-", text).strip("-._")[:_MAX_PART_LENGTH].rstrip("-._")
-    return sanitized or "unnamed"
 
 
 def select_arf_names(names: Iterable[str]) -> tuple[str, ...]:

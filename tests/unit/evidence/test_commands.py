@@ -405,7 +405,17 @@ def test_scan_default_filename_contains_host_profile_and_time(
 
     assert cli.run([*scan, *more]) == Exit.FINDINGS
     assert json.loads(capsys.readouterr().out)["evidence"] == f"{name}.evidence.zip"
-    assert sorted(p.name for p in tmp_path.iterdir()) == [f"{name}.evidence.zip", f"{name}.pub"]
+    files = [f"{name}.evidence.zip", f"{name}.pub"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == files
+    first = (tmp_path / files[0]).stat()
+
+    # Another scan that ends in the same second replaces nothing, unless -o names the file.
+    assert cli.run([*scan, *more]) == Exit.FINDINGS
+    second = name if more else f"{name}-2"
+    assert json.loads(capsys.readouterr().out)["evidence"] == f"{second}.evidence.zip"
+    is_same = (tmp_path / files[0]).stat().st_ino == first.st_ino
+    assert is_same == (not more)
+    assert (tmp_path / f"{second}.pub").exists()
 
 
 def test_scan_rejects_other_output_suffix(

@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from hardpan.core import events
 from hardpan.core.errors import InputError
 from hardpan.core.events import Event
-from hardpan.scanners.evidence.sign import writer
+from hardpan.scanners.evidence.sign import output_files, writer
 from hardpan.scanners.report.model import build
 from tests.unit.evidence import samples
 from tests.unit.evidence.evidence_fixture import EvidenceFixture
@@ -85,9 +86,55 @@ def test_default_filename_is_safe_for_any_hostname(hostname: str, sanitized: str
     findings = build.build_findings(samples.scan(host=host, profile="rocky9-stig"))
 
     assert (
-        writer.default_filename(findings)
+        output_files.default_filename(findings)
         == f"{sanitized}-rocky9-stig-20261121T040500Z.evidence.zip"
     )
+
+
+def test_default_names_of_the_same_second_differ(tmp_path: Path) -> None:
+    default = tmp_path / "h-p-20261121T040500Z.evidence.zip"
+
+    def write(n: int) -> tuple[str, int]:
+        with output_files.unused_path(default) as path:
+            path.write_text(str(n))
+        return path.name, n
+
+    with ThreadPoolExecutor(8) as executor:
+        written = dict(executor.map(write, range(24)))
+
+    assert len(written) == 24
+    assert {p.name: int(p.read_text()) for p in tmp_path.iterdir()} == written
+    assert {default.name, "h-p-20261121T040500Z-2.evidence.zip"} <= set(written)
+
+
+def test_default_name_replaces_no_key_and_no_link(tmp_path: Path) -> None:
+    (tmp_path / "x.pub").write_text("another scan's key")
+    (tmp_path / "x-2.pq.pub").write_text("another scan's key")
+    (tmp_path / "x-3.evidence.zip").symlink_to(tmp_path / "elsewhere")
+
+    with output_files.unused_path(tmp_path / "x.evidence.zip") as path:
+        path.write_text("evidence")
+
+    assert path.name == "x-4.evidence.zip"
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def _fail_to_write(path: Path, text: str) -> None:
+    with output_files.unused_path(path) as reserved:
+        assert reserved.exists()
+        reserved.write_text(text)
+        raise InputError("no timestamp")
+
+
+def test_failed_write_leaves_no_reserved_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.evidence.zip"
+    with pytest.raises(InputError):
+        _fail_to_write(path, "")
+    assert list(tmp_path.iterdir()) == []
+
+    with pytest.raises(InputError):
+        _fail_to_write(path, "written, without a timestamp")
+    assert path.read_text() == "written, without a timestamp"
 
 
 def test_write_rejects_other_suffix(lab: EvidenceFixture, tmp_path: Path) -> None:
