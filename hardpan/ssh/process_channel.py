@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from hardpan.core.process import kill_group, open_with_pipes
+from hardpan.core.process import open_with_pipes, terminate_group
 
 _READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
 _WRITABLE = select.POLLOUT | select.POLLHUP | select.POLLERR
@@ -46,6 +46,7 @@ class ProcessChannel:
         """
         self._interpret_status = interpret_status
         self._is_terminated = False
+        self._termination: threading.Thread | None = None
         self._resources = contextlib.ExitStack()
         with contextlib.ExitStack() as cleanup:
             self._process = cleanup.enter_context(
@@ -64,7 +65,7 @@ class ProcessChannel:
 
     @property
     def closed(self) -> bool:
-        """Whether the process was killed or the channel closed."""
+        """Whether the process group was ended or the channel closed."""
         return self._is_terminated
 
     @property
@@ -120,13 +121,16 @@ class ProcessChannel:
         return self._epoll.fileno()
 
     def terminate(self) -> None:
-        """Kill the process group; may be called from any thread."""
+        """End the process group, which may clean up first; may be called from any thread."""
         self._is_terminated = True
-        kill_group(self._process)
+        self._termination = terminate_group(self._process)
 
     def close(self) -> None:
-        """Close the pipes, kill the process group and reap the process."""
+        """Close the pipes, end the process group and reap the process."""
         self._is_terminated = True
+        if self._termination is not None:
+            # A shell that writes to a closed pipe ends without its clean-up.
+            self._termination.join()
         self._resources.close()
 
     def _is_readable(self, descriptor: int) -> bool:
@@ -157,7 +161,7 @@ class ChannelRegistry:
         return channel
 
     def terminate_all(self) -> None:
-        """Kill the processes of all open channels."""
+        """End the processes of all open channels."""
         with self._lock:
             channels = self._channels
         for channel in channels:

@@ -8,7 +8,8 @@ import pytest
 
 from hardpan.core.errors import ToolError
 from hardpan.core.events import ProcessEnded, ProcessStarted, Record, observe
-from hardpan.core.process import find_program, run, spawn
+from hardpan.core.process import find_program, group, run, spawn
+from hardpan.ssh.process_channel import ProcessChannel
 
 pytestmark = pytest.mark.integration
 
@@ -131,6 +132,45 @@ def test_spawned_program_is_killed_with_its_parent(tmp_path: Path) -> None:
         child = int((tmp_path / "pid").read_text())
 
         assert has_exited(child)
+
+
+def start_shell(script: str, folder: Path) -> ProcessChannel:
+    """Start a shell, and wait until it has written the file "pid"."""
+    channel = ProcessChannel(("sh", "-c", script), label=("sh",), cwd=folder, env={})
+    assert wait_until(lambda: (folder / "pid").exists() and (folder / "pid").read_text() != "")
+    return channel
+
+
+def test_terminated_channel_lets_a_shell_clean_up(tmp_path: Path) -> None:
+    # The clean-up writes to its stdout after the first process has ended.
+    child = (
+        "trap 'sleep 0.3; echo removed && rm -rf work; exit 143' TERM; mkdir work; echo $$ > pid; "
+        "while :; do sleep 0.1; done"
+    )
+    channel = start_shell(f'(exec sh -c "{child.replace("$", chr(92) + "$")}") & wait', tmp_path)
+
+    start_s = time.monotonic()
+    channel.terminate()
+    duration_s = time.monotonic() - start_s
+    channel.close()
+
+    assert channel.closed
+    assert duration_s < 0.2
+    assert not (tmp_path / "work").exists()
+    assert has_exited(int((tmp_path / "pid").read_text()))
+
+
+def test_terminated_channel_kills_a_shell_that_does_not_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group, "GRACE_S", 0.3)
+    channel = start_shell("trap '' TERM; echo $$ > pid; while :; do sleep 0.1; done", tmp_path)
+
+    channel.terminate()
+
+    assert has_exited(int((tmp_path / "pid").read_text()))
+    assert channel.recv_exit_status() == -1
+    channel.close()
 
 
 def has_exited(pid: int) -> bool:
