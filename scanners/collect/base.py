@@ -1,5 +1,6 @@
 """The collector interface, its input and output, and the registry of collectors."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -182,6 +183,9 @@ class CollectedEvidence:
     """SSHSIG by the host's key; empty if the host cannot sign."""
 
 
+_ARF_NAME = re.compile(r"(?:ARF )?arf-[0-9]+\.xml")
+
+
 class Collector(ABC):
     """Collects one kind of evidence from a target. Never changes the target permanently."""
 
@@ -232,6 +236,17 @@ def build_failed_check(part: str, error: HardpanError) -> HostCheck:
         outcome=outcome,
         message=describe_failure(error),
         duration_s=0,
+    )
+
+
+def build_unreadable_check(part: str, reason: str) -> HostCheck:
+    """Return the check that records why the ARF ``part`` is not used.
+
+    Reports print it after the name of the part, so the message does not repeat that name.
+    """
+    message = _ARF_NAME.sub("ARF", reason)
+    return HostCheck(
+        name=NOT_COLLECTED_PREFIX + part, outcome="error", message=message, duration_s=0
     )
 
 

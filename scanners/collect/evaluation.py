@@ -10,6 +10,7 @@ from hardpan.scanners.collect.base import (
     CollectedEvidence,
     CollectTask,
     build_failed_check,
+    build_unreadable_check,
     describe_failure,
 )
 from hardpan.scanners.collect.collection import Collection
@@ -92,7 +93,7 @@ def _add_untouched(
     else:
         checks = (
             *evidence.checks,
-            build_failed_check(UNTOUCHED_ARF, ToolError(["the untouched content:"], arf.reason)),
+            build_unreadable_check(UNTOUCHED_ARF, f"the untouched content: {arf.reason}"),
         )
     files = dict(evidence.files)
     for file in untouched.files.values():
@@ -131,7 +132,9 @@ def _merge_arfs(
     chunks = merge_arfs(parts, evaluation, content.untouched.data)
     arf, compressed = read_arf(chunks, name=MERGED_ARF)
     if isinstance(arf, UnreadableArf) or compressed is None:
-        raise ToolError([MERGED_ARF], f"cannot be read: {getattr(arf, 'reason', '')}")
+        reason = arf.reason if isinstance(arf, UnreadableArf) else "it is empty"
+        reason = reason.replace(f"the ARF {MERGED_ARF}", "it")
+        raise ToolError([MERGED_ARF], f"cannot be read: {reason}")
     require_equal(arf, evaluation)
     return compressed
 

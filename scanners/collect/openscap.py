@@ -15,7 +15,7 @@ from hardpan.scanners.collect.base import (
     CollectedEvidence,
     Collector,
     CollectTask,
-    build_failed_check,
+    build_unreadable_check,
 )
 from hardpan.scanners.collect.openscap_probe import (
     PROBE_SCRIPT,
@@ -109,7 +109,7 @@ class OpenScap(Collector):
             arfs=tuple(arf for arf, _ in arf_by_name.values()),
             engine=listener.engine,
             checks=tuple(
-                build_failed_check(name, ToolError([f"the ARF {name}:"], arf.reason))
+                build_unreadable_check(name, arf.reason)
                 for name, (arf, _) in arf_by_name.items()
                 if isinstance(arf, UnreadableArf)
             ),

@@ -242,6 +242,9 @@ def test_decompression_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> 
 
     reason = cast(UnreadableArf, evidence.arfs[0]).reason
     assert reason == "the ARF arf-0.xml is longer than 2 MiB"
+    check = evidence.checks[0]
+    assert (check.name, check.outcome) == ("collect::arf-0.xml", "error")
+    assert check.message == "the ARF is longer than 2 MiB"
 
 
 def test_password_in_arf_is_redacted_before_parsing() -> None:

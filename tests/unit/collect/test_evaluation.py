@@ -7,7 +7,7 @@ import pytest
 
 from hardpan.core.errors import ToolError
 from hardpan.core.events import Event, StageMessage
-from hardpan.scanners.collect.base import CollectedEvidence, CollectTask, build_failed_check
+from hardpan.scanners.collect.base import CollectedEvidence, CollectTask, build_unreadable_check
 from hardpan.scanners.collect.collection import Collection
 from hardpan.scanners.collect.evaluation import UNTOUCHED_ARF, evaluate_content
 from hardpan.scanners.content.prepare import PreparedContent
@@ -80,7 +80,7 @@ def test_difference_evaluates_the_untouched_content_and_is_reported(evaluate: Ev
 
 def test_crash_of_a_part_evaluates_the_untouched_content(evaluate: Evaluate) -> None:
     crash = UnreadableArf(reason="oscap crashed with SIGSEGV", is_due_to_content=True)
-    check = build_failed_check("arf-1.xml", ToolError(["the ARF arf-1.xml:"], crash.reason))
+    check = build_unreadable_check("arf-1.xml", crash.reason)
 
     evidence, _, _ = evaluate(
         replace(EXPECTED, arfs=(EXPECTED.arfs[0], crash), checks=(check,)), UNTOUCHED
@@ -102,7 +102,24 @@ def test_failed_second_evaluation_keeps_the_first(evaluate: Evaluate) -> None:
 
     assert evidence.untouched_arf == UnreadableArf(reason="oscap did not end within 9 s")
     assert evidence.arfs == UNEXPECTED.arfs
-    assert [c.name for c in evidence.checks] == [f"collect::{UNTOUCHED_ARF}"]
+    messages = {c.name: c.message for c in evidence.checks}
+    assert messages == {
+        f"collect::{UNTOUCHED_ARF}": "the untouched content: oscap did not end within 9 s"
+    }
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        ("the ARF arf-1.xml is cut short", "the ARF is cut short"),
+        ("oscap left no arf-12.xml", "oscap left no ARF"),
+        ("oscap crashed with SIGSEGV", "oscap crashed with SIGSEGV"),
+    ],
+)
+def test_check_of_an_unreadable_part_names_it_once(reason: str, message: str) -> None:
+    check = build_unreadable_check("arf-1.xml", reason)
+
+    assert (check.name, check.outcome, check.message) == ("collect::arf-1.xml", "error", message)
 
 
 def test_content_that_is_not_partitioned_is_evaluated_once(evaluate: Evaluate) -> None:
