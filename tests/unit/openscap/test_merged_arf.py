@@ -90,10 +90,38 @@ def test_rules_of_an_unreadable_part_are_errors_with_the_reason() -> None:
 
 def test_pass_on_incomplete_evidence_is_unknown_in_the_merged_arf() -> None:
     first = FIRST.replace("<result>fail</result>", "<result>pass</result>")
-    merged, evaluation, _ = merge_both(first.replace("FLAG", "incomplete"))
+    merged, evaluation, text = merge_both(first.replace("FLAG", "incomplete"))
 
     require_equal(merged, evaluation)
     assert merged.rules["one"].verdict is Verdict.UNKNOWN
+    results = _rule_results(text, "one")
+    assert len(results) == 1
+    assert 'href="#oval0' in results[0], "the check is not copied"
+    assert "<message" not in results[0]
+
+
+def test_result_that_is_not_used_is_replaced_by_the_reason() -> None:
+    _, evaluation, _ = merge_both()
+    results = tuple(
+        replace(r, verdict=Verdict.ERROR, evidence_lines=("not <used>", "at all"))
+        if r.rule_id == "one"
+        else r
+        for r in evaluation.results
+    )
+
+    text = merge([FIRST, SECOND], replace(evaluation, results=results)).decode()
+
+    assert parse_arf([text.encode()]).rules["one"].verdict is Verdict.ERROR
+    assert _rule_results(text, "one") == [
+        '<rule-result idref="one" role="full" severity="medium" time='
+        f'"{evaluation.finished}"><result>error</result>'
+        '<message severity="error">not &lt;used&gt; / at all</message></rule-result>'
+    ]
+    assert len(_rule_results(text, "four")) == 1
+
+
+def _rule_results(text: str, rule_id: str) -> list[str]:
+    return re.findall(rf'<rule-result idref="{rule_id}".*?</rule-result>', text, re.DOTALL)
 
 
 def test_several_results_of_a_rule_are_all_copied() -> None:
