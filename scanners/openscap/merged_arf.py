@@ -7,6 +7,7 @@ parts' ARFs, which the target sent: they are hostile, and were read within limit
 Source: Asset Reporting Format 1.1 (NISTIR 7694), XCCDF 1.2 (NISTIR 7275r4), section 6.6.4.
 """
 
+import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,18 @@ _REFERENCE_TAG = re.compile(rb"<(?:[^\s<>/:]+:)?check-content-ref\s[^<]*")
 _HREF = re.compile(rb"(\shref\s*=\s*)([\"'])#([^\"']*)\2")
 _RESULT = re.compile(rb"<(?P<tag>(?:[^\s<>/:]+:)?result)>\s*(?P<result>[a-z]+)\s*</(?P=tag)\s*>")
 _PROLOG = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml(?P<declaration>[^>]*)\?>)?")
+_UTF8 = ("utf-8", "us-ascii", "ascii")
+_UTF16_BY_START = {
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+    b"<\0": "utf-16-le",
+    b"\0<": "utf-16-be",
+}
+"""XML 1.0, appendix F.1."""
+
+_TRANSCODED = re.compile(r"utf-16-?(le|be)?|iso-8859-[0-9]{1,2}|(windows-|cp)125[0-9]")
+"""Encodings that Python and libxml2 read alike."""
+
 _ENCODING = re.compile(rb"encoding\s*=\s*[\"'](?P<name>[^\"']*)[\"']")
 
 
@@ -121,13 +134,36 @@ def _format_results(
 
 
 def _remove_prolog(data_stream: bytes) -> bytes:
-    """Return a data stream in UTF-8 without what may only begin a document."""
-    prolog = _PROLOG.match(data_stream)
-    assert prolog is not None  # noqa: S101 - it may be empty
-    encoding = _ENCODING.search(prolog["declaration"] or b"")
-    if encoding is not None and encoding["name"].lower() not in (b"utf-8", b"us-ascii", b"ascii"):
-        raise invalid_arf(MERGED_ARF, "cannot have a data stream that is not UTF-8")
-    return data_stream[prolog.end() :]
+    """Return a data stream in UTF-8, as oscap writes it, without what may only begin a document.
+
+    Raises:
+        ToolError: its encoding is none that is known here, or the data is not in it.
+    """
+    for start, name in _UTF16_BY_START.items():
+        if data_stream.startswith(start):
+            return _strip_prolog(_to_utf8(data_stream, name))
+    encoding = _ENCODING.search(_match_prolog(data_stream)["declaration"] or b"")
+    name = "utf-8" if encoding is None else encoding["name"].decode("ascii", "replace").lower()
+    return _strip_prolog(data_stream if name in _UTF8 else _to_utf8(data_stream, name))
+
+
+def _match_prolog(data: bytes) -> re.Match[bytes]:
+    match = _PROLOG.match(data)
+    assert match is not None  # noqa: S101 - it may be empty
+    return match
+
+
+def _strip_prolog(data: bytes) -> bytes:
+    return data[_match_prolog(data).end() :]
+
+
+def _to_utf8(data: bytes, encoding: str) -> bytes:
+    if not _TRANSCODED.fullmatch(encoding):
+        raise invalid_arf(MERGED_ARF, f"cannot have a data stream in {encoding[:40]!a}")
+    try:
+        return data.decode(encoding).encode()
+    except (LookupError, ValueError) as e:
+        raise invalid_arf(MERGED_ARF, f"cannot have a data stream that is not {encoding}") from e
 
 
 def _format_test_result(parts: Sequence[PartResult], evaluation: Evaluation) -> Iterator[bytes]:

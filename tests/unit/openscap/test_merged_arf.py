@@ -112,11 +112,12 @@ def test_result_that_is_not_used_is_replaced_by_the_reason() -> None:
     text = merge([FIRST, SECOND], replace(evaluation, results=results)).decode()
 
     assert parse_arf([text.encode()]).rules["one"].verdict is Verdict.ERROR
-    assert _rule_results(text, "one") == [
+    expected = (
         '<rule-result idref="one" role="full" severity="medium" time='
         f'"{evaluation.finished}"><result>error</result>'
         '<message severity="error">not &lt;used&gt; / at all</message></rule-result>'
-    ]
+    )
+    assert _rule_results(text, "one") == [expected]
     assert len(_rule_results(text, "four")) == 1
 
 
@@ -209,12 +210,44 @@ def test_merging_ends_at_the_time_limit() -> None:
         list(merge_arfs([part], evaluation, STREAM, timeout_s=0))
 
 
-def test_data_stream_that_is_not_utf_8_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("declared", "encoding"),
+    [
+        (' encoding="ISO-8859-1"', "iso-8859-1"),
+        (" encoding='windows-1252'", "windows-1252"),
+        (' encoding="UTF-16"', "utf-16"),
+        (' encoding="UTF-16"', "utf-16-be"),
+        ("", "utf-16-le"),
+        ("", "utf-8-sig"),
+    ],
+)
+def test_data_stream_in_another_encoding_is_written_in_utf_8(declared: str, encoding: str) -> None:
+    evaluation = evaluate(parse_arf([FIRST.encode()]), parse_arf([SECOND.encode()]))
+    parts = [make_part(text, 700) for text in (FIRST, SECOND)]
+    stream = f'<?xml version="1.0"{declared}?>\n<stream>Maß für é</stream>'.encode(encoding)
+
+    text = b"".join(merge_arfs(parts, evaluation, stream)).decode()
+
+    assert "<arf:content>\n<stream>Maß für é</stream></arf:content>" in text
+    assert text.count("<?xml") == 1
+    require_equal(parse_arf([text.encode()]), evaluation)
+
+
+@pytest.mark.parametrize(
+    ("stream", "problem"),
+    [
+        (b'<?xml version="1.0" encoding="big5"?><stream/>', "a data stream in 'big5'"),
+        (b'<?xml version="1.0" encoding="utf-7"?><stream/>', "a data stream in 'utf-7'"),
+        (b'<?xml version="1.0" encoding="iso-8859-99"?><s/>', "that is not iso-8859-99"),
+        (b'<?xml version="1.0" encoding="cp1252"?><s>\x81</s>', "that is not cp1252"),
+        ("<s/>".encode("utf-16") + b"x", "that is not utf-16"),
+    ],
+)
+def test_data_stream_in_an_unknown_encoding_is_refused(stream: bytes, problem: str) -> None:
     evaluation = evaluate(parse_arf([FIRST.encode()]), UnreadableArf(reason="no"))
     part = make_part(FIRST, 700)
-    stream = b'<?xml version="1.0" encoding="iso-8859-1"?><stream/>'
 
-    with pytest.raises(ToolError, match="cannot have a data stream that is not UTF-8"):
+    with pytest.raises(ToolError, match=f"arf.xml cannot have .*{problem}"):
         list(merge_arfs([part], evaluation, stream))
 
 
