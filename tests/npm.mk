@@ -2,7 +2,7 @@
 # .interop, so the machine needs no npm (Debian's is 408 packages); the registry is the machine's setting.
 NPM := PATH="$(CURDIR)/.interop/bin:$$PATH" npm --loglevel=error --ignore-scripts --no-audit --no-fund \
 	--no-update-notifier --omit-lockfile-registry-resolved
-NPM_FOLDERS := tests/tools/axe tests/consumers/stig_manager tests/consumers/saf
+NPM_FOLDERS := tests/tools/axe tests/consumers/stig_manager tests/consumers/saf tests/consumers/sarif_multitool
 # The wheel's npm searches .interop for the settings of all users and finds none there.
 export NPM_CONFIG_GLOBALCONFIG ?= $(firstword $(wildcard /etc/npmrc /usr/etc/npmrc /usr/local/etc/npmrc))
 
@@ -17,7 +17,8 @@ setup-axe: tests/tools/axe/node_modules/.done ## axe-core, for the test of the H
 setup-interop: .interop/.done tests/consumers/stig_manager/node_modules/.done ## third-party consumers of the evidence (pip and npm)
 
 .PHONY: setup-interop-full
-setup-interop-full: setup-interop tests/consumers/saf/node_modules/.done ## setup-interop, and MITRE's SAF CLI (430 MB)
+setup-interop-full: setup-interop tests/consumers/saf/node_modules/.done \
+	tests/consumers/sarif_multitool/node_modules/.done ## setup-interop, SAF CLI (430 MB), SARIF Multitool (100 MB)
 
 .PHONY: lock-npm
 lock-npm: .interop/.done ## renew the lock files of the npm programs

@@ -14,7 +14,7 @@ LOCKS = sorted(
 
 
 def test_npm_lock_files_are_listed() -> None:
-    assert [lock.parent.name for lock in LOCKS] == ["saf", "stig_manager", "axe"]
+    assert [lock.parent.name for lock in LOCKS] == ["saf", "sarif_multitool", "stig_manager", "axe"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.parent.name)

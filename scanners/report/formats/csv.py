@@ -9,6 +9,7 @@ splits at semicolons cannot make a new cell out of the middle of one.
 import csv
 import io
 
+from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.sections import RulePart
 from hardpan.scanners.report.registry import Report
 
@@ -40,18 +41,20 @@ class Csv:
 
     def render(self, report: Report) -> bytes:
         """The table."""
-        findings, buffer = report.findings, io.StringIO(newline="")
-        writer = csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-        writer.writerow(COLUMNS)
-        for rule in findings.rules:
-            cells = (
-                findings.host.hostname,
-                findings.profile,
-                findings.finished,
-                *_format_cells(rule),
-            )
-            writer.writerow(map(neutralize_formula, cells))
-        return buffer.getvalue().encode("utf-8")
+        return "".join(render_rows(report.findings)).encode("utf-8")
+
+
+def render_rows(findings: Findings) -> tuple[str, ...]:
+    """Render the header and one row per rule, in their order, each with its line end."""
+    host, profile, finished = findings.host.hostname, findings.profile, findings.finished
+    rows = ((host, profile, finished, *_format_cells(rule)) for rule in findings.rules)
+    return (_render_row(COLUMNS), *(_render_row(tuple(map(neutralize_formula, r))) for r in rows))
+
+
+def _render_row(cells: tuple[str, ...]) -> str:
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerow(cells)
+    return buffer.getvalue()
 
 
 def neutralize_formula(cell: str) -> str:

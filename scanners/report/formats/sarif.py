@@ -1,156 +1,191 @@
-"""SARIF 2.1.0: one run, one result per rule, waivers as suppressions.
+"""SARIF 2.1.0: one run for the host, one result for each open rule, the most severe first.
 
-Only a rule that failed is of kind ``fail``. One that ended in an error or stayed
-unknown is ``open`` and one that was not checked is ``review``: SARIF's kinds
-for "no result yet", which no reader may count as a pass. Errors are also
-notifications of the tool.
+Code-scanning services read a subset of SARIF, which decides what is written:
+
+- They ignore ``kind`` and ``suppressions`` and show each result as an alert that somebody has to
+  close. So a rule that passed, is waived or was not checked has no result; notifications report
+  how many these are.
+- They need a relative URI and a region: those of the rule's row in ``findings.csv``, which the
+  evidence has next to the log.
+- A log replaces the earlier one with the same ``automationDetails.id``, which therefore names
+  the host. GitHub shows results of the same fingerprint as one alert: it includes the host, too.
+- They reject a log above their limits (``sarif_limits``).
+
+Only a rule that failed is of kind ``fail``. One that ended in an error or stayed unknown is
+``open``, SARIF's kind for "no result yet".
 """
 
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
-from uuid import NAMESPACE_URL, uuid5
 
-from hardpan.core.files import canonical_json
-from hardpan.core.identifiers import SARIF_TAXONOMY
-from hardpan.profiles.schema.rule_names import shorten_id
+from hardpan.core.files import canonical_json, sha256_bytes
+from hardpan.scanners.report.formats.csv import render_rows
+from hardpan.scanners.report.formats.sarif_limits import (
+    MAX_CATEGORY_CHARACTERS,
+    MAX_EVIDENCE_LINES,
+    MAX_RESULTS,
+    estimate_count,
+)
+from hardpan.scanners.report.formats.sarif_rules import (
+    LEVELS,
+    Json,
+    build_rule,
+    build_supported_taxonomy,
+    build_taxonomy,
+    list_controls,
+    to_message,
+)
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.markdown_escape import to_line
 from hardpan.scanners.report.model.sections import RulePart
-from hardpan.scanners.report.oscal.nist_controls import collect_controls
-from hardpan.scanners.report.registry import Report
+from hardpan.scanners.report.model.types import SEVERITIES
+from hardpan.scanners.report.registry import FORMATS, Report
 
 SCHEMA: Final = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
-_TAXONOMY: Final = "NIST SP 800-53"
-_TAXONOMY_ID: Final = str(uuid5(NAMESPACE_URL, SARIF_TAXONOMY))
+_KINDS = {"fail": "fail", "error": "open", "unknown": "open"}
 
-_KINDS = {
-    "pass": "pass",
-    "fixed": "pass",
-    "fail": "fail",
-    "error": "open",
-    "unknown": "open",
-    "notchecked": "review",
-    "notapplicable": "notApplicable",
-    "informational": "informational",
-}
-_LEVELS = {
-    "high": "error",
-    "medium": "warning",
-    "low": "note",
-    "unknown": "warning",
-    "info": "note",
-}
-_SECURITY_SEVERITIES = {"high": "8.0", "medium": "5.5", "low": "3.0"}
-"""Middles of the bands that code-scanning services sort ``security-severity`` into."""
 
-_MAX_EVIDENCE_LINES = 60
-_ESCAPES = str.maketrans({"\\": "\\\\", "[": "\\[", "]": "\\]", "{": "{{", "}": "}}"})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OpenRule:
+    """An open rule and its row in the table."""
 
-Json = dict[str, object]
+    rule: RulePart
+    line: int
+    """Number of the row's first line, from 1."""
+
+    line_length: int
+    """Characters of that line, without its end."""
 
 
 class Sarif:
     """``findings.sarif``."""
 
     def render(self, report: Report) -> bytes:
-        """The log, one run."""
+        """Render the log: one run, with as many results as the limits allow."""
         findings = report.findings
-        taxa = [c.control_id for c in collect_controls(x for r in findings.rules for x in r.nist)]
-        index_by_control = {name: n for n, name in enumerate(taxa)}
-        run: Json = {
-            "tool": {"driver": _build_driver(findings, index_by_control)},
-            "invocations": [_build_invocation(findings)],
-            "automationDetails": {"id": f"hardpan/{quote(findings.profile, safe='')}/"},
-            "columnKind": "unicodeCodePoints",
-            "artifacts": [
-                {
-                    "location": {
-                        "uri": _build_host_uri(findings),
-                        "description": _to_message("The host"),
-                    },
-                    "roles": ["analysisTarget"],
-                }
-            ],
-            "logicalLocations": [_build_logical_location(findings)],
-            "results": [_build_result(r, n, findings) for n, r in enumerate(findings.rules)],
-            "properties": {
-                "profile": findings.content.profile_id,
-                "benchmark": findings.content.benchmark_id,
-                "contentVersion": findings.content.version,
-                "score": findings.score,
-            },
-        }
-        if taxa:
-            run["taxonomies"] = [_build_taxonomy(taxa)]
-        return canonical_json({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
+        rows = render_rows(findings)
+        open_rules = _list_open_rules(findings, rows)
+        artifact = _build_artifact("".join(rows).encode("utf-8"))
+        count = min(len(open_rules), MAX_RESULTS)
+        while True:
+            run = _build_run(findings, open_rules[:count], len(open_rules), artifact)
+            log = canonical_json({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
+            remaining = estimate_count(log, count)
+            if remaining == count:
+                return log
+            count = remaining
 
 
-def escape_message(text: str) -> str:
-    """``text`` so that SARIF's messages show it: no embedded link, no placeholder."""
-    return text.translate(_ESCAPES)
+def _list_open_rules(findings: Findings, rows: tuple[str, ...]) -> list[_OpenRule]:
+    """List the open rules, the most severe first; failures before those without an answer."""
+    open_rules = []
+    line = 1
+    # The first row is the header; the others are in the order of the rules.
+    for index, row in enumerate(rows):
+        rule = findings.rules[index - 1]
+        if index and rule.is_open:
+            length = len(row.partition("\n")[0].removesuffix("\r"))
+            open_rules.append(_OpenRule(rule=rule, line=line, line_length=length))
+        line += row.count("\n")
+    order = list(_KINDS)
+    return sorted(
+        open_rules,
+        key=lambda x: (SEVERITIES.index(x.rule.gate_severity), order.index(x.rule.verdict)),
+    )
 
 
-def _to_message(text: str) -> Json:
-    return {"text": escape_message(text)}
+def _build_run(
+    findings: Findings, listed: list[_OpenRule], open_count: int, artifact: Json
+) -> Json:
+    controls = list_controls([x.rule for x in listed])
+    run: Json = {
+        "tool": {"driver": _build_driver(findings, listed, controls)},
+        "invocations": [_build_invocation(findings, listed, open_count)],
+        "automationDetails": {"id": _build_category(findings.host.hostname)},
+        "columnKind": "unicodeCodePoints",
+        "artifacts": [artifact],
+        "logicalLocations": [_build_logical_location(findings)],
+        "results": [_build_result(x, n, findings) for n, x in enumerate(listed)],
+        "properties": {
+            "profile": findings.content.profile_id,
+            "benchmark": findings.content.benchmark_id,
+            "contentVersion": findings.content.version,
+            "score": findings.score,
+        },
+    }
+    if controls:
+        run["taxonomies"] = [build_taxonomy(controls)]
+    return run
 
 
-def _build_driver(findings: Findings, index_by_control: dict[str, int]) -> Json:
+def _build_category(hostname: str) -> str:
+    """Return the id of the run's category; the empty run id after the last slash is no part."""
+    return f"hardpan/{quote(hostname[:MAX_CATEGORY_CHARACTERS], safe='') or 'unknown'}/"
+
+
+def _build_artifact(table: bytes) -> Json:
+    return {
+        "location": {"uri": FORMATS["csv"].filename},
+        "roles": ["analysisTarget"],
+        "mimeType": "text/csv",
+        "encoding": "UTF-8",
+        "length": len(table),
+        "hashes": {"sha-256": sha256_bytes(table)},
+    }
+
+
+def _build_driver(findings: Findings, listed: list[_OpenRule], controls: list[str]) -> Json:
+    index_by_control = {control: n for n, control in enumerate(controls)}
     driver: Json = {
         "name": "hardpan",
         "fullName": f"hardpan with {to_line(findings.content.engine)}",
-        "rules": [_build_rule(r, index_by_control) for r in findings.rules],
+        "rules": [build_rule(x.rule, index_by_control) for x in listed],
     }
-    if index_by_control:
-        driver["supportedTaxonomies"] = [{"name": _TAXONOMY, "index": 0, "guid": _TAXONOMY_ID}]
+    if controls:
+        driver["supportedTaxonomies"] = [build_supported_taxonomy()]
     return driver
 
 
-def _build_rule(rule: RulePart, index_by_control: dict[str, int]) -> Json:
-    tags = ["security", *rule.stig_ids, *rule.sv_ids, *([rule.cce] if rule.cce else [])]
-    properties: Json = {"tags": list(dict.fromkeys(tags)), "severity": rule.severity}
-    if rule.severity in _SECURITY_SEVERITIES:
-        properties["security-severity"] = _SECURITY_SEVERITIES[rule.severity]
-    descriptor: Json = {
-        "id": rule.rule_id,
-        "name": shorten_id(rule.rule_id),
-        "shortDescription": _to_message(to_line(rule.title)),
-        "defaultConfiguration": {"level": _LEVELS[rule.severity]},
-        "properties": properties,
-    }
-    if rule.rationale.strip():
-        descriptor["fullDescription"] = _to_message(rule.rationale)
-    if rule.fix_text.strip():
-        descriptor["help"] = _to_message(rule.fix_text)
-    control_ids = [c.control_id for c in collect_controls(rule.nist)]
-    if control_ids:
-        component = {"name": _TAXONOMY, "index": 0, "guid": _TAXONOMY_ID}
-        descriptor["relationships"] = [
-            {
-                "target": {"id": name, "index": index_by_control[name], "toolComponent": component},
-                "kinds": ["relevant"],
-            }
-            for name in control_ids
-        ]
-    return descriptor
-
-
-def _build_invocation(findings: Findings) -> Json:
-    failed = [(n, r) for n, r in enumerate(findings.rules) if r.verdict == "error"]
+def _build_invocation(findings: Findings, listed: list[_OpenRule], open_count: int) -> Json:
+    rules = findings.rules
+    omitted = (
+        ("warning", open_count - len(listed), "less severe open rules, above the services' limits"),
+        ("note", sum(r.is_waived for r in rules), "rules with an active waiver"),
+        (
+            "note",
+            sum(r.verdict == "notchecked" for r in rules),
+            "rules without an automated check, which need a manual review",
+        ),
+    )
+    notifications: list[Json] = [
+        {
+            "level": level,
+            "message": to_message(
+                f"Not listed: {count} {subject}. {FORMATS['csv'].filename} has them."
+            ),
+            "properties": {"count": count},
+        }
+        for level, count, subject in omitted
+        if count
+    ]
+    notifications += [
+        {
+            "level": "error",
+            "message": to_message("The check ended in an error; the rule was not evaluated."),
+            "associatedRule": {"id": x.rule.rule_id, "index": n},
+        }
+        for n, x in enumerate(listed)
+        if x.rule.verdict == "error"
+    ]
     return {
         "executionSuccessful": True,
         "startTimeUtc": findings.started,
         "endTimeUtc": findings.finished,
-        "toolExecutionNotifications": [
-            {
-                "level": "error",
-                "message": _to_message("The check ended in an error; the rule was not evaluated."),
-                "associatedRule": {"id": r.rule_id, "index": n},
-            }
-            for n, r in failed
-        ],
+        "toolExecutionNotifications": notifications,
     }
 
 
@@ -158,68 +193,54 @@ def _build_logical_location(findings: Findings) -> Json:
     return {"name": findings.host.hostname, "kind": "resource"}
 
 
-def _build_host_uri(findings: Findings) -> str:
-    return f"ssh://{quote(findings.host.hostname, safe='')}/"
-
-
-def _build_result(rule: RulePart, index: int, findings: Findings) -> Json:
+def _build_result(listed: _OpenRule, index: int, findings: Findings) -> Json:
+    rule = listed.rule
     kind = _KINDS[rule.verdict]
-    result: Json = {
+    fingerprint = _compute_fingerprint(rule, findings)
+    return {
         "ruleId": rule.rule_id,
         "ruleIndex": index,
         "kind": kind,
         # SARIF allows no other level where nothing failed.
-        "level": _LEVELS[rule.severity] if kind == "fail" else "none",
-        "message": _to_message(_format_message_text(rule)),
+        "level": LEVELS[rule.gate_severity] if kind == "fail" else "none",
+        "message": to_message(_format_message_text(rule)),
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": _build_host_uri(findings), "index": 0}
+                    "artifactLocation": {"uri": FORMATS["csv"].filename, "index": 0},
+                    "region": {
+                        "startLine": listed.line,
+                        "startColumn": 1,
+                        "endLine": listed.line,
+                        "endColumn": listed.line_length + 1,
+                    },
                 },
                 "logicalLocations": [{**_build_logical_location(findings), "index": 0}],
             }
         ],
-        "partialFingerprints": {"ruleAndHost/v1": _compute_fingerprint(rule, findings)},
+        "partialFingerprints": {
+            "ruleAndHost/v1": fingerprint,
+            # The only one that GitHub reads; it is of the form that GitHub's own tools write.
+            "primaryLocationLineHash": f"{fingerprint[:16]}:1",
+        },
         "properties": {"verdict": rule.verdict, "nist": list(rule.nist)},
     }
-    if rule.is_waived and rule.waiver is not None:
-        result["suppressions"] = [
-            {
-                "kind": "external",
-                "status": "accepted",
-                "justification": rule.waiver.describe(),
-                "properties": {"owner": rule.waiver.owner, "expires": rule.waiver.expires},
-            }
-        ]
-    return result
 
 
 def _format_message_text(rule: RulePart) -> str:
     lines = [
         f"{rule.verdict}: {to_line(rule.title)}",
-        *rule.evidence_lines[:_MAX_EVIDENCE_LINES],
+        *rule.evidence_lines[:MAX_EVIDENCE_LINES],
     ]
-    if len(rule.evidence_lines) > _MAX_EVIDENCE_LINES:
-        lines.append(f"and {len(rule.evidence_lines) - _MAX_EVIDENCE_LINES} more, in findings.json")
+    if len(rule.evidence_lines) > MAX_EVIDENCE_LINES:
+        lines.append(f"and {len(rule.evidence_lines) - MAX_EVIDENCE_LINES} more, in findings.json")
     if rule.waiver is not None and not rule.waiver.is_active:
         lines.append(f"Inactive waiver: {rule.waiver.describe()}")
     return "\n".join(lines)
 
 
 def _compute_fingerprint(rule: RulePart, findings: Findings) -> str:
-    identity = f"{findings.host.machine_id_hmac}\n{findings.host.host_key_sha256}\n{rule.rule_id}"
-    return sha256(identity.encode()).hexdigest()
-
-
-def _build_taxonomy(taxa: list[str]) -> Json:
-    return {
-        "name": _TAXONOMY,
-        "guid": _TAXONOMY_ID,
-        "organization": "NIST",
-        "version": "4",
-        "isComprehensive": False,
-        "shortDescription": _to_message(
-            "Controls that the content's rules refer to, in OSCAL's form"
-        ),
-        "taxa": [{"id": name} for name in taxa],
-    }
+    host = findings.host
+    # A host with neither would share its fingerprints with all others without.
+    host_id = f"{host.machine_id_hmac}\n{host.host_key_sha256}".strip() or host.hostname
+    return sha256(f"{host_id}\n{rule.rule_id}".encode()).hexdigest()
