@@ -17,6 +17,7 @@ from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.content.listing import AvailableContent, ContentDescription
 from hardpan.scanners.content.update import ContentUpdate, ProductUpdate
 from hardpan.scanners.content.update import update_content as run_update
+from hardpan.scanners.stig.manual_stig import find_stig
 
 _PRODUCT = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _DIGEST_CHARACTERS = 16
@@ -130,6 +131,8 @@ def _format_profile_names(description: ContentDescription) -> Iterator[str]:
         text = f"{shorten_id(bench.benchmark_id)}: {', '.join(names) or 'no profile'}"
         for line in textwrap.wrap(text, 96, initial_indent="    ", subsequent_indent="      "):
             yield line.replace("\xa0", " ")
+        if stig := find_stig(bench.benchmark_id):
+            yield f"    checklists follow {stig.describe()}"
 
 
 def _format_profiles(description: ContentDescription) -> Iterator[str]:
@@ -142,6 +145,9 @@ def _format_profiles(description: ContentDescription) -> Iterator[str]:
             yield f"    {name:<{width}}  {profile.rule_count:>4} rules  {profile.title}"
         if not bench.profiles:
             yield "    no profile"
+        if stig := find_stig(bench.benchmark_id):
+            list_text = f"CCIs by DISA's list of {stig.cci_list_date}"
+            yield f"    checklists follow {stig.describe()}; {list_text}"
 
 
 def _stream_to_json(stream: AvailableContent) -> dict[str, object]:
@@ -173,6 +179,7 @@ def _description_to_json(description: ContentDescription) -> dict[str, object]:
                     {"id": p.profile_id, "title": p.title, "rules": p.rule_count}
                     for p in bench.profiles
                 ],
+                "stig": stig.release_to_json() if (stig := find_stig(bench.benchmark_id)) else None,
             }
             for bench in description.benchmarks
         ],

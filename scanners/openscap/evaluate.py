@@ -262,6 +262,8 @@ def _build_rule_result(
 ) -> RuleResult:
     group_ids = () if stig is None else stig.groups_of(rule.sv_ids)
     ccis = () if stig is None else stig.ccis_of(rule.sv_ids)
+    # DISA's content has CCIs and no controls.
+    nist = rule.nist or (() if stig is None else stig.references_of(ccis or rule.ccis))
     return RuleResult(
         rule_id=rule.rule_id,
         title=rule.title,
@@ -271,7 +273,7 @@ def _build_rule_result(
         disa_severity="" if stig is None else stig.severity_of(group_ids),
         stig_ids=rule.stig_ids,
         sv_ids=rule.sv_ids,
-        nist=rule.nist,
+        nist=nist,
         ccis=ccis or rule.ccis,
         group_ids=group_ids or rule.group_ids,
         cce=rule.cce,

@@ -75,6 +75,12 @@ class ManualStig:
     """DISA's text, e.g. ``Release: 9 Benchmark Date: 01 Jul 2026``; importers parse it."""
 
     release: str
+    benchmark_date: str
+    """Day of the release, ``YYYY-MM-DD``."""
+
+    cci_list_date: str
+    """Day of DISA's list of CCIs that maps these to controls."""
+
     target_key: str
     """DISA's number of the product."""
 
@@ -86,6 +92,9 @@ class ManualStig:
 
     controls: dict[str, str]
     """CCI -> place in NIST SP 800-53 revision 5, in DISA's notation: ``AC-2 (1)``, ``CM-6 b``."""
+
+    controls_rev4: dict[str, str]
+    """The same in revision 4, to which upstream's content refers."""
 
     requirements_by_group: dict[str, StigRequirement]
     """Group id -> requirement, in DISA's order."""
@@ -122,6 +131,29 @@ class ManualStig:
             sorted({normalize_control(self.controls[c]) for c in ccis if c in self.controls})
         )
 
+    def references_of(self, ccis: Iterable[str]) -> tuple[str, ...]:
+        """Places in NIST SP 800-53 behind ``ccis``, in DISA's notation; sorted.
+
+        They are those of revision 4, as upstream's content has them; of revision 5 for a CCI that
+        is new in it.
+        """
+        places = self.controls | self.controls_rev4
+        return tuple(sorted({places[c] for c in ccis if c in places}))
+
+    def release_to_json(self) -> dict[str, str]:
+        """Return the release and its days, as JSON data."""
+        return {
+            "benchmark": self.benchmark,
+            "revision": self.revision,
+            "date": self.benchmark_date,
+            "cci_list_date": self.cci_list_date,
+            "as_of": self.as_of,
+        }
+
+    def describe(self) -> str:
+        """Name the release and its day: ``RHEL_9_STIG V2R9 of 2026-07-01``."""
+        return f"{self.benchmark} {self.revision} of {self.benchmark_date}"
+
 
 def parse_group_id(sv_id: str) -> str:
     """Return ``V-257777`` of ``SV-257777r1155676_rule``; empty for another form."""
@@ -155,5 +187,6 @@ def _load_stig(name: str) -> ManualStig:
         **document["stig"],
         as_of=document["as_of"],
         controls=document["controls"],
+        controls_rev4=document["controls_rev4"],
         requirements_by_group={r.group_id: r for r in rows},
     )

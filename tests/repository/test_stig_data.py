@@ -28,7 +28,8 @@ MANUAL = f"""<?xml version="1.0"?>
         <check-content>Look at it.</check-content></check>
     </Rule></Group>
 </Benchmark>"""
-CCIS = """<cci_list xmlns="http://iase.disa.mil/cci"><cci_items>
+CCIS = """<cci_list xmlns="http://iase.disa.mil/cci">
+  <metadata><version>2022-03-09</version></metadata><cci_items>
   <cci_item id="CCI-000366"><references>
     <reference title="NIST SP 800-53 Revision 4" index="CM-6 b" />
     <reference title="NIST SP 800-53 Revision 5" index="CM-6 b" /></references></cci_item>
@@ -73,8 +74,11 @@ def test_document_contains_complete_requirement() -> None:
     assert document["as_of"] == "2026-11-21"
     assert document["origin"] == "here"
     assert (document["stig"]["version"], document["stig"]["release"]) == ("2", "9")
-    # Revision 5 alone: what it withdrew has no place in it.
+    assert document["stig"]["benchmark_date"] == "2026-07-01"
+    assert document["stig"]["cci_list_date"] == "2022-03-09"
+    # What revision 5 withdrew has no place in it.
     assert document["controls"] == {"CCI-000366": "CM-6 b"}
+    assert document["controls_rev4"] == {"CCI-000366": "CM-6 b", "CCI-000015": "AC-2 (1)"}
     assert document["requirements"] == [
         {
             "stig_id": "RHEL-09-000001",
@@ -116,6 +120,17 @@ def test_unexpected_manual_structure_is_refused(old: str, new: str, problem: str
         stig_data.render_document("rhel9.json", files, "here", date(2026, 11, 21))
 
     assert problem in str(caught.value)
+
+
+def test_list_of_ccis_without_day_is_refused() -> None:
+    files = _files() | {stig_data.CCI_LIST: CCIS.replace("2022-03-09", "9 March").encode()}
+
+    with pytest.raises(InputError) as caught:
+        stig_data.render_document("rhel9.json", files, "here", date(2026, 11, 21))
+
+    assert str(caught.value) == (
+        "disa-cci-list.xml: expected the day of the list as its version, got '9 March'"
+    )
 
 
 def test_folder_and_tarball_give_same_bytes(tmp_path: Path) -> None:

@@ -37,7 +37,12 @@ LICENCE = (
 _XCCDF = "{http://checklists.nist.gov/xccdf/1.1}"
 _DC = "{http://purl.org/dc/elements/1.1/}"
 _CCI = "{http://iase.disa.mil/cci}"
-_REV5 = "NIST SP 800-53 Revision 5"
+REVISIONS = {
+    "controls": "NIST SP 800-53 Revision 5",
+    "controls_rev4": "NIST SP 800-53 Revision 4",
+}
+"""Key of the document -> title of the references in the list of CCIs."""
+
 _PSEUDO = re.compile(r"<(\w+)>(.*?)</\1>", re.DOTALL)
 _USED_FIELDS = {"VulnDiscussion", "Documentable"}
 _MAX_BYTES = 32 << 20
@@ -112,8 +117,10 @@ def parse_manual(data: bytes) -> tuple[Row, list[Row]]:
     keys = {str(e.text) for e in root.iter(_DC + "identifier")}
     if len(keys) != 1:
         raise InputError(f"{root.get('id')}: expected one target key, got {len(keys)}")
+    published = datetime.strptime(release_info[release.end() :], "%d %b %Y").date()  # noqa: DTZ007
     facts: Row = {
         "benchmark": root.get("id", ""),
+        "benchmark_date": published.isoformat(),
         "title": read_text(root, "title"),
         "version": read_text(root, "version"),
         "release_info": release_info,
@@ -124,15 +131,27 @@ def parse_manual(data: bytes) -> tuple[Row, list[Row]]:
     return facts, [parse_requirement(g) for g in root.findall(_XCCDF + "Group")]
 
 
-def map_controls(data: bytes, ccis: set[str]) -> dict[str, str]:
-    """CCI -> its place in revision 5, for those wanted that have one."""
-    control_by_cci = {}
-    for item in parse_xml(data).iter(_CCI + "cci_item"):
+def map_controls(root: etree._Element, ccis: set[str], revision: str) -> dict[str, str]:
+    """CCI -> its place in a revision of NIST SP 800-53, for those of ``ccis`` that have one."""
+    control_by_cci: dict[str, str] = {}
+    for item in root.iter(_CCI + "cci_item"):
         name = item.get("id", "")
         for reference in item.iter(_CCI + "reference"):
-            if name in ccis and reference.get("title") == _REV5:
+            if name in ccis and reference.get("title") == revision:
                 control_by_cci.setdefault(name, reference.get("index", ""))
     return control_by_cci
+
+
+def read_list_date(root: etree._Element) -> str:
+    """Return the day of the list of CCIs, which is its version.
+
+    Raises:
+        InputError: it names none.
+    """
+    value = root.findtext(f"{_CCI}metadata/{_CCI}version", "").strip()
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        raise InputError(f"{CCI_LIST}: expected the day of the list as its version, got {value!r}")
+    return value
 
 
 def render_document(name: str, files: dict[str, bytes], origin: str, as_of: date) -> bytes:
@@ -140,13 +159,15 @@ def render_document(name: str, files: dict[str, bytes], origin: str, as_of: date
     source = next(n for n in files if Path(n).match(MANUALS[name]))
     facts, rows = parse_manual(files[source])
     ccis = {str(c) for r in rows for c in r["ccis"]}  # type: ignore[attr-defined]
+    cci_list = parse_xml(files[CCI_LIST])
+    facts["cci_list_date"] = read_list_date(cci_list)
     head = {
         "as_of": as_of.isoformat(),
         "licence": LICENCE,
         "origin": origin,
         "files": {n: sha256_bytes(files[n]) for n in sorted((source, CCI_LIST))},
         "stig": facts,
-        "controls": map_controls(files[CCI_LIST], ccis),
+        **{key: map_controls(cci_list, ccis, title) for key, title in REVISIONS.items()},
     }
     lines = [f'"{k}":{_json(v)}' for k, v in head.items()]
     body = ",\n".join(map(_json, rows))

@@ -11,7 +11,10 @@ from hardpan.scanners.report.model.documents import Findings, SmokeDocument
 from hardpan.scanners.report.model.sections import CompatibilityPart
 from hardpan.scanners.report.model.types import HOST_KEY_TRUST_TEXT
 from hardpan.scanners.report.stig import statistics
-from hardpan.scanners.report.stig.checklist_model import find_content_stig
+from hardpan.scanners.report.stig.checklist_model import (
+    describe_release_differences,
+    find_content_stig,
+)
 
 _MAX_WAIVER_LINES = 20
 _MAX_NAMES = 3
@@ -112,8 +115,10 @@ def _category_rows(findings: Findings) -> list[tuple[str, str]]:
         f"{t.not_a_finding} of {t.applicable} passed"
         for name, t in counts_by_category.items()
     ]
+    differences = describe_release_differences(findings, stig)
     return [
-        ("STIG", f"{stig.benchmark} {stig.revision}"),
+        ("STIG", stig.describe()),
+        *([("", f"warning: {differences}")] if differences else []),
         *(("", line) for line in texts),
         ("", statistics.OPEN_FORMULA.partition(";")[0]),
     ]

@@ -40,6 +40,9 @@ VERDICTS_WORST_FIRST = (
 )
 """Every verdict; the first that one of a requirement's rules has is the requirement's."""
 
+_MAX_NAMES = 5
+"""Rules or requirements that a line lists."""
+
 _PASSED_VERDICTS = ("pass", "fixed")
 _TRUNCATION_NOTE = "\n… truncated: see findings.json in the evidence of this checklist."
 
@@ -114,6 +117,34 @@ def find_unassigned_rules(findings: Findings, stig: ManualStig) -> tuple[RulePar
     )
 
 
+def describe_release_differences(findings: Findings, stig: ManualStig) -> str:
+    """Describe where the content follows another release of the STIG; empty if nowhere.
+
+    Each release counts up the revision of the requirements that it changes.
+    """
+    groups = {parse_group_id(sv_id) for rule in findings.rules for sv_id in rule.sv_ids}
+    subjects = (
+        (
+            "another revision of {}",
+            [
+                a.requirement.group_id
+                for a in assess_requirements(findings, stig)
+                if a.outdated_rule_ids
+            ],
+        ),
+        ("{} that it does not have", sorted(groups - set(stig.requirements_by_group) - {""})),
+    )
+    texts = []
+    for text, group_ids in subjects:
+        if group_ids:
+            noun = "1 requirement" if len(group_ids) == 1 else f"{len(group_ids)} requirements"
+            more = ", …" if len(group_ids) > _MAX_NAMES else ""
+            texts.append(f"{text.format(noun)} ({', '.join(group_ids[:_MAX_NAMES])}{more})")
+    if not texts:
+        return ""
+    return f"the content does not follow {stig.describe()}: it checks {' and '.join(texts)}"
+
+
 def format_finding_details(assessed: AssessedRequirement, findings: Findings) -> str:
     """What was looked at and found for a requirement."""
     content = findings.content
@@ -158,9 +189,14 @@ def format_target_comment(findings: Findings, stig: ManualStig) -> str:
     """What a reader of a checklist must know of the whole of it, in one line."""
     unassigned_rules = find_unassigned_rules(findings, stig)
     text = f"{findings.host.os_name}, kernel {findings.host.kernel}."
+    if differences := describe_release_differences(findings, stig):
+        text += f" Warning: {differences}."
     if unassigned_rules:
-        names = ", ".join(f"{shorten_id(r.rule_id)} ({r.verdict})" for r in unassigned_rules[:5])
-        remainder = f" and {len(unassigned_rules) - 5} more" if len(unassigned_rules) > 5 else ""
+        names = ", ".join(
+            f"{shorten_id(r.rule_id)} ({r.verdict})" for r in unassigned_rules[:_MAX_NAMES]
+        )
+        omitted = len(unassigned_rules) - _MAX_NAMES
+        remainder = f" and {omitted} more" if omitted > 0 else ""
         text += f" Rules of the profile without a requirement in this STIG: {names}{remainder}."
     return truncate(" ".join(text.split()))
 

@@ -194,7 +194,7 @@ def test_summary_states_each_figure_with_its_formula() -> None:
         ("2 of 2 rules, 100.00 %", "(pass + fail) / (selected - notapplicable)"),
     ):
         assert re.search(f"  {re.escape(figure)}\n +{re.escape(formula)}", text)
-    assert "STIG        RHEL_9_STIG V2R9\n" in text
+    assert "STIG        RHEL_9_STIG V2R9 of 2026-07-01\n" in text
     assert "a requirement is open when a rule of it fails" in text
     assert "CAT I: 1 open (0 waived), 27 not reviewed, 0 of 28 passed" in text
     assert "CAT III: 0 open (0 waived), 14 not reviewed, 1 of 15 passed" in text

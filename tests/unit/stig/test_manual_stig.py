@@ -68,6 +68,35 @@ def test_ccis_and_groups_are_joined_whatever_the_revision() -> None:
     assert stig.controls_of(["CCI-000366", "CCI-000015", "CCI-999999"]) == ("AC-2(1)", "CM-6")
 
 
+def test_references_are_those_of_revision_4_or_else_5() -> None:
+    stig = find_stig(BENCHMARK + "RHEL-10")
+    assert stig is not None
+    only_in_rev5 = sorted(stig.controls.keys() - stig.controls_rev4.keys())
+    only_in_rev4 = sorted(stig.controls_rev4.keys() - stig.controls.keys())
+
+    assert len(only_in_rev5) == 19
+    assert only_in_rev4
+    assert stig.references_of(["CCI-000366", only_in_rev5[0], only_in_rev4[0], "CCI-9"]) == tuple(
+        sorted({"CM-6 b", stig.controls[only_in_rev5[0]], stig.controls_rev4[only_in_rev4[0]]})
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("RHEL-9", "RHEL_9_STIG V2R9 of 2026-07-01"),
+        ("RHEL-10", "RHEL_10_STIG V1R2 of 2026-07-01"),
+    ],
+)
+def test_release_is_described_with_its_day(name: str, text: str) -> None:
+    stig = find_stig(BENCHMARK + name)
+
+    assert stig is not None
+    assert stig.describe() == text
+    assert stig.cci_list_date == "2022-03-09"
+    assert "Benchmark Date: 01 Jul 2026" in stig.release_info
+
+
 def test_unlisted_benchmark_has_no_stig() -> None:
     assert find_stig(BENCHMARK + "SLE-15") is None
     assert find_stig("") is None
