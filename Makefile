@@ -202,7 +202,7 @@ bench-report: setup setup-interop ## compare all signed reports with openscap-re
 .PHONY: docs
 docs: setup-venv ## write the generated pages: docs/cli.md, and the tables of conflicts and kernel settings
 	$(BIN)/python -m tests.tools.cli_reference
-	HARDPAN_UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/unit/compatibility/test_conflicts.py tests/unit/profiles/test_host_docs.py
+	HARDPAN_UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/unit/compatibility/test_conflicts.py tests/unit/profiles/test_host_docs.py tests/unit/collect/test_checks_docs.py
 
 .PHONY: screenshots
 screenshots: setup-venv ## render the pictures of docs/report.md in headless Chromium

@@ -20,6 +20,7 @@ from hardpan.scanners.collect.base import (
     HostChallenge,
     build_failed_check,
 )
+from hardpan.scanners.collect.check_registry import load_registry
 from hardpan.scanners.collect.collection import CollectedParts, Collection, HostIdentity
 from hardpan.scanners.collect.evaluation import (
     attach_merged_arf,
@@ -40,7 +41,8 @@ from hardpan.scanners.evidence.statement.predicate_extensions import (
 from hardpan.scanners.fips.assess import assess_fips
 from hardpan.scanners.fips.cmvp import load_table
 from hardpan.scanners.fips.model import FipsAnswers
-from hardpan.scanners.model.scan import Evaluation, Scan, Verdict
+from hardpan.scanners.model.results import VERDICT_BY_OUTCOME, HostCheck
+from hardpan.scanners.model.scan import Evaluation, RuleResult, Scan, Verdict
 from hardpan.scanners.openscap.arf.results import UnreadableArf
 from hardpan.scanners.openscap.evaluate import EvaluatedParts, merge_results
 from hardpan.scanners.report.model.build import build_findings
@@ -94,13 +96,20 @@ def scan(request: ScanRequest, connection: Connection, emit: Emit) -> Scan:
     if request.previous is not None:
         request.previous.require_host(identity.host.identity)
     content = request.provide_content(identity, emit)
-    require_unambiguous(request.plan.waivers, content.benchmark.rules)
+    require_unambiguous(
+        request.plan.waivers, (*content.benchmark.rules, *load_registry().list_names())
+    )
     with events.run_stage(emit, "openscap"):
         openscap_evidence = attempt_evaluation(collection, content)
     evaluation = _evaluate(content, openscap_evidence, identity)
     openscap_evidence = attach_merged_arf(openscap_evidence, evaluation, content, emit)
     parts = collection.collect_parts(
-        request.plan.build_task(identity.release.distro),
+        request.plan.build_task(
+            identity.release.distro,
+            request.plan.list_required_checks(
+                (rule.rule_id for rule in content.benchmark.rules), request.required
+            ),
+        ),
         run_compatibility=request.run_compatibility or request.plan.has_ai_workload,
         run_smoke=request.run_smoke,
     )
@@ -161,6 +170,7 @@ def _build_scan(
         evaluation=evaluation,
         baseline_counts=None if baseline is None else dict(baseline),
         checks=(
+            *parts.platform.checks,
             *parts.host_facts.checks,
             *parts.packages.checks,
             *parts.fips.checks,
@@ -181,7 +191,8 @@ def _build_scan(
 def _finish_scan(result: Scan, started: str, waivers: Sequence[LocatedWaiver]) -> Scan:
     """Return ``result`` with its times, and with the waivers as of the day on which it ended."""
     finished = clock.now()
-    assignment = assign_waivers(waivers, result.evaluation.results, finished.date())
+    results = (*result.evaluation.results, *map(_build_rule_result, result.checks))
+    assignment = assign_waivers(waivers, [r for r in results if r is not None], finished.date())
     return replace(
         result,
         started=started,
@@ -189,6 +200,18 @@ def _finish_scan(result: Scan, started: str, waivers: Sequence[LocatedWaiver]) -
         raw={**result.raw, **list_tailoring_files(result.evaluation.content.tailoring)},
         waivers=assignment.waiver_by_rule,
         waiver_records=assignment.records,
+    )
+
+
+def _build_rule_result(check: HostCheck) -> RuleResult | None:
+    """Return a check as the rule that a waiver can name; None for a part without results."""
+    if check.definition is None:
+        return None
+    return RuleResult(
+        rule_id=check.name,
+        title=check.definition.title,
+        severity=check.definition.severity,
+        verdict=Verdict(VERDICT_BY_OUTCOME[check.outcome]),
     )
 
 

@@ -5,10 +5,11 @@ from typing import Any
 import click
 
 from hardpan.scanners.collect.base import OPTIONAL_COLLECTORS
+from hardpan.scanners.collect.check_registry import load_registry
 
 
 class CollectorNames(click.ParamType[frozenset[str]]):
-    """Names of collectors, separated by commas."""
+    """Names of collectors and ids of checks, separated by commas."""
 
     name = "collectors"
 
@@ -19,9 +20,10 @@ class CollectorNames(click.ParamType[frozenset[str]]):
         if isinstance(value, frozenset):
             return value
         names = frozenset(name.strip() for name in value.split(",") if name.strip())
-        unknown_names = sorted(names - set(OPTIONAL_COLLECTORS))
+        checks = {c.id for c in load_registry().checks if c.required is not None}
+        unknown_names = sorted(names - set(OPTIONAL_COLLECTORS) - checks)
         if unknown_names:
-            expected = ", ".join(OPTIONAL_COLLECTORS)
+            expected = ", ".join((*OPTIONAL_COLLECTORS, *sorted(checks)))
             self.fail(f"expected names among {expected}, got {unknown_names[0][:40]!a}", param, ctx)
         return names
 
@@ -33,5 +35,5 @@ require_option = click.option(
     default="",
     metavar="NAME,...",
     help="Parts whose missing precondition on the target is an error (exit code 4): "
-    f"{', '.join(OPTIONAL_COLLECTORS)}.",
+    f"{', '.join(OPTIONAL_COLLECTORS)}; or ids of checks that the host must then meet.",
 )

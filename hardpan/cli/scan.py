@@ -229,6 +229,7 @@ def _print_json(findings: Findings, output: Path, scan_key: SigningKey) -> None:
         "counts": dict(findings.counts),
         "scores": findings.scores_to_json(),
         "open": findings.count_open_by_severity(),
+        "openChecks": findings.count_open_checks_by_severity(),
         "content": findings.content.identity_to_json(),
         "tailoring": None if tailoring is None else tailoring.describe(),
         "waiverWarnings": [record.describe() for record in findings.waiver_warnings()],

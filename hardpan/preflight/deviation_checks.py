@@ -11,6 +11,7 @@ from hardpan.profiles.loader.waiver_file import load_waivers, locate_profile_wai
 from hardpan.profiles.schema.profile import Profile
 from hardpan.profiles.schema.rule_names import RuleNames
 from hardpan.profiles.schema.waivers import LocatedWaiver
+from hardpan.scanners.collect.check_registry import load_registry
 from hardpan.scanners.content import datastream
 from hardpan.scanners.content.benchmark import (
     BenchmarkRule,
@@ -170,7 +171,16 @@ def _find_waiver_problems(
     selected: _SelectedRules,
 ) -> list[str]:
     """Return the problems of a profile's waivers, and rules with a second one of the site."""
+    registry = load_registry()
     return [
-        *find_unmatched_waivers(waivers, selected.rules, selected.all_rules, selected.profile_id),
-        *find_ambiguous_waivers((*waivers, *site_waivers), selected.rules),
+        *find_unmatched_waivers(
+            waivers,
+            selected.rules,
+            selected.all_rules,
+            selected.profile_id,
+            names_check=registry.matches_selector,
+        ),
+        *find_ambiguous_waivers(
+            (*waivers, *site_waivers), (*selected.rules, *registry.list_names())
+        ),
     ]

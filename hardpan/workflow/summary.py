@@ -28,6 +28,7 @@ def summarize(result: RunResult) -> dict[str, object]:
         "scores": findings.scores_to_json(),
         "content": findings.content.identity_to_json(),
         "open": findings.count_open_by_severity(),
+        "open_checks": findings.count_open_checks_by_severity(),
         "compatibility": None if compatibility is None else compatibility.count_verdicts(),
         "remediated": hardened.count_rule_outcomes(),
         "verdict": result.verified.verdict,

@@ -140,6 +140,9 @@ class CollectTask:
     expected: ExpectedState | None = None
     """The state that ``hostfacts`` compares with; None without a hardpan profile."""
 
+    required_checks: frozenset[str] = frozenset()
+    """Ids of the checks that the host must meet; see ``check_registry.CheckRegistry``."""
+
     workload: WorkloadSettings | None = None
     """``smoke`` needs it."""
 
@@ -215,12 +218,14 @@ COLLECTORS = {
     "hostfacts": "hardpan.scanners.collect.hostfacts:HostFacts",
     "openscap": "hardpan.scanners.collect.openscap:OpenScap",
     "packages": "hardpan.scanners.collect.packages:PackageCollector",
+    "platform": "hardpan.scanners.collect.hostfacts:PlatformChecks",
     "smoke": "hardpan.scanners.collect.smoke:SmokeTest",
 }
 """Name -> ``module:class``."""
 
 OPTIONAL_COLLECTORS = (
-    *("chat", "compatibility", "fips", "host_signature", "hostfacts", "packages", "smoke"),
+    *("chat", "compatibility", "fips", "host_signature", "hostfacts", "packages", "platform"),
+    "smoke",
 )
 """Collectors that a scan can do without; ``--require`` names them."""
 

@@ -17,7 +17,7 @@ from hardpan.scanners.collect.chat import combine_results
 from hardpan.scanners.collect.openscap_packages import PushedPackage
 from hardpan.scanners.collect.plan import ScanPlan
 from hardpan.scanners.content.products import OsRelease
-from hardpan.scanners.model.results import CompatibilityReport, HostCheck, SmokeReport
+from hardpan.scanners.model.results import CHECK_PREFIX, CompatibilityReport, HostCheck, SmokeReport
 from hardpan.scanners.model.scan import ScannedHost
 from hardpan.ssh.connection import Connection
 
@@ -26,6 +26,7 @@ TIMEOUTS_S = {
     "openscap": 3600.0,
     "hostfacts": 1200.0,
     "packages": 300.0,
+    "platform": 300.0,
     "fips": 600.0,
     "compatibility": 900.0,
     "smoke": 1200.0,
@@ -50,6 +51,7 @@ class CollectedParts:
     """The evidence of the collectors that a scan can do without."""
 
     host_facts: CollectedEvidence
+    platform: CollectedEvidence
     packages: CollectedEvidence
     fips: CollectedEvidence
     compatibility: CompatibilityReport | None
@@ -150,6 +152,7 @@ class Collection:
         """Run the collectors that a scan can do without; each may fail without the others."""
         with events.run_stage(self.emit, "checks"):
             host_facts = self.attempt("hostfacts", task)
+            platform = self.attempt("platform", task)
             packages = self.attempt("packages", task)
             fips = self.attempt("fips", task)
         compatibility = smoke = None
@@ -162,6 +165,7 @@ class Collection:
         self._report_unplanned_parts()
         return CollectedParts(
             host_facts=host_facts,
+            platform=platform,
             packages=packages,
             fips=fips,
             compatibility=compatibility,
@@ -171,7 +175,8 @@ class Collection:
 
     def _report_unplanned_parts(self) -> None:
         """Record required parts that the plan of the scan does not have, as errors."""
-        for name in sorted(self.required - self.attempted - {"host_signature"}):
+        parts = {name for name in self.required if not name.startswith(CHECK_PREFIX)}
+        for name in sorted(parts - self.attempted - {"host_signature"}):
             problem = UnavailableError([name], "is required, but not a part of this scan")
             self.failed[name] = replace(build_failed_check(name, problem), outcome="error")
 

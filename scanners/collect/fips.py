@@ -25,7 +25,7 @@ _MAX_TEXT = 32 << 10
 _MAX_BYTES = 1 << 20
 
 _NAMES = " -o ".join(f"-name {shlex.quote(n)}" for n in LIBRARY_PATTERNS)
-_QUESTIONS = {
+FIPS_QUESTIONS = {
     "flag": "cat /proc/sys/crypto/fips_enabled",
     "cmdline": "cat /proc/cmdline",
     "release": "cat /etc/os-release || cat /usr/lib/os-release",
@@ -78,6 +78,7 @@ _QUESTIONS = {
     # Without root rights the search is not complete.
     '[ "$(id -u)" = 0 ] && echo end',
 }
+"""Name -> script."""
 
 
 class FipsFacts(Collector):
@@ -121,7 +122,7 @@ def build_questions() -> dict[str, str]:
         "rpm -q --qf '@signer %{RSAHEADER:pgpsig}\\n' \"$p\"; "
         'rpm -V --nodeps --noscripts "$p"; [ $? -le 1 ] && echo "@end $p"; done; true'
     )
-    return {**_QUESTIONS, "verify": verify}
+    return {**FIPS_QUESTIONS, "verify": verify}
 
 
 def extract_answers(batch_answers: BatchAnswers) -> dict[str, CommandAnswer]:

@@ -10,11 +10,10 @@ cannot be read, is an ``error``; the others keep their outcome.
 import contextlib
 import io
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 import pytest
-from _pytest.assertion import util as assertion
 from testinfra.backend.base import (  # type: ignore[import-untyped]
     BaseBackend,
     CommandResult,
@@ -22,24 +21,17 @@ from testinfra.backend.base import (  # type: ignore[import-untyped]
 from testinfra.host import Host as InfraHost  # type: ignore[import-untyped]
 
 from hardpan.core.clock import Deadline
-from hardpan.core.errors import HardpanError, ToolError, UnavailableError, UnreachableError
-from hardpan.core.events import Emit, StageProgress
+from hardpan.core.errors import ToolError, UnavailableError, UnreachableError
+from hardpan.core.events import Emit
 from hardpan.core.resources import resource_path
-from hardpan.scanners.collect.base import (
-    MAX_REASON_CHARS,
-    CollectedEvidence,
-    Collector,
-    CollectTask,
-    ExpectedState,
-    describe_failure,
-)
-from hardpan.scanners.collect.checks.queries import list_queries
-from hardpan.scanners.model.results import CheckOutcome, HostCheck
+from hardpan.scanners.collect.base import CollectedEvidence, Collector, CollectTask
+from hardpan.scanners.collect.check_recorder import CheckRecorder
+from hardpan.scanners.collect.check_registry import CheckScope
+from hardpan.scanners.collect.checks.queries import PLATFORM_QUERIES, list_queries
 from hardpan.ssh.batch import run_batch
 from hardpan.ssh.connection import Connection
 
 CHECKS = resource_path("hardpan.scanners.collect", "checks")
-STAGE = "checks"
 
 _QUESTION_TIMEOUT_S = 90
 _MAX_TEXT = 1 << 18
@@ -47,14 +39,11 @@ _MAX_TEXT = 1 << 18
 
 _PYTEST_LOCK = threading.Lock()  # pytest does not support two concurrent runs in one process
 _OPTIONS = ("-s", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:terminal")
-_VERDICTS = (AssertionError, pytest.fail.Exception, pytest.skip.Exception)
-"""Exceptions that a check raises intentionally."""
-
 _CONFIG = ("-c", "/dev/null", "--import-mode=importlib", "-W", "ignore", "--strict-markers")
 
 
 class HostFacts(Collector):
-    """Runs the checks in ``checks/``."""
+    """Runs the checks in ``checks/`` that compare the system with a hardpan profile."""
 
     def collect(
         self, connection: Connection, task: CollectTask, *, timeout_s: float, emit: Emit
@@ -74,25 +63,48 @@ class HostFacts(Collector):
             )
         backend = SshBackend(connection, timeout_s=timeout_s)
         backend.prefetch([query.command_line for query in list_queries(task.expected)])
-        recorder = _CheckRecorder(InfraHost(backend), task.expected, emit)
-        stdout = io.StringIO()
-        arguments = [*_OPTIONS, *_CONFIG, f"--rootdir={CHECKS}", str(CHECKS)]
-        with _PYTEST_LOCK, contextlib.redirect_stdout(stdout):
-            exit_code = pytest.main(arguments, plugins=[recorder])
-        if recorder.interrupt is not None:
-            raise recorder.interrupt
-        if backend.connection_error is not None:
-            raise backend.connection_error
-        if not recorder.checks or exit_code not in (
-            pytest.ExitCode.OK,
-            pytest.ExitCode.TESTS_FAILED,
-        ):
-            raise ToolError(
-                ["pytest"],
-                f"could not run the checks ({exit_code!r})",
-                output_tail=recorder.collection_error,
-            )
-        return CollectedEvidence(checks=tuple(sorted(recorder.checks, key=lambda c: c.name)))
+        return _run_checks(backend, task, emit, scopes=frozenset({"profile", "hardpan_image"}))
+
+
+class PlatformChecks(Collector):
+    """Runs the checks in ``checks/`` that are for every host, with or without hardpan profile."""
+
+    def collect(
+        self, connection: Connection, task: CollectTask, *, timeout_s: float, emit: Emit
+    ) -> CollectedEvidence:
+        """Return one ``HostCheck`` for each test.
+
+        Raises:
+            ToolError: the checks could not be run at all.
+            UnreachableError: the connection broke.
+        """
+        backend = SshBackend(connection, timeout_s=timeout_s)
+        backend.prefetch([query.command_line for query in PLATFORM_QUERIES])
+        return _run_checks(backend, task, emit, scopes=frozenset({"host"}))
+
+
+def _run_checks(
+    backend: "SshBackend", task: CollectTask, emit: Emit, *, scopes: frozenset[CheckScope]
+) -> CollectedEvidence:
+    recorder = CheckRecorder(InfraHost(backend), task, emit, scopes=scopes)
+    stdout = io.StringIO()
+    arguments = [*_OPTIONS, *_CONFIG, f"--rootdir={CHECKS}", str(CHECKS)]
+    with _PYTEST_LOCK, contextlib.redirect_stdout(stdout):
+        exit_code = pytest.main(arguments, plugins=[recorder])
+    if recorder.interrupt is not None:
+        raise recorder.interrupt
+    if backend.connection_error is not None:
+        raise backend.connection_error
+    if not recorder.checks or exit_code not in (
+        pytest.ExitCode.OK,
+        pytest.ExitCode.TESTS_FAILED,
+    ):
+        raise ToolError(
+            ["pytest"],
+            f"could not run the checks ({exit_code!r})",
+            output_tail=recorder.collection_error,
+        )
+    return CollectedEvidence(checks=tuple(sorted(recorder.checks, key=lambda c: c.name)))
 
 
 class SshBackend(BaseBackend):  # type: ignore[misc]
@@ -172,116 +184,3 @@ def _raise_out_of_time(deadline: Deadline) -> NoReturn:
         f"exceeded their time limit of {deadline.limit_s:g} s; this check did not run",
         hint="scan again when the target has less load",
     )
-
-
-class _CheckRecorder:
-    """A pytest plugin: provides the fixtures of the checks and records their outcomes."""
-
-    def __init__(self, host: InfraHost, expected: ExpectedState, emit: Emit) -> None:
-        self._host = host
-        self._expected = expected
-        self._emit = emit
-        self._total = 0
-        self._failures: dict[str, HardpanError] = {}
-        self.checks: list[HostCheck] = []
-        self.collection_error = ""
-        self.interrupt: BaseException | None = None
-
-    @pytest.fixture
-    def target(self) -> InfraHost:
-        """The testinfra host."""
-        return self._host
-
-    @pytest.fixture
-    def expected(self) -> ExpectedState:
-        """The state that the profile requires."""
-        return self._expected
-
-    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Generate one test for each mount point, service, package … of the profile."""
-        list_values = getattr(metafunc.module, "PARAMETERS", {}).get(metafunc.function.__name__)
-        if list_values is not None:
-            name = metafunc.fixturenames[-1]
-            values = list(list_values(self._expected))
-            metafunc.parametrize(name, values, ids=[str(v) for v in values])
-
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Record the number of tests."""
-        self._total = len(session.items)
-
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Record why a file of checks could not be loaded."""
-        if report.failed:
-            self.collection_error = str(report.longrepr)[-MAX_REASON_CHARS:]
-
-    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Record the interrupt: pytest itself turns it into an exit code."""
-        self.interrupt = excinfo.value
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_call(self) -> Generator[None, None, None]:
-        """Disable pytest's line-by-line comparison of a failed assertion.
-
-        It is never displayed, and takes hours for a text that a hostile target chose.
-        """
-        assertion._reprcompare = None
-        return (yield)
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, call: pytest.CallInfo[None]
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Record failures that are no verdict: no answer, or one that cannot be read."""
-        report = yield
-        raised = None if call.excinfo is None else call.excinfo.value
-        if report.failed and raised is not None and not isinstance(raised, _VERDICTS):
-            self._failures[report.nodeid] = _to_hardpan_error(raised)
-        return report
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Record one outcome."""
-        if report.when == "call" or report.outcome != "passed":
-            self.checks.append(_to_host_check(report, self._failures.get(report.nodeid)))
-            check_count = len(self.checks)
-            text = f"{self.checks[-1].name}: {self.checks[-1].outcome}"
-            self._emit(
-                StageProgress(stage=STAGE, completed=check_count, total=self._total, text=text)
-            )
-
-
-def _to_host_check(report: pytest.TestReport, failure: HardpanError | None = None) -> HostCheck:
-    """Convert a report; ``failure`` is why the check has no verdict."""
-    outcome: CheckOutcome = "error"
-    if report.when == "call" or report.skipped:
-        outcome = report.outcome
-    if failure is not None:
-        outcome = "not_checked" if isinstance(failure, UnavailableError) else "error"
-        message = describe_failure(failure)
-    elif report.skipped and isinstance(report.longrepr, tuple):
-        message = str(report.longrepr[2]).removeprefix("Skipped: ")
-    else:
-        message = "" if report.passed else _failure_reason(report)
-    return HostCheck(
-        name=report.nodeid.replace(".py::", "::"),
-        outcome=outcome,
-        message=message,
-        duration_s=round(report.duration, 3),
-    )
-
-
-def _to_hardpan_error(raised: BaseException) -> HardpanError:
-    if isinstance(raised, HardpanError):
-        return raised
-    return ToolError(["the target's answer"], f"cannot be read: {type(raised).__name__}: {raised}")
-
-
-def _failure_reason(report: pytest.TestReport) -> str:
-    crash = getattr(report.longrepr, "reprcrash", None)
-    text = str(getattr(crash, "message", report.longrepr))
-    # pytest appends complete outputs of the target to the check's message.
-    return _first_printable_line(text.removeprefix("AssertionError: "))
-
-
-def _first_printable_line(text: str) -> str:
-    first = text.partition("\n")[0]
-    return "".join(c for c in first[:MAX_REASON_CHARS] if c.isprintable())

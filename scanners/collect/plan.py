@@ -1,6 +1,7 @@
 """The plan of a scan: what a hardpan profile asks for, or an XCCDF profile alone."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from hardpan.scanners.collect.base import (
     InferenceServer,
     WorkloadSettings,
 )
+from hardpan.scanners.collect.check_registry import load_registry
 from hardpan.scanners.collect.task import (
     build_expected_state,
     build_workload_settings,
@@ -66,11 +68,28 @@ class ScanPlan:
         """
         return self.name or shorten_id(xccdf_profile_id)
 
-    def build_task(self, distro: str = "linux") -> CollectTask:
+    def build_task(
+        self, distro: str = "linux", required_checks: frozenset[str] = frozenset()
+    ) -> CollectTask:
         """Return the task of the collectors, without content, for a host of ``distro``."""
         return CollectTask(
-            distro=distro, expected=self.expected, workload=self.workload, server=self.server
+            distro=distro,
+            expected=self.expected,
+            required_checks=required_checks,
+            workload=self.workload,
+            server=self.server,
         )
+
+    def list_required_checks(
+        self, rule_ids: Iterable[str], requested: Iterable[str]
+    ) -> frozenset[str]:
+        """Return the ids of hardpan's checks that count on the host.
+
+        ``rule_ids`` are the selected rules, ``requested`` the names given with ``--require``.
+        """
+        expected = self.expected or ExpectedState()
+        arguments = (*expected.kernel_arguments, *(("fips=1",) if expected.fips else ()))
+        return load_registry().list_required(arguments, rule_ids, requested)
 
 
 def plan_profile(profile: Profile, tree: YamlNode | None = None) -> ScanPlan:

@@ -144,7 +144,9 @@ def _count_all(findings: Findings) -> Mapping[str, int]:
     open_counts = findings.count_open_by_severity()
     totals = {v: findings.counts[v] for v in VERDICTS}
     totals |= {f"open {s}": open_counts[s] for s in SEVERITIES}
-    totals["waived"] = sum(r.is_waived for r in findings.rules)
+    open_check_counts = findings.count_open_checks_by_severity()
+    totals |= {f"open checks {s}": open_check_counts.get(s, 0) for s in SEVERITIES[:3]}
+    totals["waived"] = sum(r.is_waived for r in findings.rules_and_checks)
     totals |= {f"checks {o}": n for o, n in findings.count_checks_by_outcome().items()}
     if findings.compatibility is not None:
         totals |= {

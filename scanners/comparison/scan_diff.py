@@ -305,9 +305,10 @@ def _find_check_regressions(baseline: Findings, current: Findings) -> Iterator[R
     if passed_names and not current_outcomes:
         yield _make_regression("check", "checks", f"{len(passed_names)} passed", "did not run")
         return
+    waived_names = {rule.rule_id for rule in current.check_rules if rule.is_waived}
     for name in passed_names:
         current_outcome = current_outcomes.get(name, "missing")
-        if current_outcome != "passed":
+        if current_outcome != "passed" and name not in waived_names:
             yield _make_regression("check", name, "passed", current_outcome)
 
 

@@ -265,7 +265,9 @@ def find_expiring_waivers(
     result = []
     for latest_entry in latest.values():
         findings = load_snapshot(store, latest_entry.row).findings
-        waived_items = [(r.rule_id, r.waiver) for r in findings.rules if r.verdict in OPEN_VERDICTS]
+        waived_items = [
+            (r.rule_id, r.waiver) for r in findings.rules_and_checks if r.verdict in OPEN_VERDICTS
+        ]
         if findings.compatibility is not None:
             waived_items += [
                 (f"compatibility:{p.conflict}", p.waiver)

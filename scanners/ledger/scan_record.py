@@ -32,6 +32,15 @@ class ScanRecord:
     """Name in the evidence -> content of the signatures by other keys."""
 
 
+_OMITTED_FROM_CHECKS = {
+    "message": "",
+    "observed": "",
+    "rationale": "",
+    "remedy": "",
+    "duration_s": 0,
+}
+
+
 class _StoredRecord(Document):
     findings: Findings
     smoke: SmokeDocument | None
@@ -53,9 +62,7 @@ def compress_record(record: ScanRecord) -> bytes:
                 r.model_copy(update={"evidence_lines": (), "rationale": "", "fix_text": ""})
                 for r in findings.rules
             ),
-            "checks": tuple(
-                c.model_copy(update={"message": "", "duration_s": 0}) for c in findings.checks
-            ),
+            "checks": tuple(c.model_copy(update=_OMITTED_FROM_CHECKS) for c in findings.checks),
         }
     )
     stored = _StoredRecord(

@@ -10,9 +10,38 @@ NOT_COLLECTED_PREFIX = "collect::"
 """Prefix of the name of a check which reports that a part could not be collected."""
 
 
+CHECK_PREFIX = "hardpan-check-"
+"""Prefix of the ids of the checks in the registry (``scanners/collect/checks/registry.yaml``)."""
+
 CheckOutcome = Literal["passed", "failed", "error", "not_checked", "skipped"]
 """``error``: no answer, or one that cannot be read. ``not_checked``: a precondition is missing on
-the target. ``skipped``: the profile does not require it."""
+the target. ``skipped``: not applicable, for example because the profile does not require it."""
+
+CheckVerdict = Literal["pass", "fail", "error", "notchecked", "notapplicable"]
+
+VERDICT_BY_OUTCOME: dict[CheckOutcome, CheckVerdict] = {
+    "passed": "pass",
+    "failed": "fail",
+    "error": "error",
+    "not_checked": "notchecked",
+    "skipped": "notapplicable",
+}
+"""Outcome of a check -> the result that an XCCDF rule would have."""
+
+CheckSeverity = Literal["high", "medium", "low"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckDefinition:
+    """The entry of a check in the registry, as every report shows it."""
+
+    title: str
+    severity: CheckSeverity
+    nist: tuple[str, ...]
+    """Controls of NIST SP 800-53 revision 5, e.g. ``SC-13``."""
+
+    rationale: str
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,13 +49,20 @@ class HostCheck:
     """The result of one check: a testinfra test, or a part of the scan without results."""
 
     name: str
-    """``module::function[parameters]``."""
+    """Id of a check in the registry, with its parameter after a full stop: ``hardpan-check-umask``,
+    ``hardpan-check-mount-options._tmp``; of a part of the scan without results ``collect::PART``.
+    """
 
     outcome: CheckOutcome
     message: str
     """Why it did not pass; for ``not_checked`` also the remedy."""
 
     duration_s: float
+    observed: str = ""
+    """What the target reported, on one line; empty if it reported nothing."""
+
+    definition: CheckDefinition | None = None
+    """None for a part of the scan without results."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,7 +37,7 @@ def test_every_question_has_an_exit_status(connection: Connection) -> None:
     )
 
     assert facts is not None
-    assert set(facts.answers) == {*fips._QUESTIONS, "verify"}
+    assert set(facts.answers) == {*fips.FIPS_QUESTIONS, "verify"}
     assert facts.answers["kernel"].text.strip() == run(["uname", "-r"], timeout_s=9).stdout.strip()
     if not find_program("update-crypto-policies"):
         assert facts.answers["policy"].exit_status == 127
@@ -55,7 +55,7 @@ def test_huge_binary_answer_is_truncated_with_exit_status(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     questions = {"flag": "head -c 9000000 /dev/zero", "policy": "exit 3", "kex": "no-such-program"}
-    monkeypatch.setattr(fips, "_QUESTIONS", questions)
+    monkeypatch.setattr(fips, "FIPS_QUESTIONS", questions)
 
     facts = fips.FipsFacts().collect(connection, CollectTask(), timeout_s=60, emit=discard).fips
 
@@ -68,7 +68,7 @@ def test_hanging_question_does_not_affect_other_answers(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        fips, "_QUESTIONS", {"flag": "trap '' TERM; sleep 60", "policy": "echo FIPS"}
+        fips, "FIPS_QUESTIONS", {"flag": "trap '' TERM; sleep 60", "policy": "echo FIPS"}
     )
     monkeypatch.setattr(fips, "_QUESTION_TIMEOUT_S", 1)
 
@@ -90,11 +90,11 @@ def test_non_system_crypto_is_detected_by_name_and_content(
         (tmp_path / name).write_bytes(b"\xff Go buildinf:" + text + bytes(2 << 20))
         (tmp_path / name).chmod(0o755)
     # Only these files: a search of this machine's own folders may exceed the time limit.
-    question = fips._QUESTIONS["foreign"]
+    question = fips.FIPS_QUESTIONS["foreign"]
     for folders in (" ".join(non_system_crypto.SEARCH_ROOTS), "/opt /usr/local /srv /home"):
         assert question.count(folders) == 1
         question = question.replace(folders, f"'{tmp_path}'")
-    monkeypatch.setattr(fips, "_QUESTIONS", {"foreign": question})
+    monkeypatch.setattr(fips, "FIPS_QUESTIONS", {"foreign": question})
 
     facts = fips.FipsFacts().collect(connection, CollectTask(), timeout_s=60, emit=discard).fips
 

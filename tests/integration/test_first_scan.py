@@ -101,5 +101,5 @@ def find_unchecked(findings: dict[str, Any]) -> list[str]:
     return sorted(
         c["name"].removeprefix("collect::")
         for c in findings["checks"]
-        if c["outcome"] == "not_checked"
+        if c["outcome"] == "not_checked" and c["name"].startswith("collect::")
     )

@@ -25,6 +25,7 @@ from hardpan.profiles.schema.kernel_hardening import KernelHardening
 from hardpan.profiles.schema.profile import Profile
 from hardpan.profiles.schema.tuning import Tuning
 from hardpan.scanners.collect.base import CollectTask
+from hardpan.scanners.collect.checks.queries import BUILD_RECORD
 from hardpan.scanners.collect.hostfacts import HostFacts
 from hardpan.scanners.collect.task import build_expected_state
 from hardpan.ssh.client import connect
@@ -220,17 +221,17 @@ def test_changed_model_file_is_logged_as_critical(applied: AppliedLayers) -> Non
 def test_scan_checks_of_layers_pass(applied: AppliedLayers) -> None:
     # As the next start would.
     applied.run("systemctl restart tuned.service; systemctl start hardpan-models-check.timer")
+    applied.run(f"mkdir -p /usr/lib/hardpan; echo {{}} > {BUILD_RECORD}")  # as the kickstart does
     with connect(applied.host.target, timeout_s=30) as connection:
         task = CollectTask(expected=build_expected_state(applied.profile))
         checks = HostFacts().collect(connection, task, timeout_s=120, emit=discard).checks
 
-    outcome = {c.name.partition("::")[2]: c.outcome for c in checks}
-    assert outcome["test_only_listed_programs_are_suid_or_sgid"] == "passed"
-    assert outcome["test_tuned_profile_is_active"] == "passed"
-    assert outcome["test_service_is_enabled_and_active[hardpan-models-check.timer]"] == "passed"
-    setting = "test_layer_sysctl_is_active"
-    assert outcome[f"{setting}[net.ipv4.conf.all.secure_redirects]"] == "passed"
-    assert f"{setting}[kernel.io_uring_disabled]" in outcome
+    outcome = {c.name.removeprefix("hardpan-check-"): c.outcome for c in checks}
+    assert outcome["suid-programs"] == "passed"
+    assert outcome["tuned-profile"] == "passed"
+    assert outcome["service-enabled.hardpan-models-check.timer"] == "passed"
+    assert outcome["layer-sysctl.net.ipv4.conf.all.secure_redirects"] == "passed"
+    assert "layer-sysctl.kernel.io_uring_disabled" in outcome
 
 
 def weights() -> bytes:

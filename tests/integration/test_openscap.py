@@ -154,9 +154,9 @@ def test_host_checks_run_over_ssh_connection(target: Target) -> None:
 
     outcomes = {c.name: c.outcome for c in evidence.checks}
     assert len(outcomes) >= 25
-    assert outcomes["test_storage::test_mount_has_required_options[/]"] == "passed"
-    assert outcomes["test_kernel::test_kernel_argument_is_active[x=y]"] == "failed"
-    assert outcomes["test_services::test_ai_python_computes"] == "skipped"
+    assert outcomes["hardpan-check-mount-options._"] == "passed"
+    assert outcomes["hardpan-check-kernel-argument.x_y"] == "failed"
+    assert outcomes["hardpan-check-ai-python"] == "skipped"
 
 
 def test_host_identity_matches_this_machine(target: Target) -> None:

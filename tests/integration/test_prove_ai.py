@@ -39,7 +39,7 @@ def test_host_checks_pass(proved_ai: ProveRun) -> None:
     assert [c for c in checks if c["outcome"] in ("failed", "error")] == []
     # The lab's boot loader has no /boot/grub2/grub.cfg.
     assert {c["name"] for c in checks if c["outcome"] == "not_checked"} <= {
-        "test_access::test_boot_loader_settings_are_private_to_root"
+        "hardpan-check-boot-loader-files"
     }
 
 

@@ -1,10 +1,15 @@
 """Ask a target a query of the checks."""
 
+from collections.abc import Callable
+
 from testinfra.backend.base import CommandResult  # type: ignore[import-untyped]
 from testinfra.host import Host  # type: ignore[import-untyped]
 
 from hardpan.core.errors import UnavailableError
 from hardpan.scanners.collect.preconditions import Query
+
+Observe = Callable[[str], None]
+"""Fixture ``observe``: records what the target reported, on one line."""
 
 _TIMED_OUT = (124, 137)
 

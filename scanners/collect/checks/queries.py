@@ -3,6 +3,7 @@
 import shlex
 
 from hardpan.scanners.collect.base import ExpectedState
+from hardpan.scanners.collect.fips import FIPS_QUESTIONS
 from hardpan.scanners.collect.preconditions import (
     HOST_KEYS,
     ROOT,
@@ -17,6 +18,39 @@ from hardpan.scanners.collect.preconditions import (
 _GREP = program("grep")
 _FIND = program("find", "findutils")
 _GETENT = program("getent", "the programs of the C library")
+
+BUILD_RECORD = "/usr/lib/hardpan/build.json"
+"""The kickstart writes it on every system that hardpan builds."""
+
+HARDPAN_IMAGE = Query(script=f"[ -f {BUILD_RECORD} ]")
+OS_RELEASE = Query(script="cat /etc/os-release || cat /usr/lib/os-release")
+SSH_KEX = Query(script="ssh -Q kex")
+SECURE_BOOT = Query(
+    # The variable has four bytes of attributes and one of data (UEFI 2.10, section 3.3).
+    script="[ -d /sys/firmware/efi ] || { echo bios; exit 0; }; "
+    "f=/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c; "
+    'if [ -r "$f" ]; then od -An -tu1 "$f"; else echo unreadable; fi',
+    needs=(program("od", "coreutils"),),
+)
+LOCKDOWN = Query(
+    script="cat /sys/kernel/security/lockdown",
+    needs=(path("/sys/kernel/security/lockdown", "securityfs and the lockdown module"),),
+)
+MODULE_SIGNATURES = Query(
+    script="[ -e /proc/modules ] || { echo no-modules; exit 0; }; "
+    "echo sig_enforce $(cat /sys/module/module/parameters/sig_enforce 2>/dev/null); "
+    "echo lockdown $(cat /sys/kernel/security/lockdown 2>/dev/null); "
+    "echo disabled $(cat /proc/sys/kernel/modules_disabled 2>/dev/null)",
+    needs=(path("/sys/module", "sysfs"),),
+)
+TAINTED = Query(
+    script="cat /proc/sys/kernel/tainted", needs=(path("/proc/sys/kernel/tainted", "procfs"),)
+)
+BOOT_ENTRIES = Query(script=FIPS_QUESTIONS["entries"])
+CRYPTO_POLICY = Query(script=FIPS_QUESTIONS["policy"])
+OPENSSL_PROVIDERS = Query(script=FIPS_QUESTIONS["providers"])
+OPENSSL_MD5 = Query(script=FIPS_QUESTIONS["md5"])
+OPENSSL_KEM = Query(script=FIPS_QUESTIONS["kem"])
 
 MOUNTS = Query(script="cat /proc/self/mounts")
 FIPS = Query(script="cat /proc/sys/crypto/fips_enabled")
@@ -113,9 +147,16 @@ def sudo_list_query(user: str) -> Query:
     return Query(script=f"sudo -l -U {shlex.quote(user)}", needs=(ROOT, program("sudo")))
 
 
+PLATFORM_QUERIES = (
+    *(OS_RELEASE, FIPS, CMDLINE, BOOT_ENTRIES, CRYPTO_POLICY, OPENSSL_PROVIDERS, OPENSSL_MD5),
+    *(OPENSSL_KEM, SSHD, SSH_KEX, SECURE_BOOT, LOCKDOWN, MODULE_SIGNATURES, TAINTED),
+)
+"""Queries of the checks for every host."""
+
+
 def list_queries(expected: ExpectedState) -> tuple[Query, ...]:
     """Return all queries for this target, without duplicates."""
-    queries = [MOUNTS, FIPS, CMDLINE, SSHD, LISTENING, AUDIT, EMPTY_PASSWORDS, UID_ZERO]
+    queries = [HARDPAN_IMAGE, MOUNTS, CMDLINE, SSHD, LISTENING, AUDIT, EMPTY_PASSWORDS, UID_ZERO]
     queries += [UMASK, CHRONY, GRUB, GRUB_MODES, WORLD_WRITABLE, KEYS, PACKAGES, CORE]
     queries += [sysctl_query(name) for name in SYSCTLS]
     queries += [sysctl_query(name) for name in expected.sysctls]

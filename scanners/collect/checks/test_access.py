@@ -6,7 +6,7 @@ from testinfra.host import Host  # type: ignore[import-untyped]
 
 from hardpan.scanners.collect.base import ExpectedState
 from hardpan.scanners.collect.checks import queries
-from hardpan.scanners.collect.checks.answers import ask, read_output
+from hardpan.scanners.collect.checks.answers import Observe, ask, read_output
 
 SSHD = {
     "permitemptypasswords": ("no",),
@@ -25,21 +25,26 @@ def read_sshd_settings(target: Host) -> dict[str, str]:
     return {key.lower(): value for key, _, value in (x.partition(" ") for x in lines)}
 
 
-def test_sshd_setting_is_effective(target: Host, setting: str) -> None:
+def test_sshd_setting_is_effective(target: Host, observe: Observe, setting: str) -> None:
     value = read_sshd_settings(target).get(setting, "unknown")
+    observe(f"{setting} {value}")
 
     assert value in SSHD[setting], f"{setting} is {value}"
 
 
-def test_sshd_offers_no_weak_cipher_or_mac(target: Host) -> None:
+def test_sshd_offers_no_weak_cipher_or_mac(target: Host, observe: Observe) -> None:
     settings = read_sshd_settings(target)
     offered = f"{settings.get('ciphers', '')},{settings.get('macs', '')}".split(",")
 
-    assert not [x for x in offered if "cbc" in x or "arcfour" in x or "md5" in x or "96" in x]
+    observe(",".join(offered))
+
+    weak = [x for x in offered if "cbc" in x or "arcfour" in x or "md5" in x or "96" in x]
+    assert not weak, f"weak: {', '.join(weak)}"
 
 
-def test_host_keys_are_private_to_root(target: Host) -> None:
+def test_host_keys_are_private_to_root(target: Host, observe: Observe) -> None:
     lines = read_output(target, queries.KEYS).splitlines()
+    observe("; ".join(lines))
 
     assert lines
     assert not [x for x in lines if x.split()[0][-1] != "0" or x.split()[1] != "root"]
@@ -51,12 +56,16 @@ def test_no_account_has_an_empty_password(target: Host) -> None:
     assert not empty, f"no password: {', '.join(empty)}"
 
 
-def test_root_is_the_only_account_with_uid_zero(target: Host) -> None:
-    assert read_output(target, queries.UID_ZERO).split() == ["root"]
+def test_root_is_the_only_account_with_uid_zero(target: Host, observe: Observe) -> None:
+    names = read_output(target, queries.UID_ZERO).split()
+    observe(f"UID 0: {', '.join(names)}")
+
+    assert names == ["root"], f"UID 0: {', '.join(names)}"
 
 
-def test_umask_is_private(target: Host) -> None:
+def test_umask_is_private(target: Host, observe: Observe) -> None:
     values = [x.split()[1] for x in ask(target, queries.UMASK).stdout.splitlines()]
+    observe(f"UMASK {' '.join(values)}")
 
     assert values
     assert all(int(v, 8) & 0o077 == 0o077 for v in values), f"UMASK {' '.join(values)}"
@@ -89,7 +98,9 @@ def test_boot_loader_requires_superuser(target: Host, expected: ExpectedState) -
     assert "pbkdf2.sha512." in output, "it has no password"
 
 
-def test_boot_loader_settings_are_private_to_root(target: Host) -> None:
+def test_boot_loader_settings_are_private_to_root(target: Host, observe: Observe) -> None:
     mode, owner, group = read_output(target, queries.GRUB_MODES).split()
+    observe(f"mode {mode}, owner {owner}:{group}")
 
-    assert (int(mode, 8) & 0o077, owner, group) == (0, "root", "root")
+    is_private = (int(mode, 8) & 0o077, owner, group) == (0, "root", "root")
+    assert is_private, f"mode {mode}, owner {owner}:{group}"

@@ -9,17 +9,20 @@ from testinfra.host import Host  # type: ignore[import-untyped]
 
 from hardpan.scanners.collect.base import ExpectedState
 from hardpan.scanners.collect.checks import queries
-from hardpan.scanners.collect.checks.answers import ask
+from hardpan.scanners.collect.checks.answers import Observe, ask
 
 PARAMETERS = {"test_layer_sysctl_is_active": lambda e: e.sysctls}
 
 
-def test_layer_sysctl_is_active(target: Host, expected: ExpectedState, name: str) -> None:
+def test_layer_sysctl_is_active(
+    target: Host, expected: ExpectedState, observe: Observe, name: str
+) -> None:
     answer = ask(target, queries.sysctl_query(name))
 
     if answer.rc:
         pytest.skip(f"the kernel has no {name}")
     value = answer.stdout.strip()
+    observe(f"{name} = {value}")
     assert value == expected.sysctls[name], f"{name} is {value}"
 
 

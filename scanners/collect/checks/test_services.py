@@ -8,7 +8,7 @@ from testinfra.host import Host  # type: ignore[import-untyped]
 
 from hardpan.scanners.collect.base import ExpectedState
 from hardpan.scanners.collect.checks import queries
-from hardpan.scanners.collect.checks.answers import ask, read_output
+from hardpan.scanners.collect.checks.answers import Observe, ask, read_output
 
 PARAMETERS = {
     "test_service_is_enabled_and_active": lambda e: e.enabled,
@@ -16,17 +16,21 @@ PARAMETERS = {
 }
 
 
-def test_service_is_enabled_and_active(target: Host, name: str) -> None:
+def test_service_is_enabled_and_active(target: Host, observe: Observe, name: str) -> None:
     enabled = ask(target, queries.service_query("is-enabled", name)).stdout.strip()
     active = ask(target, queries.service_query("is-active", name)).stdout.strip()
 
-    assert (enabled, active) == ("enabled", "active")
+    observe(f"{name}: {enabled}, {active}")
+
+    assert (enabled, active) == ("enabled", "active"), f"{name}: {enabled}, {active}"
 
 
-def test_service_is_inactive(target: Host, name: str) -> None:
+def test_service_is_inactive(target: Host, observe: Observe, name: str) -> None:
     active = ask(target, queries.service_query("is-active", name)).stdout.strip()
 
-    assert active in ("inactive", "unknown", "failed")
+    observe(f"{name}: {active}")
+
+    assert active in ("inactive", "unknown", "failed"), f"{name} is {active}"
 
 
 def test_audit_is_enabled_with_rules(target: Host) -> None:
@@ -46,12 +50,15 @@ def test_time_server_matches_profile(target: Host, expected: ExpectedState) -> N
     assert set(named) & set(expected.time_servers)
 
 
-def test_no_unexpected_port_is_open(target: Host, expected: ExpectedState) -> None:
+def test_no_unexpected_port_is_open(
+    target: Host, observe: Observe, expected: ExpectedState
+) -> None:
     addresses = [
         x.split()[3] for x in ask(target, queries.LISTENING).stdout.splitlines() if x.split()
     ]
     public_addresses = [e for e in addresses if not e.startswith(("127.", "[::1]"))]
     ports = {int(e.rpartition(":")[2]) for e in public_addresses}
+    observe(f"open ports: {', '.join(map(str, sorted(ports))) or 'none'}")
 
     unexpected = sorted(ports - set(expected.ports))
     assert not unexpected, f"also listening: {unexpected}"
@@ -60,8 +67,10 @@ def test_no_unexpected_port_is_open(target: Host, expected: ExpectedState) -> No
 def test_profile_packages_are_installed(target: Host, expected: ExpectedState) -> None:
     installed = set(read_output(target, queries.PACKAGES).split())
 
-    assert not sorted(set(expected.packages) - installed)
-    assert not sorted(set(expected.absent_packages) & installed)
+    missing = sorted(set(expected.packages) - installed)
+    unwanted = sorted(set(expected.absent_packages) & installed)
+    assert not missing, f"not installed: {', '.join(missing)}"
+    assert not unwanted, f"installed: {', '.join(unwanted)}"
 
 
 def test_ai_python_computes(target: Host, expected: ExpectedState) -> None:

@@ -62,8 +62,8 @@ class PredicateExtensions(Document):
 
 
 def summarize_waivers(findings: Findings) -> WaiverSummary:
-    """How many rules have a waiver on record, and the first one's last day."""
-    expiries = sorted(_waiver_expiry(r) for r in findings.rules if r.waiver is not None)
+    """How many rules and checks have a waiver on record, and the first one's last day."""
+    expiries = sorted(_waiver_expiry(r) for r in findings.rules_and_checks if r.waiver is not None)
     return WaiverSummary(count=len(expiries), earliest_expiry=expiries[0] if expiries else None)
 
 

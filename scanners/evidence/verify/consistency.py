@@ -21,6 +21,7 @@ from hardpan.scanners.evidence.statement.model import (
 from hardpan.scanners.evidence.statement.predicate_extensions import summarize_waivers
 from hardpan.scanners.evidence.verify.tailoring_record import is_tailoring_consistent
 from hardpan.scanners.evidence.verify.waiver_records import are_waivers_consistent
+from hardpan.scanners.model.results import CHECK_PREFIX
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
 from hardpan.scanners.report.model.scan_changes import ScanChanges
 from hardpan.scanners.report.model.scores import count_covered, count_passed, format_share
@@ -89,6 +90,7 @@ def check_findings(statement: Statement, findings: Findings) -> None:
         "content": _dump_content(claim) == findings.content.model_dump(exclude={"tailoring"}),
         "tailoring": is_tailoring_consistent(statement, findings),
         "image": _build_image_part(claim) == findings.image,
+        "duplicate checks": _are_checks_unique(findings),
         "checks": claim.checks.counts == findings.count_checks_by_outcome(),
         "compatibility checks": _compatibility_agrees(claim, findings),
         "times": (claim.scan.started, claim.scan.finished) == (findings.started, findings.finished),
@@ -131,6 +133,12 @@ def check_changes(claim: Predicate, changes: ScanChanges, findings: Findings) ->
         current != rules.get(rule_id, (None, False)) for rule_id, current in changed_rules.items()
     ):
         raise TrustError(f"{CHANGES}: disagrees with the findings")
+
+
+def _are_checks_unique(findings: Findings) -> bool:
+    """Return whether each check has an id of hardpan's registry, and no other check has it."""
+    ids = [rule.rule_id for rule in findings.check_rules]
+    return len(set(ids)) == len(ids) and all(i.startswith(CHECK_PREFIX) for i in ids)
 
 
 def _compatibility_agrees(claim: Predicate, findings: Findings) -> bool:

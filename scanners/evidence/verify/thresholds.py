@@ -1,6 +1,6 @@
 """Check the counts and the score of the findings against the policy's thresholds."""
 
-from hardpan.profiles.schema.rule_names import matches_rule
+from hardpan.profiles.schema.rule_names import RuleNames, matches_rule
 from hardpan.scanners.evidence.policy.model import TrustPolicy
 from hardpan.scanners.evidence.verify.context import VerificationContext
 from hardpan.scanners.evidence.verify.verification_log import (
@@ -47,7 +47,14 @@ def _drop_waivers(findings: Findings, policy: TrustPolicy) -> Findings:
         else rule.model_copy(update={"waiver": None})
         for rule in findings.rules
     )
-    return findings.model_copy(update={"rules": rules})
+    checks = tuple(
+        check
+        if check.waiver is None
+        or any(matches_rule(selector, RuleNames(rule_id=check.name)) for selector in accepted)
+        else check.model_copy(update={"waiver": None})
+        for check in findings.checks
+    )
+    return findings.model_copy(update={"rules": rules, "checks": checks})
 
 
 def _find_exceeded_compatibility(findings: Findings, policy: TrustPolicy) -> list[str]:

@@ -21,7 +21,7 @@ def are_waivers_consistent(findings: Findings) -> bool:
     day = findings.finished[:10]
     if not _is_bounded(findings):
         return False
-    rules_by_id = {rule.rule_id: rule for rule in findings.rules}
+    rules_by_id = {rule.rule_id: rule for rule in findings.rules_and_checks}
     if not all(_is_record_consistent(record, rules_by_id, day) for record in findings.waivers):
         return False
     contents_by_rule: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
@@ -30,7 +30,7 @@ def are_waivers_consistent(findings: Findings) -> bool:
             contents_by_rule[rule_id].add((record.reason, record.owner, record.expires))
     return all(
         _is_waiver_recorded(rule.waiver, contents_by_rule.get(rule.rule_id, set()), day)
-        for rule in findings.rules
+        for rule in findings.rules_and_checks
     )
 
 

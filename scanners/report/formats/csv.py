@@ -1,4 +1,4 @@
-"""CSV for spreadsheets (RFC 4180), one line per rule.
+"""CSV for spreadsheets (RFC 4180), one line per rule and per check of hardpan.
 
 A spreadsheet runs a cell that begins like a formula, and cells hold words of a
 target. Such a cell gets an apostrophe in front, which is what spreadsheets
@@ -47,7 +47,7 @@ class Csv:
 def render_rows(findings: Findings) -> tuple[str, ...]:
     """Render the header and one row per rule, in their order, each with its line end."""
     host, profile, finished = findings.host.hostname, findings.profile, findings.finished
-    rows = ((host, profile, finished, *_format_cells(rule)) for rule in findings.rules)
+    rows = ((host, profile, finished, *_format_cells(rule)) for rule in findings.rules_and_checks)
     return (_render_row(COLUMNS), *(_render_row(tuple(map(neutralize_formula, r))) for r in rows))
 
 

@@ -3,9 +3,9 @@
 A control is a requirement of DISA's STIG with one result, its rules' worst verdict:
 Heimdall calls a control passed when any of several results passed, which would hide
 a check that did not run. Rules without a requirement are controls of
-their own. A waiver is stored in ``waiver_data`` with ``skipped_due_to_waiver`` false, as
-readers take a true one for not applicable. There is no ``attestation_data``: it is a
-person's word that a control passed, and hardpan has none.
+their own, and so are hardpan's own checks. A waiver is stored in ``waiver_data`` with
+``skipped_due_to_waiver`` false, as readers take a true one for not applicable. There is no
+``attestation_data``: it is a person's word that a control passed, and hardpan has none.
 """
 
 from typing import Literal
@@ -58,7 +58,7 @@ class Hdf:
                     _build_control(j, findings, stig) for j in assess_requirements(findings, stig)
                 ]
             ),
-            *(_build_rule_control(r, findings) for r in single_rules),
+            *(_build_rule_control(r, findings) for r in (*single_rules, *findings.check_rules)),
         ]
         return canonical_json(
             {

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from hardpan.scanners.model.results import CheckOutcome
+from hardpan.scanners.report.model.check_sections import CheckPart
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.sections import CompatibilityResultPart, RulePart
 from hardpan.scanners.report.registry import Report
@@ -41,16 +42,7 @@ class ChecksJunit:
 
     def render(self, report: Report) -> bytes:
         """One test case per check and per conflict."""
-        cases = [
-            _TestCase(
-                classname=f"hardpan.{c.name.partition('::')[0]}",
-                name=c.name.partition("::")[2] or c.name,
-                duration_s=c.duration_s,
-                tag=_TAG_BY_OUTCOME[c.outcome],
-                message=c.message,
-            )
-            for c in report.findings.checks
-        ]
+        cases = [_build_check_case(c) for c in report.findings.checks]
         suites = [_build_suite("hardpan checks", report.findings, cases)]
         if report.findings.compatibility is not None:
             compatibility_cases = [
@@ -70,6 +62,28 @@ class RulesJunit:
         classname = report.findings.content.profile_id.replace(" ", "_")
         cases = [_build_rule_case(r, classname) for r in report.findings.rules]
         return _serialize_suites([_build_suite(classname, report.findings, cases)])
+
+
+def _build_check_case(check: CheckPart) -> _TestCase:
+    rule = check.to_rule()
+    tag, message = _TAG_BY_OUTCOME[check.outcome], check.message
+    if rule is not None and rule.waiver is not None and rule.is_waived:
+        tag, message = "skipped", f"{check.outcome}, waiver: {rule.waiver.describe()}"
+    elif rule is not None and tag:
+        facts = (
+            f"{rule.title} ({rule.severity}; {', '.join(rule.nist)})",
+            f"observed: {check.observed}" if check.observed else "",
+            f"remedy: {check.remedy}",
+        )
+        message = "\n".join((check.message, *filter(None, facts)))
+    group, _, name = check.name.rpartition("::")
+    return _TestCase(
+        classname=f"hardpan.{group or 'checks'}",
+        name=name,
+        duration_s=check.duration_s,
+        tag=tag,
+        message=message,
+    )
 
 
 def _build_rule_case(rule: RulePart, classname: str) -> _TestCase:

@@ -83,10 +83,11 @@ class Sarif:
 def _list_open_rules(findings: Findings, rows: tuple[str, ...]) -> list[_OpenRule]:
     """List the open rules, the most severe first; failures before those without an answer."""
     open_rules = []
+    rules = findings.rules_and_checks
     line = 1
     # The first row is the header; the others are in the order of the rules.
     for index, row in enumerate(rows):
-        rule = findings.rules[index - 1]
+        rule = rules[index - 1]
         if index and rule.is_open:
             length = len(row.partition("\n")[0].removesuffix("\r"))
             open_rules.append(_OpenRule(rule=rule, line=line, line_length=length))
@@ -151,7 +152,7 @@ def _build_driver(findings: Findings, listed: list[_OpenRule], controls: list[st
 
 
 def _build_invocation(findings: Findings, listed: list[_OpenRule], open_count: int) -> Json:
-    rules = findings.rules
+    rules = findings.rules_and_checks
     omitted = (
         ("warning", open_count - len(listed), "less severe open rules, above the services' limits"),
         ("note", sum(r.is_waived for r in rules), "rules with an active waiver"),

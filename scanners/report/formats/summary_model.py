@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hardpan.scanners.report.model import scores
+from hardpan.scanners.report.model.check_sections import CheckPart
 from hardpan.scanners.report.model.content_sections import NO_REASON, TailoringPart
 from hardpan.scanners.report.model.counts import format_counts
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
@@ -188,11 +189,18 @@ def _check_lines(findings: Findings) -> tuple[SummaryLine, ...]:
     reported = [c for c in findings.checks if c.outcome in ("failed", "error", "not_checked")]
     return (
         SummaryLine(label="", text=format_counts(findings.count_checks_by_outcome())),
-        *(
-            SummaryLine(label=c.outcome.replace("_", " "), text=f"{c.name}: {c.message}")
-            for c in reported
-        ),
+        *(_check_line(c) for c in reported),
     )
+
+
+def _check_line(check: CheckPart) -> SummaryLine:
+    outcome = check.outcome.replace("_", " ")
+    if check.severity is None:
+        return SummaryLine(label=outcome, text=f"{check.name}: {check.message}")
+    parts = [check.title, check.name, check.message, f"remedy: {check.remedy}"]
+    if check.waiver is not None:
+        parts.append(f"waiver: {check.waiver.describe()}")
+    return SummaryLine(label=f"{check.severity}, {outcome}", text=" / ".join(parts))
 
 
 def _compatibility_lines(compatibility: CompatibilityPart | None) -> tuple[SummaryLine, ...]:

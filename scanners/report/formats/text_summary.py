@@ -9,7 +9,7 @@ from hardpan.scanners.report.model.content_sections import ContentPart
 from hardpan.scanners.report.model.counts import format_counts
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
 from hardpan.scanners.report.model.sections import CompatibilityPart
-from hardpan.scanners.report.model.types import HOST_KEY_TRUST_TEXT
+from hardpan.scanners.report.model.types import HOST_KEY_TRUST_TEXT, SEVERITIES
 from hardpan.scanners.report.stig import statistics
 from hardpan.scanners.report.stig.checklist_model import (
     describe_release_differences,
@@ -17,6 +17,7 @@ from hardpan.scanners.report.stig.checklist_model import (
 )
 
 _MAX_WAIVER_LINES = 20
+_MAX_CHECK_LINES = 20
 _MAX_NAMES = 3
 """Names of checks with the same reason on one line."""
 
@@ -74,6 +75,7 @@ def _result_rows(findings: Findings, smoke: SmokeDocument | None) -> list[tuple[
         ("open", _describe_open(findings)),
         *_waiver_rows(findings),
         ("checks", _describe_checks(findings)),
+        *_open_check_rows(findings),
         *_not_checked_rows(findings),
         *_compatibility_rows(findings.compatibility),
         *_smoke_rows(smoke),
@@ -151,6 +153,23 @@ def _describe_checks(findings: Findings) -> str:
     if all(check.outcome == "not_checked" for check in findings.checks):
         return "none ran"
     return format_counts(findings.count_checks_by_outcome())
+
+
+def _open_check_rows(findings: Findings) -> list[tuple[str, str]]:
+    """List the checks of hardpan that are open, with what was observed and the remedy."""
+    open_ids = {rule.rule_id for rule in findings.check_rules if rule.is_open}
+    waived_count = sum(rule.is_waived for rule in findings.check_rules)
+    texts = [
+        f"{c.severity} {c.name}: {c.outcome}, {c.message}; {c.remedy}"
+        for severity in SEVERITIES
+        for c in findings.checks
+        if c.name in open_ids and c.severity == severity
+    ]
+    if omitted := len(texts) - _MAX_CHECK_LINES:
+        texts = [*texts[:_MAX_CHECK_LINES], *((f"and {omitted} more",) if omitted > 0 else ())]
+    if waived_count:
+        texts.append(f"{waived_count} waived")
+    return [("", text) for text in texts]
 
 
 def _not_checked_rows(findings: Findings) -> list[tuple[str, str]]:

@@ -10,10 +10,12 @@ from hardpan.scanners.model.results import (
     CheckResult,
     CompatibilityOutcome,
     CompatibilityResult,
+    HostCheck,
     SmokeReport,
 )
 from hardpan.scanners.model.scan import Scan, Waiver
 from hardpan.scanners.report.model.build_deviations import build_tailoring, build_waiver_record
+from hardpan.scanners.report.model.check_sections import CheckPart
 from hardpan.scanners.report.model.content_sections import ContentPart
 from hardpan.scanners.report.model.display_text import (
     clean_values,
@@ -23,7 +25,6 @@ from hardpan.scanners.report.model.display_text import (
 from hardpan.scanners.report.model.documents import Findings, MeasurePart, SmokeDocument
 from hardpan.scanners.report.model.scores import count_covered, count_passed, format_share
 from hardpan.scanners.report.model.sections import (
-    CheckPart,
     CompatibilityCheckPart,
     CompatibilityPart,
     CompatibilityResultPart,
@@ -81,15 +82,7 @@ def build_findings(scan: Scan) -> Findings:
         if scan.baseline_counts is None
         else {v: scan.baseline_counts.get(v, 0) for v in VERDICTS},
         rules=rules,
-        checks=tuple(
-            CheckPart(
-                name=replace_control_characters(c.name),
-                outcome=c.outcome,
-                message=replace_control_characters(c.message),
-                duration_s=_to_json_number(c.duration_s) or 0,
-            )
-            for c in scan.checks
-        ),
+        checks=tuple(_build_check(c, scan.waivers.get(c.name)) for c in scan.checks),
         compatibility=_build_compatibility(scan),
         fips=_build_fips(scan),
         waivers=tuple(map(build_waiver_record, scan.waiver_records)),
@@ -163,6 +156,29 @@ def _build_image(scan: Scan) -> ImagePart | None:
         name=replace_control_characters(scan.image.name),
         sha256=scan.image.sha256,
         provenance_statement_sha256=scan.image.provenance_statement_sha256,
+    )
+
+
+def _build_check(check: HostCheck, waiver: Waiver | None) -> CheckPart:
+    part = CheckPart(
+        name=replace_control_characters(check.name),
+        outcome=check.outcome,
+        message=replace_control_characters(check.message),
+        observed=replace_control_characters(check.observed),
+        duration_s=_to_json_number(check.duration_s) or 0,
+    )
+    definition = check.definition
+    if definition is None:
+        return part
+    return part.model_copy(
+        update={
+            "title": definition.title,
+            "severity": definition.severity,
+            "nist": definition.nist,
+            "rationale": definition.rationale,
+            "remedy": definition.remedy,
+            "waiver": _build_waiver(waiver),
+        }
     )
 
 

@@ -12,9 +12,9 @@ from pydantic import Field
 from hardpan.core.errors import ToolError
 from hardpan.profiles.schema import ssg
 from hardpan.scanners.model.results import NOT_COLLECTED_PREFIX, CheckOutcome
+from hardpan.scanners.report.model.check_sections import CheckPart
 from hardpan.scanners.report.model.content_sections import ContentPart
 from hardpan.scanners.report.model.sections import (
-    CheckPart,
     CompatibilityPart,
     FipsPart,
     HostPart,
@@ -87,19 +87,34 @@ class Findings(Document):
         """Return the three scores in percent; an empty one is a share of nothing."""
         return {"xccdf": self.score, "pass_ratio": self.pass_ratio, "coverage": self.coverage}
 
+    @property
+    def check_rules(self) -> tuple[RulePart, ...]:
+        """Hardpan's own checks in the form of rules, without parts that have no results."""
+        return tuple(rule for check in self.checks if (rule := check.to_rule()) is not None)
+
+    @property
+    def rules_and_checks(self) -> tuple[RulePart, ...]:
+        """The rules of the content, then hardpan's own checks."""
+        return (*self.rules, *self.check_rules)
+
     def count_open_by_severity(self) -> dict[str, int]:
         """Severity -> number of open rules, by the severity that OpenSCAP reports."""
         count = Counter[str](r.severity for r in self.rules if r.is_open)
         return {s: count[s] for s in SEVERITIES}
 
+    def count_open_checks_by_severity(self) -> dict[str, int]:
+        """Severity -> number of open checks of hardpan; without severities that have none."""
+        count = Counter[str](r.severity for r in self.check_rules if r.is_open)
+        return {s: count[s] for s in SEVERITIES if count[s]}
+
     def count_open_for_thresholds(self) -> dict[str, int]:
-        """Severity -> number of open rules, as ``--fail-on`` and policies count them.
+        """Severity -> number of open rules and checks, as ``--fail-on`` and policies count them.
 
         ``high``, ``medium`` and ``low`` count by ``gate_severity``. A rule of ``unknown`` or
         ``info`` severity also counts under that name, so that a policy can limit these.
         """
         counts = self.count_open_by_severity()
-        gate_counts = Counter[str](r.gate_severity for r in self.rules if r.is_open)
+        gate_counts = Counter[str](r.gate_severity for r in self.rules_and_checks if r.is_open)
         return counts | {s: gate_counts[s] for s in ssg.SEVERITIES}
 
     def uncollected_parts(self) -> tuple[CheckPart, ...]:
@@ -130,7 +145,10 @@ class Findings(Document):
             )
 
     def has_open_rules(self, min_severity: str) -> bool:
-        """Return whether a rule of ``min_severity`` or higher is open; never with ``"none"``."""
+        """Return whether a rule or check of ``min_severity`` or higher is open.
+
+        Never with ``"none"``.
+        """
         if min_severity == "none":
             return False
         severities = ssg.SEVERITIES[: ssg.SEVERITIES.index(min_severity) + 1]

@@ -6,7 +6,6 @@ from typing import Literal, Self, get_args
 from pydantic import model_validator
 
 from hardpan.scanners.fips.model import CertificateState, EnvironmentMatch, ModuleName, TriState
-from hardpan.scanners.model.results import CheckOutcome
 from hardpan.scanners.report.model.types import (
     OPEN_VERDICTS,
     SEVERITIES,
@@ -17,7 +16,6 @@ from hardpan.scanners.report.model.types import (
     HexDigest,
     HostKeyTrustName,
     JsonList,
-    Number,
     RoleName,
     Severity,
     VerdictName,
@@ -135,15 +133,6 @@ class RulePart(Document):
     @property
     def _needs_attention(self) -> bool:
         return self.role == "full" and self.verdict in OPEN_VERDICTS
-
-
-class CheckPart(Document):
-    """The result of one check."""
-
-    name: str
-    outcome: CheckOutcome
-    message: str
-    duration_s: Number
 
 
 class CompatibilityCheckPart(Document):

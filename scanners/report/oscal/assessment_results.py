@@ -15,8 +15,8 @@ from hardpan.scanners.report.registry import Report
 
 _CONTROLS_DESCRIPTION = (
     "Controls of NIST SP 800-53 that the selected rules refer to, by the identifiers that the "
-    "content gives (revision 4). The rules test settings that belong to a control, never a "
-    "control as a whole."
+    "content gives (revision 4), and those of hardpan's own checks (revision 5). The rules and "
+    "checks test settings that belong to a control, never a control as a whole."
 )
 
 
@@ -44,11 +44,14 @@ class AssessmentResults:
 
 
 def _build_result(findings: Findings, ids: OscalIds) -> Json:
-    rules = findings.rules
+    rules = findings.rules_and_checks
     result: Json = {
         "uuid": ids.scan_id("result"),
         "title": f"Scan of {escape_inline(findings.host.hostname)}",
-        "description": f"{len(rules)} rules were selected: {format_counts(findings.counts)}.",
+        "description": (
+            f"{len(findings.rules)} rules were selected: {format_counts(findings.counts)}. "
+            f"hardpan ran {len(findings.check_rules)} checks of its own."
+        ),
         "start": findings.started,
         "end": findings.finished,
         "props": elements.build_props(

@@ -19,7 +19,7 @@ class Poam:
     def render(self, report: Report) -> bytes:
         """The document, valid OSCAL, in its RFC 8785 form."""
         findings, ids = report.findings, OscalIds(report)
-        rules = [r for r in findings.rules if elements.has_risk(r)]
+        rules = [r for r in findings.rules_and_checks if elements.has_risk(r)]
         findings_by_rule = {r.rule_id: elements.build_oscal_findings(r, ids) for r in rules}
         lists = {
             "observations": [elements.build_observation(r, findings, ids) for r in rules],

@@ -129,6 +129,7 @@ RESULTS_BY_COLLECTOR: dict[str, CollectedEvidence] = {
     "hostfacts": CollectedEvidence(
         checks=(HostCheck(name="a::b", outcome="passed", message="", duration_s=1),)
     ),
+    "platform": CollectedEvidence(),
     "packages": CollectedEvidence(packages=(NEVRA,)),
     "fips": CollectedEvidence(
         fips=FipsAnswers(answers={"flag": CommandAnswer(exit_status=0, text="1")})
@@ -224,7 +225,7 @@ def test_failed_collector_is_an_error_and_keeps_the_others(
     assert build_findings(scan).count_checks_by_outcome()["error"] == 1
 
 
-OPTIONAL_PARTS = ("hostfacts", "packages", "fips", "compatibility", "smoke")
+OPTIONAL_PARTS = ("hostfacts", "packages", "platform", "fips", "compatibility", "smoke")
 
 
 @pytest.mark.parametrize("part", OPTIONAL_PARTS)
