@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from hardpan.builder.host_tools import TOOLS, HostTool, find_program
 from hardpan.builder.vm import firmware
 from hardpan.builder.vm.probe import detect_acceleration
+from hardpan.core import clock
 from hardpan.core.errors import HardpanError, ToolError
 from hardpan.core.process import run
 from hardpan.core.xdg import cache_home
+from hardpan.scanners.collect.lifecycle import load_lifecycle_table
 from hardpan.scanners.content import datastream
+from hardpan.scanners.fips.cmvp import load_table
 
 _MIN_FREE_DISK_GIB = 25
 _MIN_MEMORY_MIB = 4096
@@ -43,6 +46,8 @@ def run_checks() -> tuple[DoctorCheck, ...]:
         _check_kvm,
         _check_ovmf,
         _check_content,
+        _check_certificates,
+        _check_lifecycle,
     )
     return (*(check() for check in checks), *map(_check_tool, TOOLS))
 
@@ -50,6 +55,28 @@ def run_checks() -> tuple[DoctorCheck, ...]:
 def _check_python() -> DoctorCheck:
     version = ".".join(map(str, sys.version_info[:3]))
     return DoctorCheck(name="Python", ok=sys.version_info >= (3, 11), detail=version)
+
+
+def _check_certificates() -> DoctorCheck:
+    table = load_table()
+    warning = table.describe_age(clock.now().date())
+    return DoctorCheck(
+        name="CMVP certificates",
+        ok=None if warning else True,
+        detail=warning or f"list of {table.as_of}",
+        fix="update hardpan, or the list as docs/fips.md describes" if warning else "",
+    )
+
+
+def _check_lifecycle() -> DoctorCheck:
+    table = load_lifecycle_table()
+    is_stale = table.is_stale(clock.now().date())
+    return DoctorCheck(
+        name="end of support",
+        ok=None if is_stale else True,
+        detail=f"table of {table.as_of}{', too old' if is_stale else ''}",
+        fix="update hardpan" if is_stale else "",
+    )
 
 
 def _check_processors() -> DoctorCheck:

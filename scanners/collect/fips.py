@@ -12,7 +12,7 @@ from hardpan.scanners.collect.base import (
 )
 from hardpan.scanners.collect.preconditions import RPM_DATABASE_TEST
 from hardpan.scanners.fips.cmvp import load_table
-from hardpan.scanners.fips.model import CommandAnswer, FipsAnswers
+from hardpan.scanners.fips.model import MODULE_PACKAGES, CommandAnswer, FipsAnswers
 from hardpan.scanners.fips.non_system_crypto import LIBRARY_PATTERNS, SEARCH_ROOTS
 from hardpan.ssh.batch import BatchAnswers, run_batch
 from hardpan.ssh.connection import Connection
@@ -23,6 +23,13 @@ _LONG_TIMEOUT_S = {"initramfs": 20, "foreign": 20, "verify": 120}
 
 _MAX_TEXT = 32 << 10
 _MAX_BYTES = 1 << 20
+
+_NEVRA = "%{NAME}-%|EPOCH?{%{EPOCH}}:{0}|:%{VERSION}-%{RELEASE}.%{ARCH}"
+_SIGNATURE = (
+    "%|RSAHEADER?{%{RSAHEADER:pgpsig}}:{%|DSAHEADER?{%{DSAHEADER:pgpsig}}:"
+    "{%|SIGPGP?{%{SIGPGP:pgpsig}}:{(none)}|}|}|"
+)
+"""The signature in rpm's query format: of the header by any algorithm, else of the payload."""
 
 _NAMES = " -o ".join(f"-name {shlex.quote(n)}" for n in LIBRARY_PATTERNS)
 FIPS_QUESTIONS = {
@@ -119,10 +126,14 @@ def build_questions() -> dict[str, str]:
     verify = (
         f'{RPM_DATABASE_TEST} && [ "$(id -u)" = 0 ] || exit 127; '
         f'for p in {builds}; do rpm -q "$p" >/dev/null 2>&1 || continue; echo "@begin $p"; '
-        "rpm -q --qf '@signer %{RSAHEADER:pgpsig}\\n' \"$p\"; "
+        f"rpm -q --qf '@signer {_SIGNATURE}\\n' \"$p\"; "
         'rpm -V --nodeps --noscripts "$p"; [ $? -le 1 ] && echo "@end $p"; done; true'
     )
-    return {**FIPS_QUESTIONS, "verify": verify}
+    packages = " ".join(name for names in MODULE_PACKAGES.values() for name in names)
+    signers = (
+        f"{RPM_DATABASE_TEST} || exit 127; rpm -q --qf '{_NEVRA} {_SIGNATURE}\\n' {packages}; true"
+    )
+    return {**FIPS_QUESTIONS, "signers": signers, "verify": verify}
 
 
 def extract_answers(batch_answers: BatchAnswers) -> dict[str, CommandAnswer]:

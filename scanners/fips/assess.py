@@ -47,6 +47,7 @@ def assess_fips(facts: FipsAnswers, table: CmvpTable, today: date) -> FipsState:
         pqc_kex=kex[1] if kex else "",
         pqc_validated=_assess_pqc_validated(modules, table),
         table_as_of=table.as_of.isoformat(),
+        table_warning=table.describe_age(today),
     )
 
 

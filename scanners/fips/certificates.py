@@ -15,6 +15,11 @@ from hardpan.scanners.fips.model import (
 )
 
 _SIGNER = re.compile(r"@signer [^\n]{0,200}Key ID ([0-9a-f]{16,40})")
+_KEY_ID = re.compile(r"Key ID ([0-9a-f]{16,40})\Z")
+_UNLISTED = {
+    "exist": "built by {0}, whose certificates are not in the list",
+    "not_looked_up": "built by {0}; whether a certificate exists was not looked up",
+}
 _ALTERED = re.compile(r"(?:..5\S{6}|missing {4})\s+(?!c )\S")
 
 
@@ -52,6 +57,9 @@ def _assess_module(
         if any(c.tag in release for c in rows):
             reason = "a certified vendor's build, but the list does not have exactly this one"
             return _unknown_module(name, reason, nevra)
+        key = table.find_key(_find_signer(nevra, facts) or "none")
+        if key is not None and key.certificates != "none_known":
+            return _unknown_module(name, _UNLISTED[key.certificates].format(key.vendor), nevra)
         reason = "exactly this build is not in the list"
         return CryptoModule(
             name=name,
@@ -60,7 +68,8 @@ def _assess_module(
             reason=reason,
             operational_env="not_listed",
         )
-    state, reason = _assess_state(row, _find_verify_lines(nevra, row, facts), table, today)
+    signer = _find_signer(nevra, facts)
+    state, reason = _assess_state(row, _find_verify_lines(nevra, row, facts), signer, table, today)
     return CryptoModule(
         name=name,
         nevra=nevra,
@@ -74,21 +83,29 @@ def _assess_module(
 
 
 def _assess_state(
-    row: CmvpCertificate, verify_lines: list[str] | None, table: CmvpTable, today: date
+    row: CmvpCertificate,
+    verify_lines: list[str] | None,
+    signer: str,
+    table: CmvpTable,
+    today: date,
 ) -> tuple[CertificateState, str]:
     if verify_lines is not None and any(_ALTERED.match(x) for x in verify_lines):
         return "not_validated", "files differ from what the package installed"
+    header_signer = next((m[1] for x in verify_lines or () if (m := _SIGNER.fullmatch(x))), "")
+    key = table.find_key(header_signer or signer or "none")
+    if key is not None and key.vendor != row.vendor:
+        return "not_validated", f"signed with a key of {key.vendor}, not of {row.vendor}"
     if row.is_historical(today):
         return "historical", "past its sunset, or FIPS 140-2 after 2026-09-21"
     if table.is_stale(today):
         return "stale_data", f"the list is of {table.as_of}, today is {today}"
     if row.status == "in_process":
         return "in_process", f"in process for {row.release}"
+    if row.status == "unverified":
+        return "unknown", f"certificate #{row.certificate} names this build, but was not verified"
     if verify_lines is None:
         return "unknown", "the package's files were not verified"
-    return _assess_signer(
-        row, next((m[1] for x in verify_lines if (m := _SIGNER.fullmatch(x))), "")
-    )
+    return _assess_signer(row, header_signer)
 
 
 def _assess_signer(row: CmvpCertificate, signer: str) -> tuple[CertificateState, str]:
@@ -100,6 +117,18 @@ def _assess_signer(row: CmvpCertificate, signer: str) -> tuple[CertificateState,
     if not signer.endswith(row.signer):
         return "not_validated", "signed with another key than the listed build"
     return "validated", f"listed for {row.release}"
+
+
+def _find_signer(nevra: str, facts: FipsAnswers) -> str:
+    """Return the id of the key that signed an installed build; empty if rpm does not say."""
+    answer = facts.answers.get("signers")
+    lines = answer.text.splitlines() if answer is not None else []
+    for line in lines:
+        build, _, signature = line.partition(" ")
+        match = _KEY_ID.search(signature[:300])
+        if build == nevra and match is not None:
+            return match[1]
+    return ""
 
 
 def _find_installed_build(name: ModuleName, facts: FipsAnswers) -> str:

@@ -43,11 +43,16 @@ class CmvpCertificate(CmvpModel):
     """One certificate, or one module in process, for one release."""
 
     module: ModuleName
+    vendor: ShortText
+    """Who builds and signs the packages; as in ``keys``, if a key of the vendor is known."""
+
     certificate: Annotated[int, Field(ge=1)] | None
     """None while the module is in process."""
 
     level: Literal["140-2", "140-3"]
-    status: Literal["active", "in_process"]
+    status: Literal["active", "in_process", "unverified"]
+    """``unverified``: the build is named by a security policy, the rest by one source at most."""
+
     sunset: date | None
     release: ShortText
     tag: Annotated[str, Field(pattern=r"^[a-z0-9]{3,30}$")]
@@ -71,15 +76,43 @@ class CmvpCertificate(CmvpModel):
         return past or (self.level == "140-2" and today >= HISTORICAL_140_2)
 
 
+class VendorKey(CmvpModel):
+    """A key that signs packages."""
+
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    """Key id of OpenPGP: the last 16 hex digits of the fingerprint."""
+
+    vendor: ShortText
+    certificates: Literal["exist", "not_looked_up", "none_known"]
+    """What is known about certificates of the vendor that the table does not list."""
+
+
 class CmvpTable(CmvpModel):
     """The table in cmvp.yaml."""
 
     as_of: date
+    read: date | None = None
+    """Day on which hardpan took the rows from the source."""
+
     source: ShortText
     checked: ShortText
     """How far the table was verified, as text."""
 
     certificates: tuple[CmvpCertificate, ...]
+    keys: tuple[VendorKey, ...] = ()
+
+    def find_key(self, signer: str) -> VendorKey | None:
+        """Return the known key with the id of ``signer``, which may be a whole fingerprint."""
+        return next((k for k in self.keys if signer.endswith(k.id)), None)
+
+    def describe_age(self, today: date) -> str:
+        """Return why the table cannot be used on ``today``; empty if it can."""
+        if not self.is_stale(today):
+            return ""
+        return (
+            f"the list of CMVP certificates is of {self.as_of}, expected one of at most "
+            f"{STALE_AFTER.days} days: no certificate is called active"
+        )
 
     def is_stale(self, today: date) -> bool:
         """Return whether the table is too old to call a certificate active, or from the future."""
@@ -118,6 +151,10 @@ def parse_table(data: bytes, file: str) -> CmvpTable:
 
 def _find_violations(cmvp_table: CmvpTable) -> Iterator[Violation]:
     listed_builds: set[str] = set()
+    key_ids = [key.id for key in cmvp_table.keys]
+    for i, key_id in enumerate(key_ids):
+        if key_id in key_ids[:i]:
+            yield Violation(("keys", i, "id"), f"{key_id} is duplicated")
     for i, row in enumerate(cmvp_table.certificates):
         location = ("certificates", i)
         if row.status == "active" and (row.certificate is None or row.sunset is None):

@@ -39,6 +39,8 @@ def describe_fips(state: FipsState) -> str:
         else "No statement of FIPS 140-3 validation is made."
     )
     sentences += _describe_non_system_crypto(state)
+    if state.table_warning:
+        sentences.append(f"Warning: {state.table_warning}.")
     return " ".join(sentences)
 
 

@@ -117,3 +117,6 @@ class FipsState:
 
     table_as_of: str
     """Date of the list of certificates."""
+
+    table_warning: str = ""
+    """Why the list is too old to call a certificate active; empty if it is not."""

@@ -12,7 +12,9 @@ from hardpan.scanners.collect import fips
 from hardpan.scanners.collect.base import CollectTask, create_collector
 from hardpan.scanners.fips import non_system_crypto
 from hardpan.scanners.fips.assess import assess_fips
+from hardpan.scanners.fips.certificates import _find_signer
 from hardpan.scanners.fips.cmvp import load_table
+from hardpan.scanners.fips.model import CommandAnswer, FipsAnswers
 from hardpan.ssh.client import connect
 from hardpan.ssh.connection import Connection
 from tests.integration.local_sshd import local_sshd
@@ -37,7 +39,7 @@ def test_every_question_has_an_exit_status(connection: Connection) -> None:
     )
 
     assert facts is not None
-    assert set(facts.answers) == {*fips.FIPS_QUESTIONS, "verify"}
+    assert set(facts.answers) == {*fips.FIPS_QUESTIONS, "signers", "verify"}
     assert facts.answers["kernel"].text.strip() == run(["uname", "-r"], timeout_s=9).stdout.strip()
     if not find_program("update-crypto-policies"):
         assert facts.answers["policy"].exit_status == 127
@@ -109,3 +111,36 @@ def test_non_system_crypto_is_detected_by_name_and_content(
         f"{tmp_path}/tool": "Go's own",
     }
     assert non_system_crypto.assess_completeness(facts) != "unknown"
+
+
+def test_signer_of_a_package_is_read_by_rpm(tmp_path: Path) -> None:
+    """A package that is signed here, because a real rpm formats the signature in its own way."""
+    gpg = find_program("gpg")
+    assert gpg is not None
+    home = tmp_path / "gnupg"
+    home.mkdir(mode=0o700)
+    environment = {"GNUPGHOME": str(home), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    generate = ["--quick-generate-key", "T <t@example.org>", "rsa2048", "sign", "never"]
+    run([gpg, "--batch", "--passphrase", "", *generate], timeout_s=60, env=environment)
+    listing = run([gpg, "--list-keys", "--with-colons"], timeout_s=30, env=environment).stdout
+    key = next(x.split(":")[4] for x in listing.splitlines() if x.startswith("pub"))
+    spec = tmp_path / "libgcrypt.spec"
+    spec.write_text(
+        "Name: libgcrypt\nEpoch: 3\nVersion: 1\nRelease: 1.el9\nSummary: x\nLicense: MIT\n"
+        "BuildArch: noarch\n%description\nx\n%files\n"
+    )
+    topdir = ["--define", f"_topdir {tmp_path}"]
+    run(["rpmbuild", *topdir, "-bb", spec], timeout_s=60, env=environment)
+    (package,) = tmp_path.rglob("*.rpm")
+    query = ["rpm", "-qp", "--qf", f"{fips._NEVRA} {fips._SIGNATURE}\n", package]
+    unsigned = run(query, timeout_s=30, env=environment).stdout
+    defines = ["--define", f"_gpg_name {key}", "--define", f"__gpg {gpg}"]
+    run(["rpmsign", *defines, "--addsign", package], timeout_s=60, env=environment)
+
+    signed = run(query, timeout_s=30, env=environment).stdout
+
+    nevra = "libgcrypt-3:1-1.el9.noarch"
+    assert unsigned == f"{nevra} (none)\n"
+    answers = {"signers": CommandAnswer(exit_status=0, text=signed)}
+    assert _find_signer(nevra, FipsAnswers(answers=answers)) == key.lower()
+    run(["gpgconf", "--kill", "all"], timeout_s=30, env=environment)

@@ -233,6 +233,8 @@ class FipsPart(Document):
     pqc_validated: TriState
     table_as_of: str
     """Date of the list of certificates."""
+    table_warning: str = ""
+    """Why the list is too old to call a certificate active; empty if it is not."""
 
 
 class StigPart(Document):

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from hardpan.scanners.fips.cmvp import CmvpCertificate, CmvpTable
+from hardpan.scanners.fips.cmvp import CmvpCertificate, CmvpTable, VendorKey
 from hardpan.scanners.fips.model import CommandAnswer, FipsAnswers
 
 TODAY = date(2026, 6, 1)
@@ -59,6 +59,7 @@ ANSWERS = {
     "kex_list": "curve25519-sha256\nmlkem768x25519-sha256",
     "kex": "debug1: kex: algorithm: ecdh-sha2-nistp256",
     "verify": rpm_verify_output(BUILD),
+    "signers": f"{OPENSSL_NEVRA} RSA/SHA256, Thu 05 Feb 2026, Key ID {SIGNER}",
 }
 
 
@@ -81,6 +82,7 @@ def make_certificate(**changes: Any) -> CmvpCertificate:
     return CmvpCertificate.model_validate(
         {
             "module": "openssl",
+            "vendor": "CIQ",
             "certificate": 5116,
             "level": "140-3",
             "status": "active",
@@ -95,7 +97,9 @@ def make_certificate(**changes: Any) -> CmvpCertificate:
     )
 
 
-def make_table(*rows: CmvpCertificate, as_of: date = date(2026, 5, 1)) -> CmvpTable:
+def make_table(
+    *rows: CmvpCertificate, as_of: date = date(2026, 5, 1), keys: tuple[VendorKey, ...] = ()
+) -> CmvpTable:
     return CmvpTable(
-        as_of=as_of, source="s", checked="c", certificates=rows or (make_certificate(),)
+        as_of=as_of, source="s", checked="c", certificates=rows or (make_certificate(),), keys=keys
     )

@@ -1,8 +1,10 @@
 from dataclasses import asdict
+from datetime import date
 
 import pytest
 
 from hardpan.scanners.fips.assess import assess_fips
+from hardpan.scanners.fips.describe import describe_fips
 from hardpan.scanners.fips.model import CommandAnswer, FipsAnswers, FipsState
 from tests.unit.fips import samples
 
@@ -33,6 +35,7 @@ def test_missing_answers_leave_everything_unknown() -> None:
     state_by_field = asdict(assess_fips(FipsAnswers(), samples.make_table(), samples.TODAY))
     modules = state_by_field.pop("modules")
     texts = ("crypto_policy", "provider_version", "pqc_kex", "table_as_of", "non_system_crypto")
+    assert state_by_field.pop("table_warning") == ""
 
     assert {v for k, v in state_by_field.items() if k not in texts} == {"unknown"}
     assert {m["state"] for m in modules} == {"unknown"}
@@ -140,3 +143,15 @@ def test_hostile_answers_claim_nothing_and_are_not_copied(text: str) -> None:
     assert len(repr(result)) < 3000
     assert repr(result).isprintable()
     assert {m.state for m in result.modules} == {"unknown"}
+
+
+def test_stale_table_is_a_warning_in_the_statement() -> None:
+    answers, table = samples.make_answers(), samples.make_table(as_of=date(2025, 1, 1))
+
+    state = assess_fips(answers, table, samples.TODAY)
+
+    assert state.table_warning.startswith(
+        "the list of CMVP certificates is of 2025-01-01, expected"
+    )
+    assert describe_fips(state).endswith(f"Warning: {state.table_warning}.")
+    assert "Warning" not in describe_fips(assess_fips(answers, samples.make_table(), samples.TODAY))

@@ -3,7 +3,7 @@ from datetime import date
 import pytest
 
 from hardpan.scanners.fips.certificates import assess_modules, list_spellings
-from hardpan.scanners.fips.cmvp import CmvpTable
+from hardpan.scanners.fips.cmvp import CmvpTable, VendorKey
 from hardpan.scanners.fips.model import CryptoModule, FipsAnswers
 from tests.unit.fips import samples
 
@@ -200,3 +200,54 @@ def test_missing_rpm_database_or_package_is_unknown() -> None:
             samples.make_answers(packages=packages), samples.make_table(), samples.TODAY
         )
         assert {m.state for m in assessed} == {"unknown"}
+
+
+RED_HAT = VendorKey(id="199e2f91fd431d51", vendor="Red Hat", certificates="exist")
+AMAZON = VendorKey(id="e951904ad832c631", vendor="Amazon", certificates="not_looked_up")
+ROCKY = VendorKey(id="702d426d350d275d", vendor="Rocky", certificates="none_known")
+CIQ = VendorKey(id=samples.SIGNER, vendor="CIQ", certificates="none_known")
+LIBGCRYPT = "libgcrypt-0:1.10.0-11.el9.x86_64"
+
+
+@pytest.mark.parametrize(
+    ("key", "state", "reason"),
+    [
+        (RED_HAT, "unknown", "built by Red Hat, whose certificates are not in the list"),
+        (AMAZON, "unknown", "built by Amazon; whether a certificate exists was not looked up"),
+        (ROCKY, "not_validated", "exactly this build is not in the list"),
+        (None, "not_validated", "exactly this build is not in the list"),
+    ],
+)
+def test_state_of_unlisted_build_depends_on_signer(
+    key: VendorKey | None, state: str, reason: str
+) -> None:
+    signers = f"{LIBGCRYPT} RSA/SHA256, Mon 01 Jan 2024, Key ID {key.id if key else '0' * 16}"
+    facts = samples.make_answers(signers=f"package nss is not installed\n{signers}\n")
+    table = samples.make_table(keys=(RED_HAT, AMAZON, ROCKY))
+
+    module = next(m for m in assess_modules(facts, table, samples.TODAY) if m.name == "libgcrypt")
+
+    assert (module.state, module.reason) == (state, reason)
+
+
+@pytest.mark.parametrize("on_record", [None, samples.SIGNER])
+def test_listed_build_of_another_vendors_key_is_not_validated(on_record: str | None) -> None:
+    signed = f"@signer RSA/SHA256, Mon 01 Jan 2024, Key ID {ROCKY.id}"
+    facts = samples.make_answers(verify=samples.rpm_verify_output(samples.BUILD, signed=signed))
+    row = samples.make_certificate(signer=on_record)
+
+    module = assess_openssl(facts, samples.make_table(row, keys=(ROCKY, CIQ)))
+
+    assert (module.state, module.reason) == (
+        "not_validated",
+        "signed with a key of Rocky, not of CIQ",
+    )
+
+
+def test_unverified_row_never_validates() -> None:
+    row = samples.make_certificate(status="unverified", sunset=None)
+
+    module = assess_openssl(samples.make_answers(), samples.make_table(row))
+
+    assert (module.state, module.certificate) == ("unknown", 5116)
+    assert module.reason == "certificate #5116 names this build, but was not verified"

@@ -9,10 +9,21 @@ from tests.unit.fips import samples
 VALID_TABLE = CMVP_FILE.read_text("utf-8")
 
 
-def test_shipped_table_lists_a_single_exact_build() -> None:
+def test_shipped_table_lists_builds_and_keys() -> None:
     shipped = load_table()
+    builds = [b for c in shipped.certificates for b in c.builds]
 
-    assert [b for c in shipped.certificates for b in c.builds] == [samples.BUILD]
+    assert samples.BUILD in builds
+    assert len(builds) >= 15
+    assert {c.release for c in shipped.certificates} >= {
+        "RLC 9.2 LTS",
+        "RLC 9.6 LTS",
+        "RLC 8.10 LTS",
+    }
+    assert all(b.rpartition("-")[2].find(c.tag) > 0 for c in shipped.certificates for b in c.builds)
+    assert {k.vendor for k in shipped.keys} >= {"Red Hat", "Oracle", "Amazon"}
+    assert shipped.read is not None
+    assert shipped.read >= shipped.as_of
     assert {c.module for c in shipped.certificates} == {
         *("kernel", "openssl", "libgcrypt", "gnutls", "nss")
     }
@@ -24,7 +35,7 @@ def test_shipped_table_lists_a_single_exact_build() -> None:
         ("as_of: 2026-02-01", "as_of: soon", "as_of: "),
         ("module: openssl\n", "module: wolfssl\n", "certificates[0].module: expected kernel,"),
         ("    level: 140-3", "    level: 140-4", "certificates[0].level: expected 140-2 or 140-3"),
-        ("    status: active", "    status: ok", "certificates[0].status: expected active or in_"),
+        ("    status: active", "    status: ok", "certificates[0].status: expected active, in_"),
         ("    sunset: 2031-01-05", "    sunset: null", "expected a certificate and a sunset"),
         ("certificate: 5116\n", "certificate: 0\n", "certificates[0].certificate: expected 1 or"),
         ("certificate: null,", "certificate: 7,", "expected none for a module in process"),
@@ -36,6 +47,9 @@ def test_shipped_table_lists_a_single_exact_build() -> None:
             "tag: ciqfips\n    environments: [{arch: x86_64}]\n",
             "certificates[0].environments[0].cpu: is missing",
         ),
+        ("    vendor: CIQ\n", "", "certificates[0].vendor: is missing"),
+        ("id: 5054e4a45a6340b3", "id: 199e2f91fd431d51", "199e2f91fd431d51 is duplicated"),
+        ("id: 5054e4a45a6340b3", "id: 5A6340B3", "keys[1].id: "),
         (samples.BUILD, "openssl*", "certificates[0].builds[0]: "),
         (samples.BUILD, f"{samples.BUILD}, {samples.BUILD}", "is duplicated"),
     ],
@@ -76,6 +90,16 @@ def test_certificate_becomes_historical_after_sunset(
     today: date, level: str, historical: bool
 ) -> None:
     assert samples.make_certificate(level=level).is_historical(today) is historical
+
+
+def test_stale_table_is_described_with_its_date() -> None:
+    cmvp_table = samples.make_table()
+
+    assert cmvp_table.describe_age(cmvp_table.as_of + timedelta(days=180)) == ""
+    assert cmvp_table.describe_age(cmvp_table.as_of + timedelta(days=181)) == (
+        "the list of CMVP certificates is of 2026-05-01, expected one of at most 180 days: "
+        "no certificate is called active"
+    )
 
 
 @pytest.mark.parametrize(("days", "stale"), [(-1, True), (0, False), (180, False), (181, True)])
