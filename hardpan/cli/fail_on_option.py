@@ -9,5 +9,6 @@ fail_on_option = click.option(
     type=click.Choice((*reversed(SEVERITIES), "none")),
     default="high",
     show_default=True,
-    help="Exit with 1 if a rule of this severity or higher is open; unknown counts as medium.",
+    help="Exit with 1 if a rule of this severity or higher is open without a waiver; unknown "
+    "counts as medium.",
 )

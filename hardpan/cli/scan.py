@@ -33,6 +33,7 @@ from hardpan.scanners.evidence.signing_options import (
     TIMESTAMP_HELP,
 )
 from hardpan.scanners.report.formats.text_summary import format_summary
+from hardpan.scanners.report.headline import build_headline
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.registry import Report
 from hardpan.scanners.scan_request import ScanRequest
@@ -182,9 +183,9 @@ def scan(
                 )
         report, evidence = write_evidence(result, signing, output, emit)
     if as_json:
-        _print_json(report.findings, evidence, signing.key)
+        _print_json(report.findings, evidence, signing.key, fail_on)
     else:
-        _print_summary(report, evidence, signing.key)
+        _print_summary(report, evidence, signing.key, fail_on)
     report.findings.require_complete()
     return int(Exit.FINDINGS if report.findings.has_open_rules(fail_on) else Exit.OK)
 
@@ -219,7 +220,8 @@ def _format_command(command: str, evidence: Path, policy: Path | None, *options:
     return shlex.join(argv)
 
 
-def _print_json(findings: Findings, output: Path, scan_key: SigningKey) -> None:
+def _print_json(findings: Findings, output: Path, scan_key: SigningKey, fail_on: str) -> None:
+    headline = build_headline(findings)
     compatibility, tailoring = findings.compatibility, findings.content.tailoring
     answer = {
         "evidence": str(output),
@@ -228,6 +230,8 @@ def _print_json(findings: Findings, output: Path, scan_key: SigningKey) -> None:
         "profile": findings.profile,
         "counts": dict(findings.counts),
         "scores": findings.scores_to_json(),
+        "headline": headline.to_json(),
+        "gate": headline.describe_gate(fail_on),
         "open": findings.count_open_by_severity(),
         "openChecks": findings.count_open_checks_by_severity(),
         "content": findings.content.identity_to_json(),
@@ -238,11 +242,13 @@ def _print_json(findings: Findings, output: Path, scan_key: SigningKey) -> None:
     print_json(answer)
 
 
-def _print_summary(report: Report, output: Path, scan_key: SigningKey) -> None:
+def _print_summary(report: Report, output: Path, scan_key: SigningKey, fail_on: str) -> None:
     """Print the results, and what a user does with the evidence; the last line verifies it."""
+    headline = build_headline(report.findings)
     html_options = ("--as", "html", "-o", "report.html")
     for line in (
         *format_summary(report.findings, report.smoke),
+        f"result: {headline.describe_open()}; gate {headline.describe_gate(fail_on)}",
         f"key: {scan_key.name}",
         f"evidence: {output}",
         f"report: {_format_command('export', output, scan_key.policy, *html_options)}",

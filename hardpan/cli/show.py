@@ -15,6 +15,7 @@ from hardpan.scanners.evidence.verify.verifier import (
 )
 from hardpan.scanners.ledger.verification import NOT_VERIFIED
 from hardpan.scanners.report.formats import text_summary
+from hardpan.scanners.report.headline import build_headline
 
 
 @click.command()
@@ -35,6 +36,7 @@ def show(evidence: Path, policy: Path | None, as_json: bool) -> None:
         answer = {
             "verified": policy is not None,
             "statement": loaded.statement.to_json(),
+            "headline": build_headline(loaded.findings).to_json(),
             "findings": loaded.findings.to_json(),
             "smoke": None if loaded.smoke is None else loaded.smoke.to_json(),
         }

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hardpan.core.files import write_atomic
+from hardpan.scanners.report.headline import build_headline
 from hardpan.workflow.build_and_attest import RunResult
 
 FILE_NAME = "summary.json"
@@ -27,6 +28,7 @@ def summarize(result: RunResult) -> dict[str, object]:
         "score": findings.score,
         "scores": findings.scores_to_json(),
         "content": findings.content.identity_to_json(),
+        "headline": build_headline(findings).to_json(),
         "open": findings.count_open_by_severity(),
         "open_checks": findings.count_open_checks_by_severity(),
         "compatibility": None if compatibility is None else compatibility.count_verdicts(),

@@ -7,6 +7,7 @@ Each renderer escapes it for its format.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from hardpan.scanners.report.headline import COUNTING_NOTE, build_headline
 from hardpan.scanners.report.model import scores
 from hardpan.scanners.report.model.check_sections import CheckPart
 from hardpan.scanners.report.model.content_sections import NO_REASON, TailoringPart
@@ -43,16 +44,17 @@ def build_sections(report: Report) -> tuple[SummarySection, ...]:
     """Build all sections in order; stages that did not run are reported as such."""
     findings = report.findings
     rules = findings.rules
-    open_rules = tuple(r for s in SEVERITIES for r in rules if r.is_open and r.severity == s)
-    waived_rules = tuple(r for s in SEVERITIES for r in rules if r.is_waived and r.severity == s)
+    findings_by_severity = tuple(
+        r for s in SEVERITIES for r in rules if r.is_finding and r.category_severity == s
+    )
+    waived_rules = tuple(r for r in findings_by_severity if r.is_waived)
+    other_rules = tuple(r for r in findings_by_severity if not r.is_waived)
     unchecked_rules = tuple(r for r in rules if r.verdict == "notchecked")
     return (
         _build_section("Target and content", _scan_lines(report)),
         _build_section("Result", _result_lines(findings)),
-        _build_section(f"Open rules: {len(open_rules)}", map(_rule_line, open_rules)),
-        _build_section(
-            f"Waived rules, not passed: {len(waived_rules)}", map(_rule_line, waived_rules)
-        ),
+        _build_section(f"Open, not waived: {len(other_rules)}", map(_rule_line, other_rules)),
+        _build_section(f"Open, waived: {len(waived_rules)}", map(_rule_line, waived_rules)),
         *_waiver_sections(findings),
         *_tailoring_sections(findings.content.tailoring),
         _build_section(
@@ -101,13 +103,18 @@ def _scan_lines(report: Report) -> tuple[SummaryLine, ...]:
 
 
 def _result_lines(findings: Findings) -> tuple[SummaryLine, ...]:
-    by_severity = ", ".join(f"{n} {s}" for s, n in findings.count_open_by_severity().items() if n)
+    headline = build_headline(findings)
     baseline = (
         format_counts(findings.baseline_counts)
         if findings.baseline_counts
         else "not scanned before hardening"
     )
     return (
+        SummaryLine(label="result", text=headline.describe()),
+        SummaryLine(label="open", text=f"{headline.describe_categories()}: {headline.unit}"),
+        SummaryLine(label="gate, without waived rules", text=headline.describe_gates()),
+        SummaryLine(label="", text=COUNTING_NOTE),
+        *(SummaryLine(label="STIG", text=line) for line in headline.stig_lines),
         *(
             SummaryLine(label="evaluated", text=line)
             for line in (findings.describe_differences(),)
@@ -115,8 +122,6 @@ def _result_lines(findings: Findings) -> tuple[SummaryLine, ...]:
         ),
         SummaryLine(label="current", text=format_counts(findings.counts)),
         SummaryLine(label="baseline", text=baseline),
-        SummaryLine(label="open", text=by_severity or "none"),
-        SummaryLine(label="waived", text=f"{sum(r.is_waived for r in findings.rules)}, not passed"),
         SummaryLine(label="score", text=f"{findings.score} of 100 ({scores.SCORE_FORMULA})"),
         SummaryLine(
             label="passed", text=f"{findings.pass_ratio or '-'} % ({scores.SHARE_FORMULA})"

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from hardpan.scanners.model.results import NOT_COLLECTED_PREFIX
+from hardpan.scanners.report.headline import Headline, build_headline
 from hardpan.scanners.report.model import scores
 from hardpan.scanners.report.model.content_sections import ContentPart
 from hardpan.scanners.report.model.counts import format_counts
@@ -11,10 +12,6 @@ from hardpan.scanners.report.model.documents import Findings, SmokeDocument
 from hardpan.scanners.report.model.sections import CompatibilityPart
 from hardpan.scanners.report.model.types import HOST_KEY_TRUST_TEXT, SEVERITIES
 from hardpan.scanners.report.stig import statistics
-from hardpan.scanners.report.stig.checklist_model import (
-    describe_release_differences,
-    find_content_stig,
-)
 
 _MAX_WAIVER_LINES = 20
 _MAX_CHECK_LINES = 20
@@ -71,8 +68,7 @@ def _result_rows(findings: Findings, smoke: SmokeDocument | None) -> list[tuple[
         ("", scores.SHARE_FORMULA),
         ("coverage", _describe_coverage(findings)),
         ("", scores.COVERAGE_FORMULA),
-        *_category_rows(findings),
-        ("open", _describe_open(findings)),
+        *_headline_rows(build_headline(findings)),
         *_waiver_rows(findings),
         ("checks", _describe_checks(findings)),
         *_open_check_rows(findings),
@@ -106,30 +102,17 @@ def _describe_coverage(findings: Findings) -> str:
     return f"{covered} of {total} rules, {percent} %"
 
 
-def _category_rows(findings: Findings) -> list[tuple[str, str]]:
-    """Count DISA's requirements, if the content belongs to a known STIG."""
-    counts_by_category = statistics.count_by_category(findings)
-    stig = find_content_stig(findings)
-    if counts_by_category is None or stig is None:
-        return []
-    texts = [
-        f"CAT {name}: {t.open} open ({t.waived} waived), {t.not_reviewed} not reviewed, "
-        f"{t.not_a_finding} of {t.applicable} passed"
-        for name, t in counts_by_category.items()
-    ]
-    differences = describe_release_differences(findings, stig)
+def _headline_rows(headline: Headline) -> list[tuple[str, str]]:
+    """Show what is open, how the gate counts it, and DISA's requirements."""
+    stig_name, *stig_lines = headline.stig_lines or ("",)
     return [
-        ("STIG", stig.describe()),
-        *([("", f"warning: {differences}")] if differences else []),
-        *(("", line) for line in texts),
-        ("", statistics.OPEN_FORMULA.partition(";")[0]),
+        ("result", headline.describe()),
+        ("", f"{headline.describe_categories()}: {headline.unit}"),
+        ("--fail-on", headline.describe_gates()),
+        *((("STIG", stig_name),) if stig_name else ()),
+        *(("", line) for line in stig_lines),
+        *((("", statistics.OPEN_FORMULA.partition(";")[0]),) if stig_name else ()),
     ]
-
-
-def _describe_open(findings: Findings) -> str:
-    waived = sum(r.is_waived for r in findings.rules)
-    by_severity = ", ".join(f"{n} {s}" for s, n in findings.count_open_by_severity().items() if n)
-    return f"{by_severity or 'none'}; {waived} waived"
 
 
 def _tailoring_rows(content: ContentPart) -> list[tuple[str, str]]:

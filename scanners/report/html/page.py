@@ -15,6 +15,7 @@ from jinja2 import Environment
 
 from hardpan.core.resources import resource_path
 from hardpan.core.templates import html_environment
+from hardpan.scanners.report.headline import COUNTING_NOTE, build_headline
 from hardpan.scanners.report.html import charts, view_models
 from hardpan.scanners.report.model import scores
 from hardpan.scanners.report.model.content_sections import NO_REASON
@@ -80,10 +81,10 @@ class Html:
                 by_verdict=view_models.list_verdicts(rule_rows),
                 categories=view_models.CATEGORIES,
                 soon_days=view_models.EXPIRING_SOON_DAYS,
-                n_open=sum(r.is_open for r in findings.rules),
-                n_waived=sum(r.is_waived for r in findings.rules),
+                headline=build_headline(findings),
+                counting_note=COUNTING_NOTE,
+                n_open=sum(r.is_finding for r in findings.rules),
                 score_formulas=_SCORE_FORMULAS,
-                open_by_severity=findings.count_open_by_severity(),
                 bars=_build_bars(findings),
                 verdicts=[
                     v

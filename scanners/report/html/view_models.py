@@ -26,7 +26,6 @@ _MAX_EVIDENCE_LINES = 30
 _ANCHOR = re.compile(r"xccdf_[A-Za-z0-9_.-]{1,200}")
 _TEST_RESULT = re.compile(r"\[(true|false|error|unknown|not evaluated|not applicable)\] ")
 _GROUPS = (
-    ("waived", "Waived", False),
     ("notchecked", "Not checked", False),
     ("informational", "Informational", False),
     ("pass", "Passed", True),
@@ -89,7 +88,22 @@ class RuleRow:
     @property
     def category(self) -> str:
         """DISA's category."""
-        return CATEGORIES[self.rule.severity]
+        return CATEGORIES[self.rule.category_severity]
+
+    @property
+    def waiver_text(self) -> str:
+        """What the waiver means for the rule, next to its title."""
+        if self.waiver is None:
+            return ""
+        if self.rule.is_waived:
+            label = (
+                "open, waived only until"
+                if self.waiver.state == "expiring"
+                else "open, waived until"
+            )
+        else:
+            label = "waiver expired" if self.waiver.state == "expired" else "waiver until"
+        return f"{label} {self.waiver.part.expires}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,9 +128,14 @@ def build_rows(rules: Sequence[RulePart], finished: str) -> tuple[RuleRow, ...]:
 
 
 def group_open_rows(rule_rows: Iterable[RuleRow]) -> tuple[RuleGroup, ...]:
-    """The open rules by severity, the worst first; severities without any are left out."""
-    open_rows = [r for r in rule_rows if r.rule.is_open]
-    rows_by_severity = {s: tuple(r for r in open_rows if r.rule.severity == s) for s in SEVERITIES}
+    """The open rules by DISA's category, the worst first, and in each the waived ones last.
+
+    Severities without any are left out.
+    """
+    open_rows = sorted((r for r in rule_rows if r.rule.is_finding), key=lambda r: r.rule.is_waived)
+    rows_by_severity = {
+        s: tuple(r for r in open_rows if r.rule.category_severity == s) for s in SEVERITIES
+    }
     return tuple(
         RuleGroup(name=s, title=_format_severity_title(s), rows=group_rows, is_folded=False)
         for s, group_rows in rows_by_severity.items()
@@ -128,10 +147,8 @@ def group_other_rows(rule_rows: Iterable[RuleRow]) -> tuple[RuleGroup, ...]:
     """Every rule that is not open, by what became of it."""
     rows_by_group: dict[str, list[RuleRow]] = {}
     for row in rule_rows:
-        if not row.rule.is_open:
-            rows_by_group.setdefault(
-                "waived" if row.rule.is_waived else row.rule.verdict, []
-            ).append(row)
+        if not row.rule.is_finding:
+            rows_by_group.setdefault(row.rule.verdict, []).append(row)
     return tuple(
         RuleGroup(name=name, title=title, rows=tuple(rows_by_group[name]), is_folded=is_folded)
         for name, title, is_folded in _GROUPS

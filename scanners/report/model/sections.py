@@ -112,14 +112,19 @@ class RulePart(Document):
     fix_text: str
 
     @property
+    def is_finding(self) -> bool:
+        """True if it failed or could not be evaluated, waived or not: open as DISA counts."""
+        return self.role == "full" and self.verdict in OPEN_VERDICTS
+
+    @property
     def is_open(self) -> bool:
-        """True if it failed or could not be evaluated, and no waiver is active."""
-        return self._needs_attention and not self.is_waived
+        """True if it is a finding that no active waiver excuses from the gate."""
+        return self.is_finding and not self.is_waived
 
     @property
     def is_waived(self) -> bool:
         """True if it failed or could not be evaluated, and a waiver is active."""
-        return self._needs_attention and self.waiver is not None and self.waiver.is_active
+        return self.is_finding and self.waiver is not None and self.waiver.is_active
 
     @property
     def gate_severity(self) -> Severity:
@@ -131,8 +136,9 @@ class RulePart(Document):
         return min(severity, self.disa_severity or severity, key=SEVERITIES.index)
 
     @property
-    def _needs_attention(self) -> bool:
-        return self.role == "full" and self.verdict in OPEN_VERDICTS
+    def category_severity(self) -> Severity:
+        """The severity that DISA's category follows from: DISA's, or OpenSCAP's without one."""
+        return self.disa_severity or self.severity
 
 
 class CompatibilityCheckPart(Document):

@@ -119,7 +119,7 @@
   // Print: for browsers whose style sheets cannot open what is folded.
   let opened = [];
   addEventListener("beforeprint", () => {
-    opened = all("details.group, #open .rule, .pairs .act details, .printed").filter((part) => !part.open);
+    opened = all("details.group, #open li:not(.waived) > .rule, .compatibility .act details, .printed").filter((part) => !part.open);
     for (const part of opened) part.open = true;
   });
   addEventListener("afterprint", () => {

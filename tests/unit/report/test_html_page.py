@@ -184,9 +184,14 @@ def test_trust_section_omits_unknown_signatures() -> None:
 
 
 def test_page_shows_baseline_current_open_and_waived() -> None:
-    text = _text(_parse(_render_scan(samples.scan())))
+    tree = _parse(_render_scan(samples.scan()))
+    text = _text(tree)
 
-    assert "✗ 1 open finding " in text
+    assert "✗ 2 open (1 waived until 2027-01-31) " in text
+    assert (
+        "Gate, which does not count waived rules ( --fail-on ): high, medium and low fail." in text
+    )
+    assert "1 open CAT I high 1 open CAT II 1 waived 0 open CAT III low" in _figures(tree)
     assert "Verdict Before After Change ✓ pass 0 1 +1 ✗ fail 3 2 -1" in text
     assert "PermitRootLogin yes" in text
     assert "echo 'PermitRootLogin no'" in text
@@ -195,10 +200,37 @@ def test_page_shows_baseline_current_open_and_waived() -> None:
     assert "expected 22" in text
 
 
-def test_page_without_open_findings() -> None:
+def _figures(tree: Any) -> str:
+    """The figures of the verdict in reading order, number first."""
+    return " ".join(
+        f"{_text(d.xpath('.//dd')[0])} {_text(d.xpath('.//dt')[0])}"
+        for d in tree.xpath("//*[@id='verdict']//dl/div")
+    )
+
+
+@pytest.mark.parametrize(
+    ("results", "stig", "look", "title"),
+    [
+        ((1,), False, "good", "✓ None open"),
+        ((1, 5), False, "warn", "! None open; 1 rule not checked"),
+        ((1,), True, "warn", "! None open; 445 STIG requirements not reviewed"),
+        ((1, 3), False, "bad", "✗ 1 open (all waived until 2027-01-31)"),
+    ],
+)
+def test_verdict_is_green_only_if_nothing_is_open_or_unchecked(
+    results: tuple[int, ...], stig: bool, look: str, title: str
+) -> None:
+    scan = _scan_with_results(tuple(samples.RULES[n - 1] for n in results), checks=())
+    if not stig:
+        scan = replace(scan, evaluation=replace(scan.evaluation, benchmark_id="x"))
+    (line,) = _parse(_render_scan(scan)).xpath("//p[starts-with(@class,'verdict ')]")
+
+    assert (line.get("class"), _text(line)) == (f"verdict {look}", title)
+
+
+def test_page_without_open_rules() -> None:
     text = _render_scan(_scan_with_results(samples.RULES[:1], baseline_counts=None))
 
-    assert "</span> No open findings" in text
     assert "None. Every selected rule passes" in text
     assert "Before and after" not in text
 

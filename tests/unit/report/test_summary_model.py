@@ -25,8 +25,8 @@ def test_summary_lists_verdicts_open_and_waived_rules() -> None:
 
     assert text.startswith("# Compliance scan of lab\n")
     assert "- current: pass 1, fail 2, notchecked 1, notapplicable 1\n" in text
-    assert "## Open rules: 1\n\n- high, fail: `Rule number 2 /" in text
-    assert "## Waived rules, not passed: 1\n\n- medium, fail: `Rule number 3 /" in text
+    assert "## Open, not waived: 1\n\n- high, fail: `Rule number 2 /" in text
+    assert "## Open, waived: 1\n\n- medium, fail: `Rule number 3 /" in text
     assert "waiver: needed by the build, see T-1 (build team, until 2027-01-31)" in text
     assert "## Not checked, manual review required: 1\n" in text
     assert "- failed: `test_ssh::test_port: expected 22 is 23`" in text
@@ -36,8 +36,8 @@ def test_expired_waiver_leaves_rule_in_open_section() -> None:
     expired = replace(samples.WAIVER, is_active=False)
     text = _markdown(samples.scan(waivers={samples.RULES[2].rule_id: expired}))
 
-    assert "## Open rules: 2\n" in text
-    assert "## Waived rules, not passed: 0\n\n- none\n" in text
+    assert "## Open, not waived: 2\n" in text
+    assert "## Open, waived: 0\n\n- none\n" in text
     assert "waiver: needed by the build, see T-1 (build team, expired on 2027-01-31)" in text
 
 
@@ -74,7 +74,7 @@ def test_section_is_limited() -> None:
     evaluation = replace(samples.scan().evaluation, results=rules)
     section = summary_model.build_sections(report_of(samples.scan(evaluation=evaluation)))[2]
 
-    assert section.title == "Open rules: 600"
+    assert section.title == "Open, not waived: 600"
     assert len(section.lines) == 501
     assert section.lines[-1].text == "and 100 more, in findings.json"
 

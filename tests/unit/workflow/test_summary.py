@@ -9,6 +9,7 @@ import pytest
 
 from hardpan.builder.artifacts import DiskImage, LayerResult, RuleOutcome
 from hardpan.builder.pipeline import HardenedImage
+from hardpan.scanners.report.headline import build_headline
 from hardpan.scanners.report.model.build import build_findings
 from hardpan.workflow.summary import summarize, write_summary
 from tests.unit.evidence import samples
@@ -72,7 +73,9 @@ def test_summary_has_every_result_of_the_run(result: Any, tmp_path: Path) -> Non
             "origin": "shipped",
             "sha256": samples.SHA,
         },
+        "headline": build_headline(findings).to_json(),
         "open": findings.count_open_by_severity(),
+        "open_checks": findings.count_open_checks_by_severity(),
         "compatibility": findings.compatibility and findings.compatibility.count_verdicts(),
         "remediated": {"applied": 2, "error": 1, "waived": 1},
         "verdict": "verified",
