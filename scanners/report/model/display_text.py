@@ -6,16 +6,17 @@ from typing import cast, get_args
 from hardpan.scanners.report.model.types import Severity
 
 _HIDDEN_CHARACTERS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
-    "\ud800-\udfff\ufeff\ufffe\uffff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\ud800-\udfff\ufeff\ufffe\uffff\U000e0000-\U000e007f]"
 )
 
 
 def replace_control_characters(text: str) -> str:
     """``text`` with every character that hides or moves other text shown as U+FFFD.
 
-    Control characters, lone surrogates and bidirectional overrides come from
-    targets and would falsify a terminal's output or break XML. Line ends and tabs stay.
+    Control characters, lone surrogates, bidirectional controls, zero-width characters and tags
+    come from targets and content. They would falsify a terminal's output, fool a reader (two ids
+    that look alike), or break XML. Line ends and tabs stay.
     """
     return _HIDDEN_CHARACTERS.sub("\ufffd", text)
 

@@ -139,6 +139,7 @@ def test_non_finite_measures_become_null() -> None:
         ("a\x00b\x7f\x85", "a\ufffdb\ufffd\ufffd"),
         ("gpj\u202eexe", "gpj\ufffdexe"),
         ("\u2066x\u2069\u200f", "\ufffdx\ufffd\ufffd"),
+        ("a\u200bb\u200dc\u2060d\U000e0041", "a\ufffdb\ufffdc\ufffdd\ufffd"),
         ("\ud800", "\ufffd"),
         ("\uffff\ufeff", "\ufffd\ufffd"),
         ("Grüße, 東京 🙂", "Grüße, 東京 🙂"),

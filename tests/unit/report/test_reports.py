@@ -24,7 +24,12 @@ from hardpan.ssh.host_key_trust import HostKeyTrust
 from tests.unit.evidence import samples
 
 DOCS = Path(__file__).parents[3] / "docs" / "formats.md"
-EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\x1b\x00&amp;]]>"
+HIDDEN = "".join(
+    chr(c)
+    for first, last in ((0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x2069), (0xFEFF, 0xFEFF))
+    for c in range(first, last + 1)
+)
+EVIL = f"<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\x1b\x00&amp;]]>{HIDDEN}"
 
 
 def report_of(scan: Scan) -> Report:
@@ -119,6 +124,11 @@ def test_every_format_renders_deterministically(name: str, scan: Scan) -> None:
     assert rendered == load_renderer(name).render(report_of(scan))
     assert b"\x1b" not in rendered
     assert b"\x00" not in rendered
+    text = rendered.decode().lower()
+    for c in HIDDEN:
+        assert c not in text
+        for escape in (f"\\u{ord(c):04x}", f"&#x{ord(c):x};", f"&#{ord(c)};"):
+            assert escape not in text
 
 
 def test_docs_list_every_format() -> None:
