@@ -235,21 +235,6 @@ def check_dnf() -> ProbeResult:
     return satisfied_if(code == 0, f"dnf: {(out.strip().splitlines() or ['no answer'])[-1]}")
 
 
-def check_package_signatures() -> ProbeResult:
-    """Whether hardpan's own packages carry a signature."""
-    query = (
-        "%{NAME} %|DSAHEADER?{signed}:{%|RSAHEADER?{signed}:{%|SIGPGP?{signed}:{unsigned}|}|}|\n"
-    )
-    code, out = run(["rpm", "-qa", "hardpan-ai-*", "--qf", query], 60)
-    if code == 127:
-        return not_tested("rpm is not installed")
-    unsigned = [x.split()[0] for x in out.splitlines() if x.endswith(" unsigned")]
-    summary = (
-        f"{len(out.splitlines())} hardpan packages, unsigned: {', '.join(unsigned[:3]) or 'none'}"
-    )
-    return satisfied_if(not unsigned, summary)
-
-
 def check_crypto_policy() -> ProbeResult:
     """Whether the rule accepts the crypto policy."""
     code, out = run(["update-crypto-policies", "--show"], 30)
@@ -279,17 +264,6 @@ def check_release() -> ProbeResult:
     return satisfied_if(
         not is_past_support and not is_superseded, f"Rocky Linux {version}: {support_state}"
     )
-
-
-def check_subscription_manager() -> ProbeResult:
-    """The package is not installed."""
-    lines = (read("/etc/os-release") or "").replace('"', "").splitlines()
-    if value_after(lines, "ID=") == "rhel":
-        return not_applicable("the host is Red Hat's own")
-    code, out = run(["rpm", "-q", "subscription-manager"], 30)
-    if code == 127:
-        return not_tested("rpm is not installed")
-    return satisfied_if(code == 1, out.strip().splitlines()[-1] if out.strip() else "no answer")
 
 
 def check_journal_access(user: pwd.struct_passwd) -> ProbeResult:
