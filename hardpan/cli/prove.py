@@ -1,17 +1,20 @@
 """``hardpan prove``: build, boot, scan, sign and verify in one run."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import click
 
 from hardpan.cli.build_options import BuildOptions, build_options, print_plan
 from hardpan.cli.check_records import format_check_records
+from hardpan.cli.deviation_options import tailoring_option
 from hardpan.cli.fail_on_option import fail_on_option
 from hardpan.cli.key_options import KEY_REFERENCE
 from hardpan.cli.nonce_option import nonce_option
 from hardpan.core.console import print_json, print_line, print_message, show_progress, stderr
 from hardpan.core.errors import Exit
 from hardpan.preflight.plan import make_plan
+from hardpan.scanners.deviations.tailoring_file import load_tailoring
 from hardpan.scanners.evidence.signing_options import TIMESTAMP_HELP
 from hardpan.scanners.report.formats.text_summary import format_summary
 from hardpan.workflow.build_and_attest import RunResult, build_and_scan
@@ -27,6 +30,7 @@ from hardpan.workflow.summary import summarize, write_summary
     "--pq-key",
     help="ML-DSA key that signs the evidence again, instead of scan-pq.pem in --keys.",
 )
+@tailoring_option
 @click.option("--no-smoke", is_flag=True, help="Skip the AI workload test.")
 @nonce_option
 @click.option("--timestamp", "timestamp_url", default="", metavar="URL", help=TIMESTAMP_HELP)
@@ -35,6 +39,7 @@ def prove(
     options: BuildOptions,
     key: str | None,
     pq_key: str | None,
+    tailoring_file: Path | None,
     no_smoke: bool,
     nonce: str,
     timestamp_url: str,
@@ -43,6 +48,7 @@ def prove(
     """Build PROFILE, boot it, scan it, sign the evidence, and verify it."""
     request = replace(
         options.to_request(key=key, pq_key=pq_key),
+        tailoring=None if tailoring_file is None else load_tailoring(tailoring_file),
         run_smoke_test=not no_smoke,
         nonce=nonce,
         timestamp_url=timestamp_url,

@@ -22,7 +22,7 @@ from hardpan.core.error_collector import ErrorCollector
 from hardpan.core.errors import ResourceError, UsageError, raise_if_any
 from hardpan.core.events import Emit, StageMessage
 from hardpan.core.files import check_sha256, require_free_space, require_writable_folder
-from hardpan.preflight.deviation_checks import require_matching_waivers
+from hardpan.preflight.deviation_checks import require_matching_deviations
 from hardpan.scanners.content import datastream
 from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.evidence.signing_options import timestamper
@@ -170,7 +170,7 @@ def _check_content(environment: Environment, errors: ErrorCollector) -> Environm
     request = environment.request
     with errors.collecting("content"):
         content = datastream.find(request.profile.stig.content, request.content)
-        require_matching_waivers(request.profile, content)
+        require_matching_deviations(request.profile, content, request.tailoring)
         return replace(environment, content=content)
     return environment
 

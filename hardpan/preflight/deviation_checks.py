@@ -103,16 +103,18 @@ def check_deviations(
     return problems
 
 
-def require_matching_waivers(profile: Profile, source: ContentSource) -> None:
-    """Pass if each waiver of a profile is for rules that the profile selects in its content.
+def require_matching_deviations(
+    profile: Profile, source: ContentSource, tailoring: TailoringFile | None
+) -> None:
+    """Pass if a tailoring fits the profile, and each waiver is for rules that are selected then.
 
     Raises:
-        InputError: one is not, or two are for one rule; all are reported.
+        InputError: one does not, or two waivers are for one rule; all are reported.
     """
     waivers = locate_profile_waivers(profile)
-    if not waivers:
+    if not waivers and tailoring is None:
         return
-    selected = _read_rules(source, expand_profile_id(profile.stig.profile_id))
+    selected = _select_rules(source, profile.stig.profile_id, tailoring)
     if problems := _find_waiver_problems(waivers, (), selected):
         raise InputError(
             "\n".join(problems), hint="'hardpan check PROFILE' shows the lines of the file"

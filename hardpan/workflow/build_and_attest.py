@@ -155,15 +155,7 @@ def _scan(request: BuildRequest, image: AttestedImage, evidence: Path, emit: Emi
         emit=emit,
         overlay=True,
     ) as guest:
-        scan_plan = plan_profile(request.profile)
-        scan_request = ScanRequest(
-            plan=scan_plan,
-            provide_content=ContentProvider(plan=scan_plan, content=image.source).provide,
-            run_smoke=request.run_smoke_test,
-            baseline_counts=image.hardened.baseline_counts,
-            image=_image_reference(image),
-            invocation=request.invocation,
-        )
+        scan_request = _build_scan_request(request, image)
         with open_connection(
             from_guest(guest), timeout_s=CONNECT_TIMEOUT_S, emit=emit
         ) as connection:
@@ -185,6 +177,21 @@ def _scan(request: BuildRequest, image: AttestedImage, evidence: Path, emit: Emi
         options=signing_options,
     )
     return {"evidence": evidence.name, "boot_s": f"{guest.boot_s:.1f}"}
+
+
+def _build_scan_request(request: BuildRequest, image: AttestedImage) -> ScanRequest:
+    plan = plan_profile(request.profile)
+    provider = ContentProvider(plan=plan, content=image.source, tailoring=request.tailoring)
+    # The baseline has the rules of the profile; a tailored profile may have others.
+    is_tailored = request.tailoring is not None
+    return ScanRequest(
+        plan=plan,
+        provide_content=provider.provide,
+        run_smoke=request.run_smoke_test,
+        baseline_counts=None if is_tailored else image.hardened.baseline_counts,
+        image=_image_reference(image),
+        invocation=request.invocation,
+    )
 
 
 def _assess(guest: BootedGuest, profile: Profile, source: ContentSource, emit: Emit) -> Assessment:

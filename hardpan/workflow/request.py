@@ -7,6 +7,7 @@ from hardpan.core.secret_files import read_passphrase
 from hardpan.core.xdg import data_home
 from hardpan.profiles.schema.profile import Profile
 from hardpan.scanners.content.datastream import ContentSelection
+from hardpan.scanners.deviations.tailoring_file import TailoringFile
 from hardpan.workflow.keyring import KeyRefs
 
 
@@ -24,6 +25,9 @@ class BuildRequest:
     media_sha256: str | None = None
     content: ContentSelection | None = None
     """None selects the default of ``datastream.find``."""
+
+    tailoring: TailoringFile | None = None
+    """Changes the profile that the image is scanned with; the build follows the profile itself."""
 
     ssh_key_file: Path | None = None
     keys_folder: Path | None = None

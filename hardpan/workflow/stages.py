@@ -56,6 +56,7 @@ def scan_stage(
             "profile": profile_digest(request.profile),
             "signer": keys.scan.public.sha256,
             "signer_pq": "" if keys.pq is None else keys.pq.public.sha256,
+            "tailoring": "" if request.tailoring is None else request.tailoring.sha256,
             "smoke": request.run_smoke_test,
             "nonce": request.nonce,
             "timestamp": request.timestamp_url,

@@ -18,6 +18,7 @@ from hardpan.preflight.plan import RunPlan, make_plan
 from hardpan.profiles.loader.profile_file import load_profile
 from hardpan.profiles.loader.shipped import PROFILES_DIR, shipped_profiles
 from hardpan.scanners.content import store
+from hardpan.scanners.deviations.tailoring_file import load_tailoring
 from hardpan.scanners.model.scan import ContentOrigin
 from hardpan.workflow import build_and_attest
 from hardpan.workflow.key_set import create_keys
@@ -283,6 +284,20 @@ def test_waiver_for_a_rule_that_the_content_lacks_prevents_a_build(tmp_path: Pat
     assert "encrypt_partitionz: expected a rule of" in str(problem.error)
     assert "did you mean encrypt_partitions?" in str(problem.error)
     assert int(problem.error.exit_code) == 3
+
+
+def test_tailoring_that_does_not_fit_the_profile_prevents_a_run(tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text("title: Site\nunselect:\n  encrypt_partitionz: Another layer encrypts.\n")
+
+    errors = plan_for(tmp_path, "lab-stig", tailoring=load_tailoring(file)).errors
+
+    (problem,) = (error for error in errors if error.area == "content")
+    assert f"{file}:3:23: unselect.encrypt_partitionz: " in str(problem.error)
+    assert int(problem.error.exit_code) == 3
+    file.write_text("title: Site\nunselect:\n  package_aide_installed: Another tool does it.\n")
+    errors = plan_for(tmp_path, "lab-stig", tailoring=load_tailoring(file)).errors
+    assert [error for error in errors if error.area == "content"] == []
 
 
 def test_build_reports_the_plan_errors_and_starts_nothing(

@@ -17,6 +17,7 @@ from hardpan.kickstart import boot_arguments
 from hardpan.preflight.plan import RunPlan, make_plan
 from hardpan.preflight.stage_plan import PlannedStage
 from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.scanners.deviations.tailoring_file import load_tailoring
 from hardpan.workflow import keyring, stages
 from hardpan.workflow.key_set import create_keys
 from hardpan.workflow.request import BuildRequest
@@ -149,6 +150,17 @@ def test_changed_nonce_reruns_the_scan_only(request_with_media: BuildRequest) ->
     states = stage_states(
         make_plan(replace(request_with_media, nonce="x"), discard, with_scan=True)
     )
+
+    assert [name for name, state in states.items() if state == "build"] == ["scan", "verify"]
+
+
+def test_tailoring_reruns_the_scan_only(request_with_media: BuildRequest, tmp_path: Path) -> None:
+    run_until(request_with_media, "scan")
+    file = tmp_path / "site.yaml"
+    file.write_text("title: Site\nunselect:\n  package_aide_installed: Another tool does it.\n")
+    tailored = replace(request_with_media, tailoring=load_tailoring(file))
+
+    states = stage_states(make_plan(tailored, discard, with_scan=True))
 
     assert [name for name, state in states.items() if state == "build"] == ["scan", "verify"]
 
