@@ -1,7 +1,7 @@
 """The content of a scan, chosen and prepared when the target's system is known."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hardpan.core.events import Emit, StageMessage
@@ -49,32 +49,37 @@ class ContentProvider:
         Raises:
             InputError: there is none, or its text contains a password.
         """
-        source, profile_id, explanation = self._choose(identity)
+        source, profile_id, reason, explanation = self._choose(identity)
         for text in explanation:
             emit(StageMessage(stage="content", text=text))
         emit(StageMessage(stage="content", text="reducing it to the profile"))
         content = prepare_content(source, profile_id, self.tailoring, self.plan.xccdf_profile)
+        content = replace(content, content=replace(content.content, choice=reason))
         texts = [part.data for part in (*content.parts, content.untouched)]
         texts += list_tailoring_files(content.content.tailoring).values()
         for name, password in self.passwords.items():
             refuse_common_password(name, password, texts)
         return content
 
-    def _choose(self, identity: HostIdentity) -> tuple[ContentSource, str, tuple[str, ...]]:
-        """Return the data stream, the XCCDF profile, and sentences that explain them."""
+    def _choose(self, identity: HostIdentity) -> tuple[ContentSource, str, str, tuple[str, ...]]:
+        """Return data stream, XCCDF profile, the reason for both, and sentences that explain it."""
         plan, content, profile = self.plan, self.content, self._find_base_profile()
         if isinstance(content, ContentSource):
-            return content, profile, (str(content),)
+            reason = f"content of the build; profile of the hardpan profile {plan.name}"
+            return content, profile, reason, (str(content),)
         if plan.product is not None:
             source = datastream.find(plan.product, content, benchmark_id=self.benchmark)
-            return source, profile, (str(source),)
+            reason = f"content and profile of the hardpan profile {plan.name}"
+            if content is not None:
+                reason = f"content as requested; profile of the hardpan profile {plan.name}"
+            return source, profile, reason, (str(source),)
         choice = choose_content(
             identity.release,
             content,
             profile=profile or None,
             benchmark=self.benchmark or None,
         )
-        return choice.source, choice.profile_id, choice.explanation
+        return choice.source, choice.profile_id, choice.reason, choice.explanation
 
     def _find_base_profile(self) -> str:
         """Return the benchmark's profile that the tailoring or the plan names; empty: the default.

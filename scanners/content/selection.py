@@ -45,6 +45,9 @@ class HostContent:
     explanation: tuple[str, str]
     """Which data stream for which system, and which profile and why."""
 
+    reason: str
+    """The same on one line, without the names of data stream and profile."""
+
     @property
     def profile_id(self) -> str:
         """Full XCCDF id of the profile."""
@@ -80,14 +83,17 @@ def choose_content(
         date=source.date or summary.date,
     )
     profile_name = shorten_id(selected.profile_id)
+    system = release.title or str(release)
     return HostContent(
         source=source,
         benchmark=summary,
         profile=selected,
         explanation=(
-            f"{source}; for {release.title or release}",
+            f"{source}; for {system}",
             f"profile {profile_name}, {selected.rule_count} rules: {explanation}",
         ),
+        reason=f"content {'' if selection is None else 'as requested, '}for {system}; "
+        f"profile: {explanation}",
     )
 
 

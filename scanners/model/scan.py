@@ -71,6 +71,9 @@ class ScapContent:
     derivation: str
     """What was changed, as text; empty if nothing was."""
 
+    choice: str = ""
+    """Why this content and profile were chosen, as text."""
+
     tailoring: Tailoring | None = None
     """How a tailoring changed the profile; None without one."""
 

@@ -95,6 +95,7 @@ def _scan_lines(report: Report) -> tuple[SummaryLine, ...]:
             ("image", f"{image.name} sha256 {image.sha256}" if image else "not built by hardpan"),
             ("content", f"{content.describe()}, sha256 {content.source_sha256}"),
             ("profile", content.profile_id),
+            ("reason for the choice", content.choice or "not recorded"),
             ("started", findings.started),
             ("finished", findings.finished),
             ("signing key", f"sha256 {report.signer_sha256}"),

@@ -51,6 +51,7 @@ def _target_rows(findings: Findings) -> list[tuple[str, str]]:
         ("content", content.describe()),
         ("", f"sha256:{content.source_sha256}"),
         ("profile", content.profile_id),
+        *(("", line) for line in (content.choice,) if line),
         *_tailoring_rows(content),
         *(("", line) for line in (findings.describe_differences(),) if line),
     ]

@@ -67,6 +67,7 @@ def build_findings(scan: Scan) -> Findings:
             origin=replace_control_characters(content.origin),
             origin_kind=content.origin_kind.value,
             derivation=replace_control_characters(content.derivation),
+            choice=replace_control_characters(content.choice),
             tailoring=build_tailoring(evaluation),
             benchmark_id=replace_control_characters(evaluation.benchmark_id),
             profile_id=replace_control_characters(evaluation.profile_id),

@@ -102,6 +102,8 @@ class ContentIdentity(Document):
     """Whether hardpan shipped it, an update stored it, the scanning machine had it installed, or
     a person named a file."""
     derivation: str
+    choice: str = ""
+    """Why this content and profile were chosen; empty in evidence of an older hardpan."""
     benchmark_id: str
     profile_id: str
     engine: str

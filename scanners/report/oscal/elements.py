@@ -140,6 +140,7 @@ def build_content_resource(findings: Findings, ids: OscalIds) -> Json:
         ),
         "props": build_props(
             ("benchmark", content.benchmark_id),
+            ("content-choice", content.choice),
             ("version", content.version),
             ("date", content.date),
             ("origin", content.origin_kind),

@@ -68,6 +68,15 @@ def test_rocky_is_scanned_with_shipped_content_and_stig() -> None:
         f"{chosen.source}; for ID=rocky, VERSION_ID=9.4",
         "profile stig, 4 rules: the default",
     )
+    assert chosen.reason == "content for ID=rocky, VERSION_ID=9.4; profile: the default"
+
+
+def test_reason_names_what_the_user_requested() -> None:
+    chosen = choose_content(ROCKY, ContentOrigin.SHIPPED, profile="stig")
+
+    assert chosen.reason == (
+        "content as requested, for ID=rocky, VERSION_ID=9.4; profile: as requested"
+    )
 
 
 def test_installed_content_is_used_if_none_is_shipped(tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ CONTENT = ScapContent(
     origin_kind=ContentOrigin.SHIPPED,
     date="2026-09-07",
     derivation="applies to hardpan-lab-release; slimmed to the profile",
+    choice="content for Hardpan Lab 9; profile: the default",
 )
 SMOKE = SmokeReport(
     backend="cpu",

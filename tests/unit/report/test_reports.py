@@ -131,6 +131,13 @@ def test_every_format_renders_deterministically(name: str, scan: Scan) -> None:
             assert escape not in text
 
 
+@pytest.mark.parametrize("name", ["findings", "html", "summary", "oscal-ar", "hdf"])
+def test_reports_say_why_the_content_was_chosen(name: str) -> None:
+    rendered = load_renderer(name).render(report_of(samples.scan()))
+
+    assert b"content for Hardpan Lab 9; profile: the default" in rendered
+
+
 def test_docs_list_every_format() -> None:
     rows = [
         [cell.strip(" `") for cell in line.split("|")[1:4]]

@@ -23,7 +23,7 @@ def provide(
     monkeypatch: pytest.MonkeyPatch, content: PreparedContent, password: str, name: str = "sudo"
 ) -> PreparedContent:
     monkeypatch.setattr(content_provider, "prepare_content", lambda *_: content)
-    provider = ContentProvider(plan=ScanPlan(), content=SOURCE, passwords={name: password})
+    provider = ContentProvider(plan=ScanPlan(name="x"), content=SOURCE, passwords={name: password})
     return provider.provide(IDENTITY, discard)
 
 
@@ -34,7 +34,10 @@ def test_password_contained_in_content_is_rejected(
     part = replace(CONTENT.parts[0], data=b"<rule>accounts_password</rule>")
     content = replace(CONTENT, parts=(part,))
 
-    assert provide(monkeypatch, content, "other") is content
+    expected = replace(
+        content.content, choice="content of the build; profile of the hardpan profile x"
+    )
+    assert provide(monkeypatch, content, "other") == replace(content, content=expected)
     with pytest.raises(InputError, match=f"the {name} password: cannot be used for a scan"):
         provide(monkeypatch, content, "password", name)
 
