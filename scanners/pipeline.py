@@ -41,6 +41,7 @@ from hardpan.scanners.evidence.statement.predicate_extensions import (
 from hardpan.scanners.fips.assess import assess_fips
 from hardpan.scanners.fips.cmvp import load_table
 from hardpan.scanners.fips.model import FipsAnswers
+from hardpan.scanners.model.clock_difference import describe_clock_difference
 from hardpan.scanners.model.results import VERDICT_BY_OUTCOME, HostCheck
 from hardpan.scanners.model.scan import Evaluation, RuleResult, Scan, Verdict
 from hardpan.scanners.openscap.arf.results import UnreadableArf
@@ -95,6 +96,8 @@ def scan(request: ScanRequest, connection: Connection, emit: Emit) -> Scan:
     identity = collection.identify_host()
     if request.previous is not None:
         request.previous.require_host(identity.host.identity)
+    if warning := describe_clock_difference(identity.host.clock_difference_s):
+        emit(events.StageMessage(stage="host", text=f"warning: {warning}"))
     content = request.provide_content(identity, emit)
     require_unambiguous(
         request.plan.waivers, (*content.benchmark.rules, *load_registry().list_names())

@@ -4,7 +4,10 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
 
+from hardpan.core import clock
 from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit
 from hardpan.core.files import Sha256, sha256_bytes
@@ -19,10 +22,13 @@ APPLICATION_ID = "9a1d6f0c5b7e4c0d8f3a2e61b84d7c95"
 """HMAC message for the machine id; equals ``systemd-id128 machine-id --app-specific``."""
 
 _MAX_TEXT = 4096
+_EPOCH_S = re.compile(r"-?[0-9]{1,12}", re.ASCII)
 _QUESTION_TIMEOUT_S = 120
 _MAX_ANSWERS_BYTES = MAX_BYTES + (1 << 20)
 _PACKAGES = "packages"
+_CLOCK = "clock"
 QUESTIONS = {
+    _CLOCK: "date -u +%s",
     "hostname": "cat /proc/sys/kernel/hostname",
     "machine_id": "cat /etc/machine-id || cat /var/lib/dbus/machine-id",
     "product_uuid": "cat /sys/class/dmi/id/product_uuid",
@@ -48,6 +54,7 @@ class HostIdentity(Collector):
         Raises:
             ToolError: the target does not report its system, or an answer cannot be read.
         """
+        before = clock.now()
         batch_answers = run_batch(
             connection,
             QUESTIONS,
@@ -57,11 +64,15 @@ class HostIdentity(Collector):
             max_bytes=_MAX_ANSWERS_BYTES,
         )
         answer_by_name = extract_answers(batch_answers)
+        difference_s = measure_clock_difference(answer_by_name.get(_CLOCK, ""), before, clock.now())
         release = parse_os_release(answer_by_name.get("os_release", ""))
         os_release = read_os_release(release)
         packages = _list_packages(answer_by_name.get(_PACKAGES, ""), os_release.distro)
         return CollectedEvidence(
-            host=build_host(answer_by_name, release, connection.host_key, packages),
+            host=replace(
+                build_host(answer_by_name, release, connection.host_key, packages),
+                clock_difference_s=difference_s,
+            ),
             release=os_release,
             packages=packages,
         )
@@ -112,6 +123,17 @@ def build_host(
         packages_sha256=digest_packages(packages),
         virtualization=_sanitize(answer_by_name.get("virtualization", "")),
     )
+
+
+def measure_clock_difference(answer: str, before: datetime, after: datetime) -> int | None:
+    """Return how far the target's clock is from the scanner's, in seconds; None without an answer.
+
+    ``answer`` is its time since 1970 at some moment between ``before`` and ``after``.
+    """
+    if not _EPOCH_S.fullmatch(answer):
+        return None
+    target_s, before_s, after_s = int(answer), int(before.timestamp()), int(after.timestamp())
+    return target_s - min(max(target_s, before_s), after_s)
 
 
 def _list_packages(answer: str, distro: str) -> tuple[str, ...]:

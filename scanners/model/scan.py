@@ -183,6 +183,8 @@ class ScannedHost:
     """Digest of the sorted NEVRA list, one a line."""
 
     virtualization: str
+    clock_difference_s: int | None = None
+    """The target's clock minus the scanner's, in seconds; None if it did not report its time."""
 
     @property
     def identity(self) -> str:

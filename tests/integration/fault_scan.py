@@ -26,7 +26,7 @@ from tests.content_differential.stream import (
 )
 from tests.integration.overlay_host import PASSWORD, HostSpec, HostUser, OverlayHost
 
-PROGRAMS = ("oscap", "gzip", "wc", "dpkg-query", "openssl", "ssh-keygen")
+PROGRAMS = ("oscap", "gzip", "wc", "dpkg-query", "openssl", "ssh-keygen", "date")
 _WRAPPER = """#!/bin/sh
 real=/usr/bin/{name}
 [ -e /etc/faults/{name} ] && . /etc/faults/{name}

@@ -243,11 +243,15 @@ def test_target_whose_clock_is_a_day_off(bench: FaultBench) -> None:
         's=\'s/(start-time|end-time| time)="[^"]*"/\\1="2020-02-03T04:05:06"/g\'\n'
         'for n in 0 1; do [ ! -e arf$n.xml ] || sed -i -E "$s" arf$n.xml; done; exit $rc'
     )
+    bench.set_fault('exec "$real" -d "1 day" "$@"', "date")
 
     scan = bench.scan()
 
     assert scan.exit_code == Exit.FINDINGS
     assert scan.findings["started"] > "2026"
+    assert 86_390 <= scan.findings["host"]["clockDifferenceS"] <= 86_410
+    assert "warning: the target's clock is 864" in scan.stderr
+    assert "clock" in scan.stdout
     assert "verdict: verified" in bench.verify(scan.evidence)
 
 

@@ -90,6 +90,7 @@ def _scan_lines(report: Report) -> tuple[SummaryLine, ...]:
             ("host", host.hostname),
             ("system", host.os_name),
             ("kernel", host.kernel),
+            *(("clock", f"warning: {line}") for line in (host.describe_clock(),) if line),
             ("host key", host.describe_host_key()),
             ("", HOST_KEY_TRUST_TEXT[host.host_key_trust]),
             ("image", f"{image.name} sha256 {image.sha256}" if image else "not built by hardpan"),

@@ -44,6 +44,7 @@ def _target_rows(findings: Findings) -> list[tuple[str, str]]:
     host, content, image = findings.host, findings.content, findings.image
     return [
         ("host", f"{host.hostname}, {host.os_name}, kernel {host.kernel}"),
+        *(("clock", f"warning: {line}") for line in (host.describe_clock(),) if line),
         *_fips_rows(findings),
         ("host key", host.describe_host_key()),
         ("", HOST_KEY_TRUST_TEXT[host.host_key_trust]),

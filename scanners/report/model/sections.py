@@ -6,6 +6,7 @@ from typing import Literal, Self, get_args
 from pydantic import model_validator
 
 from hardpan.scanners.fips.model import CertificateState, EnvironmentMatch, ModuleName, TriState
+from hardpan.scanners.model.clock_difference import describe_clock_difference
 from hardpan.scanners.report.model.types import (
     OPEN_VERDICTS,
     SEVERITIES,
@@ -48,6 +49,8 @@ class HostPart(Document):
     """FIPS mode is on. It does not say that a module is validated."""
     packages_sha256: str
     virtualization: str
+    clock_difference_s: int | None = None
+    """The target's clock minus the scanner's, in seconds; None if it is not known."""
 
     @model_validator(mode="after")
     def _require_host_key(self) -> Self:
@@ -66,6 +69,10 @@ class HostPart(Document):
         if not self.host_key_sha256:
             return "none: the machine has no SSH host key"
         return f"{self.host_key_type} {self.host_key_sha256}"
+
+    def describe_clock(self) -> str:
+        """Describe the difference of the clocks if it is too large; else empty."""
+        return describe_clock_difference(self.clock_difference_s)
 
     def describe_identity(self) -> str:
         """Return the host key, or for a host without key its machine id."""

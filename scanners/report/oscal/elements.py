@@ -99,6 +99,7 @@ def build_inventory_item(findings: Findings, ids: OscalIds) -> Json:
             ("os", f"{host.os_id} {host.os_version}"),
             ("cpe", host.cpe),
             ("kernel", host.kernel),
+            ("clock-warning", host.describe_clock()),
             ("fips-mode", "on" if host.fips_kernel_flag else "off"),
             ("image-sha256", image.sha256 if image else ""),
         ),

@@ -3,6 +3,7 @@ import gzip
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any, cast
@@ -361,6 +362,34 @@ def test_host_is_collected_in_a_single_round_trip_without_raw_ids() -> None:
     )
     assert evidence.host.fips_kernel_flag
     assert "0123456789abcdef" not in repr(evidence.host)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("1000\n", 0),
+        ("1100", 0),
+        ("1050", 0),
+        ("999", -1),
+        ("87500", 86_400),
+        ("-5", -1005),
+        ("", None),
+        ("1e9", None),
+        ("9" * 13, None),
+    ],
+)
+def test_clock_of_the_target_is_compared(
+    answer: str, expected: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter([1000, 1100])
+    monkeypatch.setattr(
+        "hardpan.core.clock.now", lambda: datetime.fromtimestamp(next(times), tz=UTC)
+    )
+
+    evidence = collect_identity(AnsweringTarget({**ANSWERS, "clock": answer}))
+
+    assert evidence.host is not None
+    assert evidence.host.clock_difference_s == expected
 
 
 def test_machine_id_hmac_matches_systemd() -> None:

@@ -42,9 +42,8 @@ def report_of(scan: Scan) -> Report:
 
 
 def hostile_scan() -> Scan:
-    host: dict[str, Any] = {
-        f.name: EVIL for f in fields(samples.HOST) if f.name != "fips_kernel_flag"
-    }
+    names = {f.name for f in fields(samples.HOST)} - {"fips_kernel_flag", "clock_difference_s"}
+    host: dict[str, Any] = dict.fromkeys(names, EVIL)
     rules = tuple(
         samples.rule(
             n,
@@ -136,6 +135,34 @@ def test_reports_say_why_the_content_was_chosen(name: str) -> None:
     rendered = load_renderer(name).render(report_of(samples.scan()))
 
     assert b"content for Hardpan Lab 9; profile: the default" in rendered
+
+
+@pytest.mark.parametrize(
+    ("difference_s", "text"),
+    [
+        (86_400, "86400 s (1.0 days) ahead of the scanner's"),
+        (-61, "61 s behind the scanner's"),
+        (60, ""),
+        (-60, ""),
+        (None, ""),
+    ],
+)
+@pytest.mark.parametrize("name", ["html", "summary", "oscal-ar"])
+def test_reports_warn_about_the_clock_of_the_target(
+    name: str, difference_s: int | None, text: str
+) -> None:
+    host = replace(samples.HOST, clock_difference_s=difference_s)
+    report = report_of(samples.scan(host=host))
+
+    rendered = load_renderer(name).render(report).decode().replace("&#39;", "'")
+    lines = text_summary.format_summary(report.findings, report.smoke)
+
+    assert ("the target's clock is" in rendered) == (text != "")
+    assert text in rendered
+    warnings = [line for line in lines if line.startswith("clock ")]
+    assert len(warnings) == (1 if text else 0)
+    assert all(f"warning: the target's clock is {text}" in line for line in warnings)
+    assert report.findings.to_json()["host"]["clockDifferenceS"] == difference_s  # type: ignore[index]
 
 
 def test_docs_list_every_format() -> None:
