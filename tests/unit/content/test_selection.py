@@ -71,7 +71,7 @@ def test_rocky_is_scanned_with_shipped_content_and_stig() -> None:
     assert chosen.reason == "content for ID=rocky, VERSION_ID=9.4; profile: the default"
 
 
-def test_reason_names_what_the_user_requested() -> None:
+def test_reason_quotes_the_request() -> None:
     chosen = choose_content(ROCKY, ContentOrigin.SHIPPED, profile="stig")
 
     assert chosen.reason == (

@@ -131,7 +131,7 @@ def test_every_format_renders_deterministically(name: str, scan: Scan) -> None:
 
 
 @pytest.mark.parametrize("name", ["findings", "html", "summary", "oscal-ar", "hdf"])
-def test_reports_say_why_the_content_was_chosen(name: str) -> None:
+def test_reports_quote_the_reason_for_the_content(name: str) -> None:
     rendered = load_renderer(name).render(report_of(samples.scan()))
 
     assert b"content for Hardpan Lab 9; profile: the default" in rendered
