@@ -85,11 +85,14 @@ class ScanPlan:
     ) -> frozenset[str]:
         """Return the ids of hardpan's checks that count on the host.
 
-        ``rule_ids`` are the selected rules, ``requested`` the names given with ``--require``.
+        ``rule_ids`` are the selected rules, ``requested`` the names given with ``--require``. A
+        hardpan profile says itself what it asks for, so the rules count only without one.
         """
-        expected = self.expected or ExpectedState()
-        arguments = (*expected.kernel_arguments, *(("fips=1",) if expected.fips else ()))
-        return load_registry().list_required(arguments, rule_ids, requested)
+        if self.expected is None:
+            return load_registry().list_required((), rule_ids, requested)
+        fips_argument = ("fips=1",) if self.expected.fips else ()
+        arguments = (*self.expected.kernel_arguments, *fips_argument)
+        return load_registry().list_required(arguments, (), requested)
 
 
 def plan_profile(profile: Profile, tree: YamlNode | None = None) -> ScanPlan:

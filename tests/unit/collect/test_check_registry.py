@@ -129,7 +129,7 @@ def test_hardpan_profile_requires_checks_by_its_kernel_arguments() -> None:
     plain = plan_profile(lab_profile(fips=False, layers=()))
     hardened = plan_profile(lab_profile(fips=True, layers=("kernel_hardening",)))
 
-    assert list_required(plain) == set()
+    assert list_required(plain, "enable_fips_mode") == set()
     assert list_required(hardened) == {
         "hardpan-check-fips-state",
         "hardpan-check-kernel-lockdown",
