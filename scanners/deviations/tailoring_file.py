@@ -52,11 +52,20 @@ def load_tailoring(path: Path) -> TailoringFile:
             a line as ``file:line:column: path: expected, got``.
     """
     name, data = read_content_file(path)
-    content = _parse_xccdf(data, str(path)) if _is_xml(data) else _parse_yaml(data, str(path))
+    return parse_tailoring(data, path=str(path), name=name)
+
+
+def parse_tailoring(data: bytes, *, path: str, name: str) -> TailoringFile:
+    """Parse a tailoring; ``path`` names it in messages.
+
+    Raises:
+        InputError: see ``load_tailoring``.
+    """
+    content = _parse_xccdf(data, path) if _is_xml(data) else _parse_yaml(data, path)
     if not isinstance(content, YamlTailoring) and content.getparent() is not None:
         data = serialize(content)
     return TailoringFile(
-        path=str(path), name=name, data=data, sha256=sha256_bytes(data), content=content
+        path=path, name=name, data=data, sha256=sha256_bytes(data), content=content
     )
 
 

@@ -12,6 +12,7 @@ from hardpan.scanners.evidence.archive import EvidenceArchive
 from hardpan.scanners.evidence.file_names import BUNDLE, PACKAGES, STATEMENT
 from hardpan.scanners.evidence.policy.trust_policy import ResolvedPolicy
 from hardpan.scanners.evidence.statement.model import Statement
+from hardpan.scanners.evidence.verify.attached_files import read_subject
 from hardpan.scanners.evidence.verify.sources import UnverifiedEvidence
 from hardpan.scanners.evidence.verify.stored import StoredEvidence, collect_signature_files
 from hardpan.scanners.evidence.verify.verifier import (
@@ -75,22 +76,6 @@ def snapshot_of(path: Path, evidence: UnverifiedEvidence | VerifiedEvidence) -> 
             )
         packages = tuple(data.decode("utf-8", "replace").split("\n")[:-1])
     return ScanSnapshot(findings=evidence.findings, smoke=evidence.smoke, packages=packages)
-
-
-def read_subject(
-    archive: EvidenceArchive, statement: Statement, name: str, *, max_bytes: int
-) -> bytes:
-    """One attached file, checked against its digest: the archive was closed since it was verified.
-
-    Raises:
-        TrustError: it is another file than the statement names.
-    """
-    data = archive.read(name, max_bytes=max_bytes)
-    expected = statement.list_digests().get(name)
-    actual = sha256_bytes(data)
-    if actual != expected:
-        raise TrustError(f"{archive.path}: {name}: changed while it was read")
-    return data
 
 
 def load_verified_scan(

@@ -15,6 +15,7 @@ from functools import partial
 from xml.sax.saxutils import escape, quoteattr
 
 from hardpan.core.clock import Deadline
+from hardpan.core.files import Sha256, sha256_bytes
 from hardpan.scanners.model.scan import Evaluation, RuleResult, Verdict
 from hardpan.scanners.openscap.arf.part_result import DECLARATIONS, PartResult, ReportCopier
 from hardpan.scanners.openscap.arf.results import Arf
@@ -82,6 +83,20 @@ def merge_arfs(
     yield b"\n</arf:reports>\n</arf:asset-report-collection>\n"
 
 
+def extract_data_stream(arf: bytes, sha256: Sha256) -> bytes | None:
+    """Return the data stream with this digest in a merged ARF; None if it has another one.
+
+    The ARF has it without its XML declaration: the usual ones are tried.
+    """
+    start = arf.find(_CONTENT_START)
+    end = arf.find(_CONTENT_END, start)
+    if start < 0 or end < 0:
+        return None
+    content = arf[start + len(_CONTENT_START) : end]
+    data_streams = (prolog + content for prolog in _PROLOGS)
+    return next((data for data in data_streams if sha256_bytes(data) == sha256), None)
+
+
 def require_equal(arf: Arf, evaluation: Evaluation) -> None:
     """Pass if a merged ARF, read again, has the results of the evaluation.
 
@@ -121,9 +136,9 @@ def _format_results(
     declarations = format_declarations(DECLARATIONS, {})
     yield b'<?xml version="1.0" encoding="UTF-8"?>\n<arf:asset-report-collection'
     yield declarations + b">\n" + _RELATIONSHIPS
-    yield b'<arf:report-requests>\n<arf:report-request id="collection1"><arf:content>'
+    yield _CONTENT_START
     yield _remove_prolog(data_stream)
-    yield b"</arf:content></arf:report-request>\n</arf:report-requests>\n"
+    yield _CONTENT_END
     assets = parts[0].assets
     if assets is not None:
         yield assets.to_bytes(DECLARATIONS)
@@ -238,6 +253,20 @@ def _weaken_pass(data: bytes) -> bytes:
         count=1,
     )
 
+
+_CONTENT_START = b'<arf:report-requests>\n<arf:report-request id="collection1"><arf:content>'
+_CONTENT_END = b"</arf:content></arf:report-request>\n</arf:report-requests>\n"
+_PROLOGS = (
+    b"<?xml version='1.0' encoding='utf-8'?>",  # as content.scap_xml.serialize writes it
+    *(
+        f'<?xml version="1.0" encoding="{name}"{standalone}?>'.encode()
+        for name in ("utf-8", "UTF-8")
+        for standalone in ("", ' standalone="yes"', ' standalone="no"')
+    ),
+    b'<?xml version="1.0"?>',
+    b"",
+)
+"""XML declarations of data streams."""
 
 _RELATIONSHIPS = b"""<core:relationships
  xmlns:arfvocab="http://scap.nist.gov/specifications/arf/vocabulary/relationships/1.0#">
