@@ -44,6 +44,7 @@ _COMMAND_GROUPS = {
         "show": ("hardpan.cli.show:show", "Show the content of an evidence file."),
         "export": ("hardpan.cli.export:export", "Write evidence in another format."),
         "diff": ("hardpan.cli.diff:diff", "Compare two scans."),
+        "remediate": ("hardpan.cli.remediate:remediate", "Write fixes for the failed rules."),
         "ledger": ("hardpan.cli.ledger:ledger", "Record evidence and query its history."),
     },
     "Set up": {

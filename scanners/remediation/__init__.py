@@ -1,0 +1,1 @@
+"""Remediation from evidence: fixes for exactly the failed rules of a scan."""
