@@ -12,6 +12,7 @@ from typing import Literal
 
 from hardpan.core.files import canonical_json
 from hardpan.profiles.schema.rule_names import shorten_id
+from hardpan.scanners.report.model.content_sections import ContentPart
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.sections import RulePart
 from hardpan.scanners.report.registry import Report
@@ -75,6 +76,13 @@ class Hdf:
         )
 
 
+def _describe_content(content: ContentPart) -> str:
+    text = f"{content.describe()}, profile {content.profile_id}"
+    if content.tailoring is not None:
+        text += f", tailored by {content.tailoring.identify()}"
+    return text
+
+
 def _build_profile(
     findings: Findings, stig: ManualStig | None, controls: list[dict[str, object]]
 ) -> dict[str, object]:
@@ -84,7 +92,7 @@ def _build_profile(
         "title": shorten_id(content.profile_id) if stig is None else stig.title,
         "version": content.version if stig is None else stig.revision,
         "maintainer": "hardpan",
-        "summary": f"{content.describe()}, profile {content.profile_id}",
+        "summary": _describe_content(content),
         "sha256": content.source_sha256,
         "status": "loaded",
         "depends": [],

@@ -37,6 +37,7 @@ from hardpan.scanners.report.formats.sarif_rules import (
     list_controls,
     to_message,
 )
+from hardpan.scanners.report.model.content_sections import ContentPart
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.markdown_escape import to_line
 from hardpan.scanners.report.model.sections import RulePart
@@ -47,6 +48,10 @@ SCHEMA: Final = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
 _KINDS = {"fail": "fail", "error": "open", "unknown": "open"}
+
+
+_MAX_TAILORING_CHANGES = 200
+"""The others are in findings.json."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,11 +121,27 @@ def _build_run(
             "benchmark": findings.content.benchmark_id,
             "contentVersion": findings.content.version,
             "score": findings.score,
+            **_build_tailoring(findings.content),
         },
     }
     if controls:
         run["taxonomies"] = [build_taxonomy(controls)]
     return run
+
+
+def _build_tailoring(content: ContentPart) -> dict[str, object]:
+    """Return the property of the tailoring; empty without one."""
+    tailoring = content.tailoring
+    if tailoring is None:
+        return {}
+    return {
+        "tailoring": {
+            "file": tailoring.file,
+            "sha256": tailoring.sha256,
+            "effect": tailoring.describe_effect(),
+            "changes": list(tailoring.list_changes()[:_MAX_TAILORING_CHANGES]),
+        }
+    }
 
 
 def _build_category(hostname: str) -> str:

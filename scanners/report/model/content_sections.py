@@ -80,6 +80,36 @@ class TailoringPart(Document):
         base = f"of {self.base_profile_id}" if self.base_profile_id else "with a profile of its own"
         return f"{self.file} ({author}) {base}: {self.describe_effect()}"
 
+    @property
+    def attached_name(self) -> str:
+        """Name of the file in the evidence."""
+        return "tailoring.yaml" if self.format == "yaml" else "tailoring.xml"
+
+    def identify(self) -> str:
+        """Format the file's name and digest."""
+        return f"{self.file}, sha256:{self.sha256}"
+
+    def list_changes(self) -> tuple[str, ...]:
+        """Format each change with its reason on one line."""
+        changes = (
+            *((f"not evaluated: {rule.rule_id}", rule.reason) for rule in self.unselected),
+            *((f"added: {rule.rule_id}", rule.reason) for rule in self.selected),
+            *((f"changed: {setting.describe()}", setting.reason) for setting in self.settings),
+        )
+        return tuple(f"{change} / {reason or NO_REASON}" for change, reason in changes)
+
+    def list_changes_of_rule(self, rule_id: str) -> tuple[str, ...]:
+        """Format the changes of one evaluated rule, each with its reason on one line."""
+        changes = (
+            *(("added", rule.reason) for rule in self.selected if rule.rule_id == rule_id),
+            *(
+                (f"{s.name}: {s.base} -> {s.value}", s.reason)
+                for s in self.settings
+                if s.rule_id == rule_id
+            ),
+        )
+        return tuple(f"{change} / {reason or NO_REASON}" for change, reason in changes)
+
     def describe_effect(self) -> str:
         """Count the changes."""
         return describe_changes(len(self.unselected), len(self.selected), len(self.settings))

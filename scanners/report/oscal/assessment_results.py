@@ -11,6 +11,7 @@ from hardpan.scanners.report.model.markdown_escape import escape_inline
 from hardpan.scanners.report.model.sections import RulePart
 from hardpan.scanners.report.oscal import elements
 from hardpan.scanners.report.oscal.elements import Json, OscalIds
+from hardpan.scanners.report.oscal.tailoring import build_tailoring_resources
 from hardpan.scanners.report.registry import Report
 
 _CONTROLS_DESCRIPTION = (
@@ -36,6 +37,7 @@ class AssessmentResults:
                 "back-matter": {
                     "resources": [
                         elements.build_content_resource(findings, ids),
+                        *build_tailoring_resources(findings, ids),
                         elements.build_evidence_resource(ids),
                     ]
                 },

@@ -8,6 +8,7 @@ from hardpan.scanners.report.model.markdown_escape import escape_inline
 from hardpan.scanners.report.model.sections import RulePart
 from hardpan.scanners.report.oscal import elements
 from hardpan.scanners.report.oscal.elements import Json, OscalIds
+from hardpan.scanners.report.oscal.tailoring import build_tailoring_resources
 from hardpan.scanners.report.registry import Report
 
 _RFC4122 = "https://ietf.org/rfc/rfc4122"
@@ -42,6 +43,7 @@ class Poam:
                 "back-matter": {
                     "resources": [
                         elements.build_content_resource(findings, ids),
+                        *build_tailoring_resources(findings, ids),
                         elements.build_evidence_resource(ids),
                     ]
                 },

@@ -150,6 +150,14 @@ def format_finding_details(assessed: AssessedRequirement, findings: Findings) ->
     content = findings.content
     scanned_with = f"{content.name} {content.version}, profile {shorten_id(content.profile_id)}"
     lines = [f"Scanned on {findings.finished} with {scanned_with}."]
+    tailoring = content.tailoring
+    if tailoring is not None:
+        lines.append(f"The profile is tailored by {tailoring.identify()}.")
+        lines += (
+            f"Tailoring of {shorten_id(rule.rule_id)}: {change}"
+            for rule in assessed.rules
+            for change in tailoring.list_changes_of_rule(rule.rule_id)
+        )
     if not assessed.rules:
         lines.append("No rule of that profile checks this requirement: review it manually.")
     if assessed.outdated_rule_ids:

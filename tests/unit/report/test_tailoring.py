@@ -1,13 +1,17 @@
 """What a tailoring changed is in every report that people read, with its reasons."""
 
+import json
 from dataclasses import replace
 
+import pytest
 from lxml import html as parser
 
+from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.scanners.model.scan import Scan
 from hardpan.scanners.report.formats.text_summary import format_summary
 from hardpan.scanners.report.model.build import build_findings
 from hardpan.scanners.report.registry import load_renderer
+from hardpan.scanners.stig.manual_stig import find_stig
 from tests.unit.evidence import samples
 from tests.unit.report.test_reports import report_of
 
@@ -64,7 +68,7 @@ def test_text_and_markdown_summary_name_file_author_and_effect() -> None:
     assert f"sha256:{samples.TAILORING.sha256}" in lines
     assert f"## Tailoring: {EFFECT}\n" in markdown
     assert "- not evaluated: `xccdf_org.ssgproject.content_rule_gone / The appliance" in markdown
-    assert f"- added: `{samples.RULES[0].rule_id} / no reason stated`" in markdown
+    assert f"- added: `{RULES[0].rule_id} / no reason stated`" in markdown
     assert "- changed: `v_limit: 3 -> 12 / Site rule.`" in markdown
 
 
@@ -104,3 +108,69 @@ def test_hostile_tailoring_adds_no_markup() -> None:
     page = load_renderer("html").render(report_of(_with_tailoring(unselected=(rule,)))).decode()
 
     assert "&lt;script&gt;x&lt;/script&gt;\ufffd[2J" in page
+
+
+RULES = samples.RULES
+CHANGES = (
+    "not evaluated: xccdf_org.ssgproject.content_rule_gone / The appliance has none.",
+    f"added: {RULES[0].rule_id} / no reason stated",
+    "changed: v_limit: 3 -> 12 / Site rule.",
+    f"changed: severity of {RULES[1].rule_id}: low -> high / Exposed.",
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "root"),
+    [("oscal-ar", "assessment-results"), ("oscal-poam", "plan-of-action-and-milestones")],
+)
+def test_oscal_has_the_tailoring_as_a_resource(name: str, root: str) -> None:
+    document = json.loads(load_renderer(name).render(report_of(_scan())))[root]
+    untailored = json.loads(load_renderer(name).render(report_of(samples.scan())))[root]
+
+    (resource,) = [
+        r for r in document["back-matter"]["resources"] if r["title"] == "Tailoring `web.yaml`"
+    ]
+    digest = {"algorithm": "SHA-256", "value": samples.TAILORING.sha256}
+    assert resource["rlinks"] == [{"href": "tailoring.yaml", "hashes": [digest]}]
+    assert resource["remarks"].splitlines() == [f"- `{change}`" for change in CHANGES]
+    assert {p["name"]: p["value"] for p in resource["props"]}["author"] == "web team"
+    count = len(document["back-matter"]["resources"])
+    assert len(untailored["back-matter"]["resources"]) == count - 1
+
+
+def test_sarif_and_hdf_name_the_tailoring() -> None:
+    report = report_of(_scan())
+
+    run = json.loads(load_renderer("sarif").render(report))["runs"][0]
+    profile = json.loads(load_renderer("hdf").render(report))["profiles"][0]
+
+    assert run["properties"]["tailoring"] == {
+        "file": "web.yaml",
+        "sha256": samples.TAILORING.sha256,
+        "effect": EFFECT,
+        "changes": list(CHANGES),
+    }
+    assert profile["summary"].endswith(f", tailored by web.yaml, sha256:{samples.TAILORING.sha256}")
+    untailored = report_of(samples.scan())
+    assert b"tailor" not in load_renderer("sarif").render(untailored)
+
+
+@pytest.mark.parametrize("name", ["ckl", "cklb"])
+def test_checklists_name_the_tailoring_and_the_changes_of_a_rule(name: str) -> None:
+    scan = _scan()
+    stig = find_stig(scan.evaluation.benchmark_id)
+    assert stig is not None
+    results = tuple(
+        replace(r, sv_ids=(stig.requirements[0].rule_id,)) if r.rule_id == RULES[1].rule_id else r
+        for r in scan.evaluation.results
+    )
+    scan = replace(scan, evaluation=replace(scan.evaluation, results=results))
+
+    text = load_renderer(name).render(report_of(scan)).decode()
+    untailored = load_renderer(name).render(report_of(samples.scan())).decode()
+
+    assert f"The profile is tailored by web.yaml, sha256:{samples.TAILORING.sha256}." in text
+    changed_rule = shorten_id(RULES[1].rule_id)
+    change = f"Tailoring of {changed_rule}: severity: low -> high / Exposed."
+    assert change.replace(">", "&gt;" if name == "ckl" else ">") in text
+    assert "tailor" not in untailored.lower()
