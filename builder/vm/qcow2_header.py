@@ -1,4 +1,4 @@
-"""Check the header of a qcow2 image that somebody else made. Nothing is started.
+"""Check the header of a qcow2 image from an unknown source. Nothing is started.
 
 Source: QEMU, docs/interop/qcow2.txt. An image can name a backing file or an external data file on
 the machine that opens it; QEMU would then show that file's content to the guest.

@@ -39,7 +39,7 @@ _CERTIFICATE_TYPES = tuple(f"{kind}-cert-v01@openssh.com" for kind in PARAMIKO_K
 _PLAIN_TYPES = frozenset(plain_type(kind) for kind in PARAMIKO_KEY_TYPES)
 
 VerifySignature = Callable[[bytes, bytes, bytes], bool]
-"""Public key blob, signed bytes, signature blob -> whether the key made the signature."""
+"""Public key blob, signed bytes, signature blob -> whether the signature is the key's."""
 
 
 class _Status(Enum):

@@ -151,7 +151,7 @@ def _build_item(item_id: str, elements: Mapping[str, Element], name: str) -> Ite
 def _find_lineage(
     element: Element, elements: Mapping[str, Element], name: str
 ) -> tuple[Element, ...]:
-    """Follow ``extends``. XCCDF 1.2 has made it obsolete for groups, and oscap ignores it there."""
+    """Follow ``extends``. It is obsolete for groups in XCCDF 1.2, and oscap ignores it there."""
     lineage = [element]
     while parent_id := lineage[-1].get("extends"):
         parent = elements.get(parent_id)

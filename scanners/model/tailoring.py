@@ -49,7 +49,7 @@ class Tailoring:
     format: TailoringFormat
     title: str
     author: str
-    """By whom it says it is; empty if it does not."""
+    """The author that it names; empty for none."""
 
     version: str
     """Version and time of an XCCDF tailoring, as it says; may be empty."""

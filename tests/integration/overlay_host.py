@@ -21,7 +21,7 @@ from hardpan.ssh.target import Target, parse_target
 from tests.integration.local_sshd import free_port, wait_for_port
 
 CACHE = Path(__file__).parents[2] / "images" / "cache" / "overlay-host"
-"""Packages and layers; both are made once and reused by later sessions."""
+"""Packages and layers; both are created once and reused by later sessions."""
 
 PASSWORD = "correct horse 'battery' $taple"
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"

@@ -1,4 +1,4 @@
-"""Keys, certificates, revocation lists and agents for generated SSH cases; made once."""
+"""Keys, certificates, revocation lists and agents for generated SSH cases; created once."""
 
 import base64
 import contextlib

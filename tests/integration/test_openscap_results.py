@@ -222,7 +222,7 @@ def _evaluate(content: PreparedContent, collection: Collection) -> tuple[Evaluat
 
 
 def _change_part(content: PreparedContent, original: str, changed: str) -> PreparedContent:
-    """Return content in which something was lost when a part was made."""
+    """Return content of which a part lacks something."""
     parts = tuple(
         replace(p, data=data, sha256=sha256_bytes(data))
         for p in content.parts

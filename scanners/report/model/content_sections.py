@@ -58,7 +58,7 @@ class TailoringPart(Document):
     format: Literal["yaml", "xccdf"]
     title: str
     author: str
-    """By whom it says it is; empty if it does not."""
+    """The author that it names; empty for none."""
     version: str
     profile_id: str
     """The profile that was evaluated."""
@@ -121,7 +121,7 @@ class ContentIdentity(Document):
     name: str
     version: str
     source_sha256: HexDigest
-    """Digest of the data stream as upstream made it."""
+    """Digest of upstream's data stream."""
     derived_sha256: HexDigest
     """Digest of the derived content that was evaluated."""
     date: Annotated[str, Field(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")] = ""

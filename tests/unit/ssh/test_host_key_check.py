@@ -1,4 +1,4 @@
-"""Which host keys are asked for, and which are accepted."""
+"""Which host keys are requested, and which are accepted."""
 
 import dataclasses
 from collections.abc import Callable
