@@ -173,7 +173,7 @@ def _build_scan(
         evaluation=evaluation,
         baseline_counts=None if baseline is None else dict(baseline),
         checks=(
-            *parts.platform.checks,
+            *(_require_answer(c, request.required) for c in parts.platform.checks),
             *parts.host_facts.checks,
             *parts.packages.checks,
             *parts.fips.checks,
@@ -204,6 +204,13 @@ def _finish_scan(result: Scan, started: str, waivers: Sequence[LocatedWaiver]) -
         waivers=assignment.waiver_by_rule,
         waiver_records=assignment.records,
     )
+
+
+def _require_answer(check: HostCheck, required: frozenset[str]) -> HostCheck:
+    """Return the check; as an error if ``--require`` names it and a precondition is missing."""
+    if check.name in required and check.outcome == "not_checked":
+        return replace(check, outcome="error")
+    return check
 
 
 def _build_rule_result(check: HostCheck) -> RuleResult | None:

@@ -88,12 +88,10 @@ class Sarif:
 def _list_open_rules(findings: Findings, rows: tuple[str, ...]) -> list[_OpenRule]:
     """List the open rules, the most severe first; failures before those without an answer."""
     open_rules = []
-    rules = findings.rules_and_checks
-    line = 1
-    # The first row is the header; the others are in the order of the rules.
-    for index, row in enumerate(rows):
-        rule = rules[index - 1]
-        if index and rule.is_open:
+    header, *rule_rows = rows  # in the order of the rules
+    line = 1 + header.count("\n")
+    for rule, row in zip(findings.rules_and_checks, rule_rows, strict=True):
+        if rule.is_open:
             length = len(row.partition("\n")[0].removesuffix("\r"))
             open_rules.append(_OpenRule(rule=rule, line=line, line_length=length))
         line += row.count("\n")

@@ -21,6 +21,7 @@ from hardpan.profiles.schema.waivers import LocatedWaiver
 from hardpan.scanners import pipeline
 from hardpan.scanners.collect import collection
 from hardpan.scanners.collect.base import CollectedEvidence, create_collector
+from hardpan.scanners.collect.check_registry import load_registry
 from hardpan.scanners.collect.openscap import MissingOpenScapError
 from hardpan.scanners.collect.plan import ScanPlan, plan_profile
 from hardpan.scanners.collect.task import build_expected_state, build_workload_settings
@@ -441,3 +442,48 @@ def test_tailoring_file_is_attached(run_scan: Callable[..., Scan]) -> None:
     scan = run_scan(request(), content=replace(CONTENT, content=scap_content))
 
     assert scan.raw["tailoring.yaml"] == samples.TAILORING.data
+
+
+@pytest.mark.parametrize(
+    ("required", "outcome"),
+    [(frozenset(), "not_checked"), (frozenset({"hardpan-check-secure-boot"}), "error")],
+)
+def test_missing_precondition_of_a_required_check_is_an_error(
+    required: frozenset[str], outcome: str, run_scan: Callable[..., Scan]
+) -> None:
+    definition = load_registry().find_by_function("test_platform::test_secure_boot_is_enabled")
+    check = HostCheck(
+        name="hardpan-check-secure-boot",
+        outcome="not_checked",
+        message="no efivarfs",
+        duration_s=0,
+        definition=definition.definition,
+    )
+
+    scan = run_scan(request(required=required), platform=CollectedEvidence(checks=(check,)))
+
+    assert [c.outcome for c in scan.checks if c.name == check.name] == [outcome]
+    findings = build_findings(scan)
+    assert findings.count_open_checks_by_severity() == ({"medium": 1} if required else {})
+    findings.require_complete()
+
+
+def test_waiver_of_a_check_is_assigned(run_scan: Callable[..., Scan]) -> None:
+    entry = load_registry().find_by_function("test_platform::test_secure_boot_is_enabled")
+    check = HostCheck(
+        name=entry.id,
+        outcome="failed",
+        message="disabled",
+        duration_s=0,
+        definition=entry.definition,
+    )
+    waiver = make_waiver("hardpan-check-secure-*")
+
+    scan = run_scan(with_waivers(waiver), platform=CollectedEvidence(checks=(check,)))
+
+    findings = build_findings(scan)
+    (part,) = (c for c in findings.checks if c.name == entry.id)
+    assert part.waiver is not None
+    assert part.waiver.is_active
+    assert [(r.rule_ids, r.status) for r in scan.waiver_records] == [((entry.id,), "active")]
+    assert findings.count_open_checks_by_severity() == {}
