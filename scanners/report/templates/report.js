@@ -81,6 +81,7 @@
     for (const item of items) if (!item.hidden || !open) item.firstElementChild.open = open;
   });
   byId("filter").hidden = false;
+  byId("filter").parentElement.classList.add("filterable");
   // A browser that comes back to the page may bring the fields' old values along.
   reset();
 
