@@ -199,6 +199,10 @@ bench-layers: setup ## compare the STIG layer with the playbook of 'oscap genera
 bench-report: setup setup-interop ## compare all signed reports with openscap-report's and oscap's HTML (ARF=file BENCH=--json)
 	$(BIN)/python -m tests.benchmarks.report $(if $(ARF),--arf "$(ARF)") $(BENCH)
 
+.PHONY: bench-filter
+bench-filter: setup-venv ## time from a key in the filter of report.html to the next frame, 1,500 rules (BENCH="--rules 5000 --throttle 4")
+	$(BIN)/python -m tests.benchmarks.report_filter $(BENCH)
+
 .PHONY: docs
 docs: setup-venv ## write the generated pages: docs/cli.md, and the tables of conflicts and kernel settings
 	$(BIN)/python -m tests.tools.cli_reference

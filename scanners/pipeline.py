@@ -5,7 +5,7 @@ keep theirs, also if that part is the evaluation by oscap. Only the host's ident
 and oscap must be installed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from hardpan.core import clock, events
@@ -28,6 +28,7 @@ from hardpan.scanners.collect.evaluation import (
     evaluate_content,
 )
 from hardpan.scanners.collect.plan import ScanPlan
+from hardpan.scanners.collect.raw_answers import AnswerLog, render_raw_files
 from hardpan.scanners.collect.sent_secrets import redact_secrets
 from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.content.prepare import PreparedContent, prepare
@@ -116,7 +117,9 @@ def scan(request: ScanRequest, connection: Connection, emit: Emit) -> Scan:
         run_compatibility=request.run_compatibility or request.plan.has_ai_workload,
         run_smoke=request.run_smoke,
     )
-    result = _build_scan(request, identity, openscap_evidence, evaluation, parts)
+    result = _build_scan(
+        request, identity, openscap_evidence, evaluation, parts, collection.answer_logs
+    )
     result = replace(result, transport=connection.transport)
     result = _finish_scan(result, started, request.plan.waivers)
     return redact_secrets(result, connection.secrets)
@@ -158,6 +161,7 @@ def _build_scan(
     openscap_evidence: CollectedEvidence,
     evaluation: Evaluation,
     parts: CollectedParts,
+    answer_logs: Mapping[str, AnswerLog],
 ) -> Scan:
     """Build the scan from what was collected; the times are set when it is complete."""
     # The host's identity already includes its packages.
@@ -183,7 +187,12 @@ def _build_scan(
         smoke=parts.smoke,
         compatibility=parts.compatibility,
         packages=packages,
-        raw={**openscap_evidence.files, **parts.host_facts.files, **parts.packages.files},
+        raw={
+            **openscap_evidence.files,
+            **parts.host_facts.files,
+            **parts.packages.files,
+            **render_raw_files(answer_logs),
+        },
         waivers={},
         image=request.image,
         fips=assess_fips(fips_answers, load_table(), clock.now().date()),

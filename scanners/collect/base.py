@@ -11,6 +11,7 @@ from hardpan.core.compression import CompressedBlob
 from hardpan.core.errors import HardpanError, InputError, ToolError, UnavailableError
 from hardpan.core.events import Emit
 from hardpan.scanners.collect.openscap_packages import PushedPackage
+from hardpan.scanners.collect.raw_answers import AnswerLog
 from hardpan.scanners.content.prepare import PreparedContent
 from hardpan.scanners.content.products import OsRelease
 from hardpan.scanners.fips.model import FipsAnswers
@@ -151,6 +152,9 @@ class CollectTask:
 
     challenge: HostChallenge | None = None
     """``host_signature`` needs it."""
+
+    answer_log: AnswerLog = field(default_factory=AnswerLog)
+    """Where the collector records what the target answered, before it parses it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

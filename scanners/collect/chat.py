@@ -18,6 +18,7 @@ from hardpan.scanners.collect.base import (
     InferenceServer,
 )
 from hardpan.scanners.collect.preconditions import ROOT, Query, path, python
+from hardpan.scanners.collect.raw_answers import AnswerLog
 from hardpan.scanners.collect.untrusted import (
     build_measure,
     describe_error,
@@ -60,7 +61,9 @@ class ChatTest(Collector):
     ) -> CollectedEvidence:
         """Return the test's result, as ``run_chat_test`` does."""
         return CollectedEvidence(
-            smoke=run_chat_test(connection, _require_server(task), timeout_s=timeout_s)
+            smoke=run_chat_test(
+                connection, _require_server(task), timeout_s=timeout_s, log=task.answer_log
+            )
         )
 
     def build_failed_evidence(self, task: CollectTask, check: HostCheck) -> CollectedEvidence:
@@ -75,7 +78,11 @@ def _require_server(task: CollectTask) -> InferenceServer:
 
 
 def run_chat_test(
-    connection: Connection, server: InferenceServer, *, timeout_s: float
+    connection: Connection,
+    server: InferenceServer,
+    *,
+    timeout_s: float,
+    log: AnswerLog | None = None,
 ) -> SmokeReport:
     """Chat with the target's inference server.
 
@@ -93,6 +100,8 @@ def run_chat_test(
         sudo=True,
         max_bytes=_MAX_BYTES,
     )
+    if log is not None:
+        log.add("chat", query.script, output.exit_status, output.data)
     query.require_met(output.exit_status)
     return evaluate_output(output.data, server)
 

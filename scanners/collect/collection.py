@@ -16,6 +16,7 @@ from hardpan.scanners.collect.base import (
 from hardpan.scanners.collect.chat import combine_results
 from hardpan.scanners.collect.openscap_packages import PushedPackage
 from hardpan.scanners.collect.plan import ScanPlan
+from hardpan.scanners.collect.raw_answers import AnswerLog
 from hardpan.scanners.content.products import OsRelease
 from hardpan.scanners.model.results import CHECK_PREFIX, CompatibilityReport, HostCheck, SmokeReport
 from hardpan.scanners.model.scan import ScannedHost
@@ -82,6 +83,9 @@ class Collection:
     openscap_packages: tuple[PushedPackage, ...] = ()
     """Packages of OpenSCAP to upload for the scan."""
 
+    answer_logs: dict[str, AnswerLog] = field(default_factory=dict)
+    """Collector -> the answers of the target, also of a collector that failed."""
+
     def identify_host(self) -> HostIdentity:
         """Return the identity of the target.
 
@@ -121,8 +125,12 @@ class Collection:
         Raises:
             ToolError, UnreachableError, ResourceError: as the collector does.
         """
+        log = self.answer_logs.setdefault(name, AnswerLog())
         return create_collector(name).collect(
-            self.connection, task, timeout_s=TIMEOUTS_S[name], emit=self.emit
+            self.connection,
+            replace(task, answer_log=log),
+            timeout_s=TIMEOUTS_S[name],
+            emit=self.emit,
         )
 
     def attempt(self, name: str, task: CollectTask) -> CollectedEvidence:

@@ -15,6 +15,7 @@ from hardpan.core.events import Emit
 from hardpan.core.resources import resource_path
 from hardpan.scanners.collect.base import CollectedEvidence, Collector, CollectTask
 from hardpan.scanners.collect.preconditions import ROOT, Query, python
+from hardpan.scanners.collect.raw_answers import AnswerLog
 from hardpan.scanners.collect.untrusted import describe_error, parse_json, require_keys
 from hardpan.scanners.compatibility.conflicts import Conflict, ConflictCheck, load_conflicts
 from hardpan.scanners.compatibility.outcomes import combine_outcomes
@@ -66,7 +67,9 @@ class CompatibilityChecks(Collector):
     ) -> CollectedEvidence:
         """Return the report, as ``run_compatibility_checks`` does."""
         return CollectedEvidence(
-            compatibility=run_compatibility_checks(connection, timeout_s=timeout_s)
+            compatibility=run_compatibility_checks(
+                connection, timeout_s=timeout_s, log=task.answer_log
+            )
         )
 
     def build_failed_evidence(self, task: CollectTask, check: HostCheck) -> CollectedEvidence:
@@ -74,7 +77,9 @@ class CompatibilityChecks(Collector):
         return CollectedEvidence(compatibility=failed_report(check))
 
 
-def run_compatibility_checks(connection: Connection, *, timeout_s: float) -> CompatibilityReport:
+def run_compatibility_checks(
+    connection: Connection, *, timeout_s: float, log: AnswerLog | None = None
+) -> CompatibilityReport:
     """Run both checks of every known conflict on the target.
 
     Raises:
@@ -93,6 +98,8 @@ def run_compatibility_checks(connection: Connection, *, timeout_s: float) -> Com
         sudo=True,
         max_bytes=_MAX_BYTES,
     )
+    if log is not None:
+        log.add("compatibility", query.script, output.exit_status, output.data)
     query.require_met(output.exit_status)
     return parse_report(output.data, load_conflicts())
 

@@ -100,14 +100,16 @@ class FipsFacts(Collector):
             ToolError: the script did not end in time, sent too much, or gave no answer.
             UnreachableError: the connection broke.
         """
+        questions = build_questions()
         batch_answers = run_batch(
             connection,
-            build_questions(),
+            questions,
             limit_s=lambda name: _LONG_TIMEOUT_S.get(name, _QUESTION_TIMEOUT_S),
             timeout_s=timeout_s,
             max_text=_MAX_TEXT,
             max_bytes=_MAX_BYTES,
         )
+        task.answer_log.add_batch(questions, batch_answers)
         if not batch_answers.answers:
             raise ToolError(["the questions about FIPS"], "have no answer that can be read")
         refused = batch_answers.refused.items()

@@ -27,6 +27,8 @@ _QUESTION_TIMEOUT_S = 120
 _MAX_ANSWERS_BYTES = MAX_BYTES + (1 << 20)
 _PACKAGES = "packages"
 _CLOCK = "clock"
+_WITHHELD = ("machine_id", "product_uuid")
+"""Answers of which only a digest leaves the scanner."""
 QUESTIONS = {
     _CLOCK: "date -u +%s",
     "hostname": "cat /proc/sys/kernel/hostname",
@@ -63,6 +65,7 @@ class HostIdentity(Collector):
             max_text=MAX_BYTES,
             max_bytes=_MAX_ANSWERS_BYTES,
         )
+        task.answer_log.add_batch(QUESTIONS, batch_answers, withheld=_WITHHELD)
         answer_by_name = extract_answers(batch_answers)
         difference_s = measure_clock_difference(answer_by_name.get(_CLOCK, ""), before, clock.now())
         release = parse_os_release(answer_by_name.get("os_release", ""))

@@ -28,6 +28,7 @@ from hardpan.scanners.collect.base import CollectedEvidence, Collector, CollectT
 from hardpan.scanners.collect.check_recorder import CheckRecorder
 from hardpan.scanners.collect.check_registry import CheckScope
 from hardpan.scanners.collect.checks.queries import PLATFORM_QUERIES, list_queries
+from hardpan.scanners.collect.raw_answers import AnswerLog
 from hardpan.ssh.batch import run_batch
 from hardpan.ssh.connection import Connection
 
@@ -61,7 +62,7 @@ class HostFacts(Collector):
                 "was not compared with a hardpan profile",
                 hint="name one with --profile; 'hardpan profiles' lists them",
             )
-        backend = SshBackend(connection, timeout_s=timeout_s)
+        backend = SshBackend(connection, timeout_s=timeout_s, log=task.answer_log)
         backend.prefetch([query.command_line for query in list_queries(task.expected)])
         return _run_checks(backend, task, emit, scopes=frozenset({"profile", "hardpan_image"}))
 
@@ -78,7 +79,7 @@ class PlatformChecks(Collector):
             ToolError: the checks could not be run at all.
             UnreachableError: the connection broke.
         """
-        backend = SshBackend(connection, timeout_s=timeout_s)
+        backend = SshBackend(connection, timeout_s=timeout_s, log=task.answer_log)
         backend.prefetch([query.command_line for query in PLATFORM_QUERIES])
         return _run_checks(backend, task, emit, scopes=frozenset({"host"}))
 
@@ -115,9 +116,12 @@ class SshBackend(BaseBackend):  # type: ignore[misc]
 
     NAME = "hardpan"
 
-    def __init__(self, connection: Connection, *, timeout_s: float) -> None:
+    def __init__(
+        self, connection: Connection, *, timeout_s: float, log: AnswerLog | None = None
+    ) -> None:
         super().__init__(str(connection.target))
         self._connection = connection
+        self._log = AnswerLog() if log is None else log
         self._deadline = Deadline(timeout_s)
         self._answer_by_command: dict[str, tuple[int, str]] = {}
         self._refused: dict[str, str] = {}
@@ -141,6 +145,7 @@ class SshBackend(BaseBackend):  # type: ignore[misc]
             )
         except ToolError:
             return
+        self._log.add_batch(questions, batch_answers)
         for name, answer in batch_answers.answers.items():
             self._answer_by_command[questions[name]] = (answer.exit_status, answer.output)
         for name, reason in batch_answers.refused.items():
@@ -168,6 +173,7 @@ class SshBackend(BaseBackend):  # type: ignore[misc]
         except UnreachableError as e:
             self.connection_error = e
             raise
+        self._log.add(str(len(self._log.answers)), line, answer.exit_status, answer.stdout)
         return self.result(answer.exit_status, line.encode(), answer.stdout, answer.stderr)
 
 

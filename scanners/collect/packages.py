@@ -74,6 +74,7 @@ class PackageCollector(Collector):
         output = connection.run(
             QUERY, timeout_s=timeout_s, max_bytes=MAX_BYTES, ok=(0, _NO_MANAGER)
         )
+        task.answer_log.add("packages", QUERY, output.exit_status, output.stdout)
         if output.exit_status == _NO_MANAGER:
             raise UnavailableError(
                 ["the package list:"],

@@ -26,6 +26,7 @@ from hardpan.scanners.collect.preconditions import (
     program,
     python,
 )
+from hardpan.scanners.collect.raw_answers import AnswerLog
 from hardpan.scanners.collect.untrusted import (
     build_measure,
     describe_error,
@@ -94,7 +95,9 @@ class SmokeTest(Collector):
         if task.workload is None:
             raise ValueError("the smoke test needs the sizes of its workload")
         return CollectedEvidence(
-            smoke=run_smoke_test(connection, task.workload, timeout_s=timeout_s)
+            smoke=run_smoke_test(
+                connection, task.workload, timeout_s=timeout_s, log=task.answer_log
+            )
         )
 
     def build_failed_evidence(self, task: CollectTask, check: HostCheck) -> CollectedEvidence:
@@ -103,7 +106,11 @@ class SmokeTest(Collector):
 
 
 def run_smoke_test(
-    connection: Connection, settings: WorkloadSettings, *, timeout_s: float
+    connection: Connection,
+    settings: WorkloadSettings,
+    *,
+    timeout_s: float,
+    log: AnswerLog | None = None,
 ) -> SmokeReport:
     """Run the workload on the target as its AI service's user.
 
@@ -121,6 +128,8 @@ def run_smoke_test(
         sudo=True,
         max_bytes=_MAX_BYTES,
     )
+    if log is not None:
+        log.add("smoke", query.script, output.exit_status, output.data)
     query.require_met(output.exit_status)
     return evaluate_output(output.data)
 

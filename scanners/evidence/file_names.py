@@ -32,6 +32,9 @@ SBOM: Final = "sbom.cdx.json"
 TAILORING_FILES: Final = {"yaml": "tailoring.yaml", "xccdf": "tailoring.xml"}
 """Format of a tailoring -> the file with it."""
 
+INDEX: Final = "index.html"
+"""What each file is, for a person who opens the archive."""
+
 HOST: Final = "host.json"
 PACKAGES: Final = "packages.txt"
 """The installed packages, one per line."""

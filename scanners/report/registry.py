@@ -55,6 +55,9 @@ class Format:
     description: str
     """Its purpose and its consumers, for ``export --help``."""
 
+    consumers: str
+    """Programs or people that read it, for the index of the evidence."""
+
     renderer: str
     """``module:class``; the module is imported only when the format is rendered."""
 
@@ -84,80 +87,95 @@ FORMATS = {
     "changes": Format(
         filename="changes.json",
         description="changes since the previous scan, as listed in report.html",
+        consumers="programs",
         renderer="hardpan.scanners.report.formats.json_documents:ChangesJson",
         requires_changes=True,
     ),
     "csv": Format(
         filename="findings.csv",
         description="the rules as a table, for spreadsheets",
+        consumers="Excel, LibreOffice",
         renderer="hardpan.scanners.report.formats.csv:Csv",
     ),
     "findings": Format(
         filename="findings.json",
         description="the findings, rule by rule; source of every other format",
+        consumers="programs, jq",
         renderer="hardpan.scanners.report.formats.json_documents:FindingsJson",
     ),
     "html": Format(
         filename="report.html",
         description="self-contained HTML report, opens offline",
+        consumers="people",
         renderer="hardpan.scanners.report.html.page:Html",
     ),
     "junit": Format(
         filename="junit.xml",
         description="the testinfra and compatibility checks for CI systems",
+        consumers="Jenkins, GitLab and other CI systems",
         renderer="hardpan.scanners.report.formats.junit:ChecksJunit",
     ),
     "junit-rules": Format(
         filename="junit-rules.xml",
         description="the rules for CI systems",
+        consumers="Jenkins, GitLab and other CI systems",
         renderer="hardpan.scanners.report.formats.junit:RulesJunit",
     ),
     "cklb": Format(
         filename="checklist.cklb",
         description="the STIG's checklist for STIG Viewer 3, STIG Manager and eMASS",
+        consumers="STIG Viewer 3, STIG Manager, eMASS",
         renderer="hardpan.scanners.report.stig.cklb:Cklb",
         requires_stig=True,
     ),
     "ckl": Format(
         filename="checklist.ckl",
         description="the STIG's checklist for STIG Viewer 2 and older tools",
+        consumers="STIG Viewer 2, older tools",
         renderer="hardpan.scanners.report.stig.ckl:Ckl",
         requires_stig=True,
     ),
     "hdf": Format(
         filename="hdf.json",
         description="the requirements for Heimdall and the SAF tools",
+        consumers="Heimdall, SAF CLI",
         renderer="hardpan.scanners.report.formats.hdf:Hdf",
     ),
     "oscal-ar": Format(
         filename="assessment-results.json",
         description="OSCAL assessment results, for GRC tools",
+        consumers="GRC tools, compliance-trestle",
         renderer="hardpan.scanners.report.oscal.assessment_results:AssessmentResults",
     ),
     "oscal-poam": Format(
         filename="poam.json",
         description="OSCAL plan of action and milestones: the rules that are open or waived",
+        consumers="GRC tools, trackers",
         renderer="hardpan.scanners.report.oscal.poam:Poam",
     ),
     "sarif": Format(
         filename="findings.sarif",
         description="SARIF 2.1.0 of the rules, for code-scanning services and viewers",
+        consumers="code-scanning services, SARIF viewers",
         renderer="hardpan.scanners.report.formats.sarif:Sarif",
     ),
     "smoke": Format(
         filename="smoke.json",
         description="the measurements of the AI workload",
+        consumers="programs, jq",
         renderer="hardpan.scanners.report.formats.json_documents:SmokeJson",
         requires_smoke=True,
     ),
     "summary": Format(
         filename="summary.md",
         description="a summary on one page, in Markdown",
+        consumers="people, in tickets and mails",
         renderer="hardpan.scanners.report.formats.markdown_summary:SummaryMd",
     ),
     "pdf": Format(
         filename="summary.pdf",
         description="the summary as PDF, by WeasyPrint",
+        consumers="people",
         renderer="hardpan.scanners.report.formats.pdf:Pdf",
         is_attached=False,
     ),

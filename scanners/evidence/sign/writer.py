@@ -19,6 +19,7 @@ from hardpan.scanners.evidence.file_names import (
     EVIDENCE_SUFFIX,
     HOST,
     HOST_SIGNATURE,
+    INDEX,
     OSCAL,
     PACKAGES,
     PQ_ENVELOPE,
@@ -34,6 +35,7 @@ from hardpan.scanners.evidence.predicates.oscal_signing import (
     build_statement_for,
     extract_dsse,
 )
+from hardpan.scanners.evidence.sign.index_page import render_index
 from hardpan.scanners.evidence.sign.output_files import pq_public_key_path, public_key_path
 from hardpan.scanners.evidence.sign.verify_instructions import (
     render_verify_md,
@@ -156,6 +158,7 @@ class _Signing:
             self.scan, self.signer, pq_signer=self.pq_signer, options=self.options
         )
         files = build_attachments(self.scan, report)
+        files[INDEX] = compress(render_index(report, files, self._signature_files))
         digests = {name: file.sha256 for name, file in files.items()}
         note(f"signing a statement over {len(digests)} files")
         signed = sign(build_statement(self._build_claim(report, files), digests), self.signer)
@@ -181,6 +184,12 @@ class _Signing:
             zip(UNSIGNED_FILES, (bundle, signed.payload, signed.signature), strict=True)
         )
         return {**files, **companions, **signature_files}
+
+    @property
+    def _signature_files(self) -> tuple[str, ...]:
+        """The files that are made from the statement."""
+        post_quantum = () if self.pq_signer is None else (PQ_ENVELOPE,)
+        return (*UNSIGNED_FILES, *self.options.companion_files, *post_quantum)
 
     def _build_claim(self, report: Report, files: Mapping[str, CompressedBlob]) -> Predicate:
         return build_predicate(
@@ -257,7 +266,7 @@ def build_attachments(scan: Scan, report: Report) -> dict[str, CompressedBlob]:
         extra_files[PROVENANCE] = scan.image.provenance
         extra_files[SBOM] = scan.image.sbom
     report_files = (f.filename for f in FORMATS.values())
-    reserved = {*UNSIGNED_FILES, *COMPANION_FILES, PQ_ENVELOPE, PROVENANCE, SBOM}
+    reserved = {*UNSIGNED_FILES, *COMPANION_FILES, PQ_ENVELOPE, PROVENANCE, SBOM, INDEX}
     conflicts = sorted({*extra_files, *reserved, *report_files} & set(scan.raw))
     if conflicts:
         raise InputError(f"{conflicts[0]}: this name in the evidence is taken")

@@ -1,5 +1,6 @@
 import base64
 import gzip
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -33,6 +34,8 @@ from hardpan.scanners.collect.base import (
     create_collector,
 )
 from hardpan.scanners.collect.checks import queries
+from hardpan.scanners.collect.collection import Collection
+from hardpan.scanners.collect.raw_answers import WITHHELD, render_raw_files
 from hardpan.scanners.content.prepare import StreamPart
 from hardpan.scanners.content.products import OsRelease
 from hardpan.scanners.model.results import HostCheck
@@ -706,3 +709,29 @@ def test_check_with_unreadable_answer_is_an_error() -> None:
     assert umask.message.startswith(
         "the target's answer cannot be read: ValueError: invalid literal"
     )
+
+
+def test_answers_of_the_host_are_logged_without_its_identifiers() -> None:
+    uuid = "4c4c4544-0000-2010-8020-80c04f202020"
+    target = AnsweringTarget({**ANSWERS, "product_uuid": uuid, "cmdline": f"ro id={uuid}"})
+    collection = Collection(as_connection(target), discard)
+    collection.identify_host()
+    files = render_raw_files(collection.answer_logs)
+    answers = {a["question"]: a for a in json.loads(files["raw/host.json"])["answers"]}
+
+    assert answers["os_release"]["output"] == OS_RELEASE
+    assert answers["os_release"]["command"] == host.QUESTIONS["os_release"]
+    assert answers["hostname"]["output"] == "lab\x1b[31m\n"
+    assert answers["cmdline"]["output"] == "ro id=[redacted]"
+    assert answers["machine_id"]["output"] == answers["product_uuid"]["output"] == WITHHELD
+    assert uuid.encode() not in files["raw/host.json"]
+    assert ANSWERS["machine_id"].strip().encode() not in files["raw/host.json"]
+
+
+def test_answers_of_a_failed_collector_are_logged() -> None:
+    collection = Collection(as_connection(FakeTarget(b"no package\n")), discard)
+    collection.attempt("packages", CollectTask())
+    (answer,) = json.loads(render_raw_files(collection.answer_logs)["raw/packages.json"])["answers"]
+
+    assert collection.failed["packages"].outcome == "error"
+    assert (answer["exitStatus"], answer["output"]) == (0, "no package\n")
