@@ -6,6 +6,7 @@
 import contextlib
 import logging
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 
@@ -66,7 +67,17 @@ class _ParamikoTransport:
         self._target = target
 
     def start(self, command_line: str, *, timeout_s: float, has_terminal: bool = False) -> Channel:
-        channel = self._transport.open_session(timeout=timeout_s)
+        start = time.monotonic()
+        try:
+            channel = self._transport.open_session(timeout=timeout_s)
+        except paramiko.SSHException as e:
+            # paramiko has no type of its own for it.
+            if time.monotonic() - start < timeout_s:
+                raise
+            raise UnreachableError(
+                f"{self._target}: opened no session within {timeout_s:g} s",
+                hint="the host is overloaded or still booting: try again later",
+            ) from e
         if has_terminal:
             channel.get_pty("dumb")
         channel.exec_command(command_line)

@@ -33,6 +33,9 @@ from hardpan.ssh.target import Target
 from hardpan.ssh.transport_kind import TransportChoice
 
 _GRACE_S = 20.0
+_SESSION_TIMEOUT_S = 60.0
+"""For the start of a command on a host that is overloaded or still booting."""
+
 _CANNOT_EXECUTE = 126
 _MiB = 1 << 20
 _LOST_HINT = (
@@ -184,13 +187,16 @@ class Connection:
         start = time.monotonic()
         with (
             self._transport.translate_errors(),
-            self._watchdog(request.timeout_s + 2 * _GRACE_S),
+            self._watchdog(_SESSION_TIMEOUT_S + request.timeout_s + _GRACE_S),
         ):
             channel = self._transport.start(
-                request.login_line, timeout_s=_GRACE_S, has_terminal=request.has_terminal
+                request.login_line,
+                timeout_s=_SESSION_TIMEOUT_S,
+                has_terminal=request.has_terminal,
             )
+            deadline = time.monotonic() + request.timeout_s + _GRACE_S
             try:
-                exit_status = remote_command.run(channel, start + request.timeout_s + _GRACE_S)
+                exit_status = remote_command.run(channel, deadline)
             except ConnectionLostError as e:
                 problem = "the connection was closed in the middle of a command"
                 raise UnreachableError(f"{self.target}: {problem}", hint=_LOST_HINT) from e
