@@ -116,7 +116,8 @@ PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
 test: setup setup-axe setup-interop ## all tests, including the demo (EVIDENCE=file: also test that file)
-	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(PYTEST) tests -m "not demo_ai and not system and not slow and not limits"
+	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(PYTEST) tests \
+		-m "not demo_ai and not system and not slow and not limits $(if $(EVIDENCE),,and not evidence)"
 
 .PHONY: test-unit
 test-unit: setup-venv ## unit tests: no processes, no sockets (at most a minute)
@@ -143,16 +144,25 @@ test-lock-drift: setup-venv ## set-up installs locked versions although newer re
 	$(BIN)/pytest tests/lock_drift -q
 
 .PHONY: test-integration
-test-integration: setup setup-axe ## tests with real QEMU, sshd, oscap, xorriso, cosign; includes the demo
+test-integration: setup setup-axe setup-interop ## tests with real QEMU, sshd, oscap, xorriso, cosign; includes the demo
 	$(PYTEST) tests/integration -m "not demo_ai and not system and not limits"
 
 .PHONY: test-interop
 test-interop: setup setup-interop ## trestle, STIG Manager's parser and others read the evidence (EVIDENCE=file: that too)
-	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(BIN)/pytest tests/consumers -q -m "interop and not slow"
+	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(BIN)/pytest tests/consumers -q \
+		-m "interop and not slow $(if $(EVIDENCE),,and not evidence)"
 
 .PHONY: test-interop-full
-test-interop-full: setup setup-interop-full ## test-interop and MITRE's SAF CLI (430 MB, EVIDENCE=file: that too)
-	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(BIN)/pytest tests/consumers -q -m interop
+test-interop-full: setup setup-interop-full ## test-interop with SAF CLI and SARIF Multitool (530 MB, EVIDENCE=file: that too)
+	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(BIN)/pytest tests/consumers -q \
+		-m "interop $(if $(EVIDENCE),,and not evidence)"
+
+.PHONY: test-evidence
+test-evidence: setup setup-interop-full ## after 'make demo': third-party programs read the numbers of its evidence (EVIDENCE=)
+	@[ -f "$(or $(EVIDENCE),$(wildcard $(OUT)/*.evidence.zip))" ] || \
+		{ echo "$(or $(EVIDENCE),$(OUT): no evidence): expected one evidence file; run 'make demo' first" >&2; exit 3; }
+	HARDPAN_EVIDENCE="$(abspath $(or $(EVIDENCE),$(wildcard $(OUT)/*.evidence.zip)))" \
+		$(BIN)/pytest tests/consumers -q -m evidence
 
 .PHONY: test-ai
 test-ai: setup ## the demo with the AI service (half an hour; not part of 'make test')
@@ -163,8 +173,8 @@ test-system: setup ## README's long command blocks and the demo with the AI serv
 	$(BIN)/pytest tests/integration -q -m "system or demo_ai"
 
 .PHONY: test-demo
-test-demo: setup ## the demo, then checks of everything in its evidence
-	$(BIN)/pytest tests/integration -q -m demo
+test-demo: setup setup-interop-full ## the demo, then third-party programs read everything in its evidence
+	HARDPAN_CONSUMERS=all $(BIN)/pytest tests/integration -q -m demo
 
 .PHONY: test-limits
 test-limits: setup-venv ## hostile ARFs of 256 MiB: each is read or refused within 60 s and 1 GiB

@@ -1,7 +1,7 @@
 """Third-party programs, and the documents that they read.
 
-These tests run on request only, so a missing program fails them. With ``EVIDENCE=file``
-(``HARDPAN_EVIDENCE``) the tests read that file's documents as well.
+These tests run on request only, so a missing program fails them. Those with the marker
+``evidence`` read a file that a scan wrote: ``HARDPAN_EVIDENCE`` names it.
 """
 
 import os
@@ -18,7 +18,10 @@ from tests.unit.evidence import samples
 from tests.unit.report.test_reports import hostile_scan, report_of
 
 REPO = Path(__file__).parents[2]
-SCANS = ("good", "evil", "bare", "clean", "given")
+EVIDENCE = pytest.param("given", marks=pytest.mark.evidence)
+"""The parameter of tests that also read the named evidence."""
+
+SCANS = ("good", "evil", "bare", "clean", EVIDENCE)
 RENDERED_FORMATS = tuple(
     name
     for name, spec in FORMATS.items()
@@ -67,6 +70,12 @@ def named_evidence() -> Path | None:
     return Path(value) if value else None
 
 
+@pytest.fixture(scope="session")
+def evidence_file(named_evidence: Path | None) -> Path:
+    """The evidence that the caller named."""
+    return require_evidence(named_evidence)
+
+
 @pytest.fixture(scope="session", params=SCANS)
 def rendered_folder(
     request: pytest.FixtureRequest,
@@ -87,6 +96,13 @@ def rendered_folder(
     return folder
 
 
+def require_evidence(evidence: Path | None) -> Path:
+    """The named evidence; ends the test if there is none."""
+    if evidence is None:
+        pytest.skip("no EVIDENCE=file was named")
+    return evidence
+
+
 def read_archive(evidence: Path) -> dict[str, bytes]:
     """The files in evidence."""
     with zipfile.ZipFile(evidence) as archive:
@@ -105,9 +121,7 @@ def _sample_report(name: str) -> Report:
 
 
 def _evidence_report(evidence: Path | None) -> Report:
-    if evidence is None:
-        pytest.skip("no EVIDENCE=file was named")
-    files = read_archive(evidence)
+    files = read_archive(require_evidence(evidence))
     smoke = files.get("smoke.json")
     return replace(
         report_of(samples.scan()),

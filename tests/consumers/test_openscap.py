@@ -7,7 +7,7 @@ import pytest
 from lxml import html
 
 from hardpan.core.process import run
-from tests.consumers.conftest import Consumers
+from tests.consumers.conftest import EVIDENCE, Consumers, require_evidence
 from tests.consumers.tiny_arf import create_arf
 from tests.unit.evidence import samples
 from tests.unit.evidence.evidence_fixture import EvidenceFixture
@@ -16,7 +16,7 @@ from tests.unit.evidence.evidence_fixture import create_fixture as make_evidence
 pytestmark = pytest.mark.interop
 
 
-@pytest.fixture(scope="module", params=["tiny", "given"])
+@pytest.fixture(scope="module", params=["tiny", EVIDENCE])
 def arfs(
     request: pytest.FixtureRequest,
     named_evidence: Path | None,
@@ -29,9 +29,7 @@ def arfs(
         lab: EvidenceFixture = make_evidence(tmp_path_factory.mktemp("lab"))
         scan = samples.scan(raw={"arf-0.xml": create_arf(folder).read_bytes()})
         evidence = samples.write_evidence(scan, lab.scan, folder)
-    if evidence is None:
-        pytest.skip("no EVIDENCE=file was named")
-    with zipfile.ZipFile(evidence) as archive:
+    with zipfile.ZipFile(require_evidence(evidence)) as archive:
         names = [n for n in archive.namelist() if n.startswith("arf") and n.endswith(".xml")]
         return [Path(archive.extract(n, folder / "out")) for n in names]
 
@@ -54,6 +52,7 @@ def test_oscap_rejects_truncated_arf(arfs: list[Path], tmp_path: Path) -> None:
     assert "Premature end of data" in completed.stderr
 
 
+@pytest.mark.parametrize("arfs", ["tiny"], indirect=True)  # of evidence: test_evidence_numbers
 def test_openscap_report_renders_the_arf(
     programs: Consumers, arfs: list[Path], tmp_path: Path
 ) -> None:

@@ -49,7 +49,7 @@ def test_validator_rejects_a_result_without_location(
     findings = Findings.model_validate_json((rendered_folder / "findings.json").read_bytes())
     document = json.loads((rendered_folder / "findings.sarif").read_bytes())
     results = document["runs"][0]["results"]
-    assert len(results) == sum(r.is_open for r in findings.rules)
+    assert len(results) == sum(r.is_open for r in findings.rules_and_checks)
     for result in results:
         result["locations"] = []
     log = tmp_path / "findings.sarif"

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.registry import Report
 from hardpan.scanners.report.stig import checklist_model
-from tests.consumers.checklists import mixed_report, write_attached, write_format
-from tests.consumers.conftest import Consumers, read_archive
+from tests.consumers.checklists import mixed_report, write_format
+from tests.consumers.conftest import Consumers
 from tests.unit.report import stig_samples
 
 pytestmark = pytest.mark.interop
@@ -75,19 +74,3 @@ def test_stig_manager_reads_ckl_and_cklb_alike(
     ]
 
     assert rows[0] == rows[1]
-
-
-@pytest.mark.parametrize("name", ["cklb", "ckl"])
-def test_stig_manager_imports_checklists_of_named_evidence(
-    programs: Consumers, named_evidence: Path | None, name: str, tmp_path: Path
-) -> None:
-    if named_evidence is None:
-        pytest.skip("no EVIDENCE=file was named")
-    files = read_archive(named_evidence)
-    findings = Findings.model_validate_json(files["findings.json"])
-    assessed = checklist_model.assess_requirements(findings, checklist_model.require_stig(findings))
-    (checklist,) = import_checklist(programs, write_attached(files, name, tmp_path))["checklists"]
-
-    assert {r["ruleId"]: r["result"] for r in checklist["reviews"]} == {
-        j.requirement.rule_id: RESULTS[j.status] for j in assessed
-    }

@@ -14,7 +14,7 @@ from hardpan.scanners.evidence.predicates.oscal_signing import (
     extract_dsse,
 )
 from hardpan.signing import create_signer, sign
-from tests.consumers.conftest import Consumers
+from tests.consumers.conftest import EVIDENCE, Consumers, require_evidence
 from tests.tools.get_cosign import find_cosign
 from tests.unit.evidence import samples
 
@@ -86,15 +86,13 @@ def test_trestle_detects_changed_document(
     assert "does not match" in completed.stdout + completed.stderr
 
 
-@pytest.mark.parametrize("source", ["ours", "given"])
+@pytest.mark.parametrize("source", ["ours", EVIDENCE])
 def test_trestle_verifies_signature_in_evidence(
     programs: Consumers, named_evidence: Path | None, tmp_path: Path, source: str
 ) -> None:
     if source == "given":
-        if named_evidence is None:
-            pytest.skip("no EVIDENCE=file was named")
-        evidence = named_evidence
-        key = named_evidence.with_name(named_evidence.name.removesuffix(".evidence.zip") + ".pub")
+        evidence = require_evidence(named_evidence)
+        key = evidence.with_name(evidence.name.removesuffix(".evidence.zip") + ".pub")
     else:
         signer = create_signer(tmp_path / "scan.pem")
         evidence, key = (

@@ -2,6 +2,7 @@
 
 import json
 import mmap
+import os
 import re
 import sys
 import zipfile
@@ -237,3 +238,16 @@ def test_outputs_with_secrets_are_private(proved: ProveRun) -> None:
 def _contains(path: Path, pattern: bytes) -> bool:
     with path.open("rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return data.find(pattern) >= 0
+
+
+def test_third_party_programs_read_the_numbers_of_the_evidence(proved: ProveRun) -> None:
+    # 'make test-demo' installs the large programs, too.
+    is_complete = os.environ.get("HARDPAN_CONSUMERS") == "all"
+    expression = "evidence" if is_complete else "evidence and not slow"
+    argv = [sys.executable, "-m", "pytest", "-q", "-m", expression, REPO / "tests" / "consumers"]
+    environment = {"HARDPAN_EVIDENCE": str(proved.evidence)}
+    process = run(argv, timeout_s=900, cwd=REPO, env=environment, ok=(0, 1))
+
+    assert process.returncode == 0, process.stdout[-8000:]
+    assert re.search(r"^[0-9]+ passed", process.stdout, re.MULTILINE)
+    assert " skipped" not in process.stdout

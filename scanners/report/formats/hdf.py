@@ -2,10 +2,12 @@
 
 A control is a requirement of DISA's STIG with one result, its rules' worst verdict:
 Heimdall calls a control passed when any of several results passed, which would hide
-a check that did not run. Rules without a requirement are controls of
-their own, and so are hardpan's own checks. A waiver is stored in ``waiver_data`` with
-``skipped_due_to_waiver`` false, as readers take a true one for not applicable. There is no
-``attestation_data``: it is a person's word that a control passed, and hardpan has none.
+a check that did not run. Its id is that of DISA's group, which stays when the
+requirement is revised and which ``saf convert hdf2ckl`` writes as vulnerability id.
+Rules without a requirement are controls of their own, and so are hardpan's own checks.
+A waiver is stored in ``waiver_data`` with ``skipped_due_to_waiver`` false, as readers
+take a true one for not applicable. There is no ``attestation_data``: it is a person's
+word that a control passed, and hardpan has none.
 """
 
 from typing import Literal
@@ -112,7 +114,7 @@ def _build_control(
     content_references = sorted({n for rule in assessed.rules for n in rule.nist})
     rule_verdicts = "; ".join(f"{shorten_id(x.rule_id)}: {x.verdict}" for x in assessed.rules)
     return {
-        "id": requirement.rule_id.removesuffix("_rule"),
+        "id": requirement.group_id,
         "title": requirement.title,
         "desc": requirement.discussion,
         "descriptions": [

@@ -68,13 +68,15 @@ def build_rule(rule: RulePart, index_by_control: dict[str, int]) -> Json:
     title = to_line(rule.title)
     descriptor: Json = {
         "id": rule.rule_id,
-        "name": shorten_id(rule.rule_id),
         "shortDescription": to_message(title, MAX_SUMMARY_CHARACTERS),
         "fullDescription": to_message(rule.rationale.strip() or title, MAX_SUMMARY_CHARACTERS),
         "help": to_message(rule.fix_text.strip() or title),
         "defaultConfiguration": {"level": LEVELS[severity]},
         "properties": properties,
     }
+    # A name that repeats the id says nothing: SARIF's validators object to it.
+    if (name := shorten_id(rule.rule_id)) != rule.rule_id:
+        descriptor["name"] = name
     relationships = _build_relationships(rule, index_by_control)
     if relationships:
         descriptor["relationships"] = relationships

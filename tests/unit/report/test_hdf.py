@@ -73,7 +73,7 @@ def render_controls(sample: Report) -> dict[str, dict[str, Any]]:
 
 
 def control_id(group: stig_samples.StigRequirement) -> str:
-    return group.rule_id.removesuffix("_rule")
+    return group.group_id
 
 
 def heimdall_status(control: dict[str, Any]) -> str:

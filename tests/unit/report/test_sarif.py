@@ -295,6 +295,14 @@ def test_long_text_is_cut_between_escapes(text: str) -> None:
     assert to_message("[x]", 1024) == {"text": "\\[x\\]"}
 
 
+def test_rule_name_never_repeats_the_id() -> None:
+    rules = (samples.rule(1, Verdict.FAIL), samples.rule(2, Verdict.FAIL, rule_id="plain"))
+    first, second = _render_run(_scan_of(*rules))["tool"]["driver"]["rules"]
+
+    assert (first["name"], second["id"]) == ("r001", "plain")
+    assert "name" not in second
+
+
 def test_rule_has_at_most_twenty_tags() -> None:
     ids = tuple(f"RHEL-09-2110{n}" for n in range(10, 50))
     (rule,) = _render_run(_scan_of(samples.rule(1, Verdict.FAIL, stig_ids=ids)))["tool"]["driver"][
