@@ -219,7 +219,7 @@ docs: setup-venv ## write the generated pages: docs/cli.md, and the tables of co
 	HARDPAN_UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/unit/compatibility/test_conflicts.py tests/unit/profiles/test_host_docs.py tests/unit/collect/test_checks_docs.py
 
 .PHONY: screenshots
-screenshots: setup-venv ## render the pictures of docs/report.md in headless Chromium
+screenshots: setup-venv ## render the pictures of docs/report.md and docs/evidence.md in headless Chromium
 	$(BIN)/python -m tests.tools.screenshots
 
 # Sent to targets, and excluded from mypy's packages because they are scripts.

@@ -1,4 +1,4 @@
-"""Write the screenshots of docs/report.md: ``make screenshots``.
+"""Write the screenshots of docs/report.md and docs/evidence.md: ``make screenshots``.
 
 Each shows one window of the sample report; with flat colours a PNG stays below 300 kB.
 """
@@ -6,7 +6,10 @@ Each shows one window of the sample report; with flat colours a PNG stays below 
 import tempfile
 from pathlib import Path
 
-from hardpan.scanners.report.registry import load_renderer
+from hardpan.core.compression import compress
+from hardpan.scanners.evidence.file_names import COMPANION_FILES, UNSIGNED_FILES
+from hardpan.scanners.evidence.sign.index_page import render_index
+from hardpan.scanners.report.registry import Report, load_renderer, render_attachments
 from tests.integration.browser import Browser, start_browser
 from tests.tools import report_sample
 
@@ -24,6 +27,7 @@ def main() -> None:
             _capture_light(page, folder / "report.html")
             _capture_dark(page)
             _capture_phone(page)
+            _capture_index(page, report, folder / "index.html")
 
 
 def _capture_light(page: Browser, file: Path) -> None:
@@ -49,6 +53,16 @@ def _capture_phone(page: Browser) -> None:
     page.resize(390, 844)
     page.evaluate("document.getElementById('workload').scrollIntoView({behavior: 'instant'})")
     page.take_screenshot(DOCS / "report-phone.png")
+
+
+def _capture_index(page: Browser, report: Report, file: Path) -> None:
+    files = {name: compress(data) for name, data in render_attachments(report)}
+    files |= {f"raw/{name}.json": compress(b"{}") for name in ("fips", "host", "packages")}
+    file.write_bytes(render_index(report, files, (*UNSIGNED_FILES, *COMPANION_FILES)))
+    _set_scheme(page, "light")
+    page.resize(1280, 1100)
+    page.open_url(file.as_uri())
+    page.take_screenshot(DOCS / "evidence-index.png")
 
 
 def _set_scheme(page: Browser, name: str) -> None:
