@@ -160,9 +160,9 @@ class Collection:
         """Run the collectors that a scan can do without; each may fail without the others."""
         with events.run_stage(self.emit, "checks"):
             host_facts = self.attempt("hostfacts", task)
-            platform = self.attempt("platform", task)
             packages = self.attempt("packages", task)
             fips = self.attempt("fips", task)
+            platform = self.attempt("platform", task)
         compatibility = smoke = None
         if run_compatibility or "compatibility" in self.required:
             with events.run_stage(self.emit, "compatibility"):
