@@ -8,7 +8,7 @@ that people write: it knows no list of tasks, and no strings in block style.
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import yaml
@@ -31,9 +31,14 @@ _SET_FACT = ("set_fact", "ansible.builtin.set_fact")
 _PACKAGE_MODULES = frozenset(
     prefix + name
     for prefix in ("", "ansible.builtin.")
-    for name in ("package", "dnf", "dnf5", "yum", "apt", "command", "shell")
+    for name in ("package", "dnf", "dnf5", "yum", "apt")
 )
-"""Modules that may change which packages are installed."""
+_PACKAGE_COMMAND = re.compile(
+    r"\b(?:dnf5?|microdnf|yum|apt|apt-get|zypper|rpm|dpkg)\b.*"
+    r"(?:\b(?:install|remove|erase|purge|upgrade)\b|\s-[ieUFP])",
+    re.ASCII | re.DOTALL,
+)
+"""Text of a command that may change which packages are installed."""
 
 _MOVED_MODULES = {
     **dict.fromkeys(("firewalld", "mount", "seboolean", "selinux", "sysctl"), "ansible.posix"),
@@ -90,6 +95,7 @@ def parse_ansible_fix(fix: ContentFix) -> AnsibleTasks:
         else:
             tasks.append(_without_tags(node))
         tags.update(dict.fromkeys(t for t in _read_tags(fields) if t not in ("always", "never")))
+    _require_loadable((*tasks, *variables.values()), fix)
     modules = {key for task in tasks for key in _iter_keys(task)}
     matches = (_COLLECTION_MODULE.fullmatch(m) for m in modules)
     collections = {m[1] for m in matches if m} | {_MOVED_MODULES.get(m, "") for m in modules}
@@ -98,7 +104,8 @@ def parse_ansible_fix(fix: ContentFix) -> AnsibleTasks:
         variables=variables,
         tags=tuple(t for t in tags if _TAG.fullmatch(t)),
         needs_package_facts=needs_facts,
-        may_change_packages=not modules.isdisjoint(_PACKAGE_MODULES),
+        may_change_packages=not modules.isdisjoint(_PACKAGE_MODULES)
+        or any(_PACKAGE_COMMAND.search(s.value) for task in tasks for s in _iter_scalars(task)),
         collections=frozenset(collections - {"ansible.builtin", ""}),
     )
 
@@ -138,6 +145,15 @@ def _compose(text: str, fix: ContentFix) -> list[yaml.Node]:
     return list(root.value)
 
 
+def _require_loadable(nodes: Iterable[yaml.Node], fix: ContentFix) -> None:
+    """Pass if a YAML reader accepts the nodes: one that it refuses makes a playbook useless."""
+    try:
+        for node in nodes:
+            yaml.load(yaml.serialize(node, Dumper=yaml.CSafeDumper), yaml.CSafeLoader)
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError) as e:
+        raise InputError(f"the fix {fix.fix_id} has a value that is not plain YAML") from e
+
+
 def _require_simple(text: str) -> None:
     """Pass if the events of a document are those of plain data.
 
@@ -172,7 +188,8 @@ def _insert_values(node: yaml.Node, values: Mapping[str, str], source: str) -> N
         has_tag = source.startswith("!", scalar.start_mark.index)
         if not scalar.style and not has_tag:
             # The placeholder was text: the value may be a number or a boolean.
-            scalar.tag = _resolve_tag(text)
+            tag = _resolve_tag(text)
+            scalar.tag = tag if tag in _TAGS else _STANDARD_TAG + "str"
 
 
 def _resolve_tag(text: str) -> str:

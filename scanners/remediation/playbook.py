@@ -132,7 +132,8 @@ def _serialize(block: yaml.Node) -> str:
     text = yaml.serialize(
         _build_sequence([block]), Dumper=yaml.CSafeDumper, allow_unicode=False, width=_LINE_WIDTH
     )
-    return str(text)
+    # libyaml ends a document after a text with blank lines at its end explicitly.
+    return str(text).removesuffix("...\n")
 
 
 def _indent(text: str) -> str:

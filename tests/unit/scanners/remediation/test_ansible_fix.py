@@ -84,7 +84,9 @@ def test_value_cannot_add_anything_but_text(text: str, tag: str) -> None:
     assert task == {"name": "n", "debug": {"msg": ("x " if tag == "'x " else "") + text}}
 
 
-@pytest.mark.parametrize(("text", "expected"), [("600", 600), ("yes", True), ("abc", "abc")])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("600", 600), ("yes", True), ("abc", "abc"), ("*", "*"), ("=", "=")]
+)
 def test_plain_value_without_a_tag_has_the_type_that_yaml_gives_it(
     text: str, expected: object
 ) -> None:
@@ -115,6 +117,10 @@ def test_value_that_is_a_template_is_refused(text: str) -> None:
         ("- a: [" + "1," * 60_000 + "]\n", "too many"),
         ("- a: 1\n---\n- b: 1\n", "is not YAML"),
         ("- a: '\n", "is not YAML"),
+        ("- a: =\n", "not plain YAML"),
+        ("- a: 2026-13-45\n", "not plain YAML"),
+        ("- a: {<<: b}\n", "not plain YAML"),
+        ("- a: {[b]: c}\n", "not plain YAML"),
         ("- a: " + "x" * (1 << 20), "is longer than 1048576 characters"),
     ],
 )
@@ -163,6 +169,22 @@ def test_conditional_facts_and_other_variables_remain_tasks() -> None:
     tasks = parse_ansible_fix(fix(text))
 
     assert (len(tasks.tasks), tasks.needs_package_facts, dict(tasks.variables)) == (3, False, {})
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        ("apt: {name: x}", True),
+        ("ansible.builtin.package: {name: x}", True),
+        ("shell: |\n    true\n    dnf -y install x", True),
+        ("command: dpkg -i x", True),
+        ("command: rpm -q x", False),
+        ("command: systemctl enable install", False),
+        ("copy: {dest: /x}", False),
+    ],
+)
+def test_tasks_that_may_change_packages_are_recognized(task: str, expected: bool) -> None:
+    assert parse_ansible_fix(fix(f"- {task}\n")).may_change_packages is expected
 
 
 def test_short_names_of_older_content_need_collections_too() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from hardpan.core.files import sha256_bytes
 from hardpan.scanners.content.fixes import FixKind, RuleFixes, render_bash_fix
 from hardpan.scanners.remediation.ansible_fix import parse_ansible_fix
 from hardpan.scanners.remediation.plan import RuleSelection, build_plan
@@ -104,7 +105,7 @@ def test_package_facts_are_gathered_again_after_packages_may_have_changed() -> N
     names = ["a", "b", "c", "d", "package_x_installed"]
     fixes = {name: fix(_FACTS + "- debug: {}\n") for name in names}
     fixes["package_x_installed"] = fix(_FACTS + _INSTALL)
-    fixes["c"] = fix(TASK)  # needs no facts, and runs a command
+    fixes["c"] = fix("- command: dnf -y remove x\n")  # needs no facts itself
     content = [rule_fixes(name, ansible=fixes[name]) for name in names]
 
     tasks = _load(_playbook([rule(n) for n in names], content))
@@ -115,6 +116,14 @@ def test_package_facts_are_gathered_again_after_packages_may_have_changed() -> N
         "Report the rules whose fix failed",
     ]
     assert all(t["tags"] == ["always"] for t in tasks if t["name"] == gather)
+
+
+def test_text_with_blank_lines_at_its_end_does_not_end_the_playbook() -> None:
+    tasks = "- debug:\n    msg: |+\n      a\n\n\n"
+
+    block, _ = _load(_playbook([rule("one")], [rule_fixes("one", ansible=fix(tasks))]))
+
+    assert block["block"] == [{"debug": {"msg": "a\n\n\n"}}]
 
 
 def test_playbook_without_rules_is_valid() -> None:
@@ -158,9 +167,9 @@ def test_script_has_each_fix_verbatim_in_a_document_that_only_its_digest_ends() 
     documents = re.findall(
         r"^remediate (\w+) <<'(FIX_\w{32})'\n(.*?)^\2$", text, re.MULTILINE | re.DOTALL
     )
-    assert [(name, body) for name, _, body in documents] == [
-        ("one", bodies[0]),
-        ("two", bodies[1]),
+    assert documents == [
+        (name, f"FIX_{sha256_bytes(body.encode())[:32]}", body)
+        for name, body in zip(("one", "two"), bodies, strict=True)
     ]
     assert "echo 'Reboot the host. These rules take effect after it: two' >&2" in text
     assert text.startswith("#!/bin/bash\n# Remediation of 2 failed rules")
