@@ -213,6 +213,10 @@ bench-report: setup setup-interop ## compare all signed reports with openscap-re
 bench-filter: setup-venv ## time from a key in the filter of report.html to the next frame, 1,500 rules (BENCH="--rules 5000 --throttle 4")
 	$(BIN)/python -m tests.benchmarks.report_filter $(BENCH)
 
+.PHONY: bench-scan
+bench-scan: setup ## compare a signed scan with oscap-ssh over a real sshd (root; PAIRS=5 BENCH=--json)
+	$(BIN)/python -m tests.benchmarks.scan $(if $(PAIRS),--pairs $(PAIRS)) $(BENCH)
+
 .PHONY: docs
 docs: setup-venv ## write the generated pages: docs/cli.md, and the tables of conflicts and kernel settings
 	$(BIN)/python -m tests.tools.cli_reference

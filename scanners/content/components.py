@@ -194,3 +194,14 @@ def iter_references(element: Element, candidates: Collection[str]) -> Iterator[s
         for value in (*e.attrib.values(), (e.text or "").strip()):
             if value in candidates:
                 yield str(value)
+
+
+def index_references(oval: Element) -> dict[str, list[Element]]:
+    """Return id -> elements of an OVAL document that refer to it, in document order."""
+    ids = {e.get("id", "") for e in iter_elements(oval)}
+    references: dict[str, list[Element]] = {}
+    for element in oval.iter("{*}*"):
+        values = {str(v) for name, v in element.attrib.items() if name != "id"}
+        for value in (values | {(element.text or "").strip()}) & ids:
+            references.setdefault(value, []).append(element)
+    return references

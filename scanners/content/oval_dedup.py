@@ -51,12 +51,12 @@ def _find_duplicates(oval: Element) -> Iterator[tuple[str, str]]:
         groups: dict[bytes, list[str]] = defaultdict(list)
         for element in oval.iterfind(f"{OVAL}{kind}/*"):
             if element.tag != OVAL + "external_variable":
-                groups[_canonical_form(element)].append(element.get("id", ""))
+                groups[canonical_form(element)].append(element.get("id", ""))
         for first, *duplicate_ids in groups.values():
             yield from ((duplicate_id, first) for duplicate_id in duplicate_ids)
 
 
-def _canonical_form(element: Element) -> bytes:
+def canonical_form(element: Element) -> bytes:
     """Return an element's content without its identity.
 
     Comments and CDATA sections count: oscap reads a text only up to them.

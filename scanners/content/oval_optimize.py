@@ -7,9 +7,11 @@ all file systems are optimized: every host has files of user and group 0 there, 
 the known ones the original check fails too.
 """
 
+from collections.abc import Mapping, Sequence
+
 from lxml import etree
 
-from hardpan.scanners.content.components import oval_components
+from hardpan.scanners.content.components import index_references, oval_components
 from hardpan.scanners.content.scap_xml import OVAL, Element
 
 UNIX = "{http://oval.mitre.org/XMLSchema/oval-definitions-5#unix}"
@@ -28,13 +30,14 @@ def filter_root_owned_first(root: Element) -> int:
 
 def _optimize_document(oval: Element) -> int:
     owner_states = dict(_find_owner_states(oval))
+    references = index_references(oval)
     optimized_count = 0
     for file_object in oval.findall(f"{OVAL}objects/{UNIX}file_object"):
         filters = [f for f in file_object.findall(OVAL + "filter") if f.get("action") == "exclude"]
         states = [t for t in ((f.text or "").strip() for f in filters) if t in owner_states]
         if not states or not _has_every_file(file_object):
             continue
-        criteria = _find_criteria(oval, file_object.get("id", ""))
+        criteria = find_criteria(oval, file_object.get("id", ""), references)
         if criteria:
             entity, variable = owner_states[states[0]]
             filters[0].addprevious(_build_filter(_add_zero_state(oval, entity)))
@@ -85,22 +88,25 @@ def _find_owner_states(oval: Element) -> list[tuple[str, tuple[str, str]]]:
     return states
 
 
-def _find_criteria(oval: Element, object_id: str) -> list[Element]:
-    """Return the criteria that require no such file; none if the object is used otherwise."""
-    references = [e for e in oval.iter("{*}*") if object_id in (*e.attrib.values(), (e.text or ""))]
-    references = [e for e in references if e.get("id") != object_id]
-    tests = {t.get("id", ""): t for t in oval.findall(f"{OVAL}tests/{UNIX}file_test")}
+def find_criteria(
+    oval: Element, object_id: str, references: Mapping[str, Sequence[Element]]
+) -> list[Element]:
+    """Return the criteria that require no such file; none if the object is used otherwise.
+
+    ``references`` are those of the document, as ``index_references`` returns them.
+    """
+    tests = oval.find(OVAL + "tests")
     test_ids = set()
-    for reference in references:
+    for reference in references.get(object_id, ()):
         test = reference.getparent()
-        name = "" if test is None else test.get("id", "")
-        if name not in tests or reference.tag != UNIX + "object":
+        if reference.tag != UNIX + "object" or test is None or test.getparent() is not tests:
             return []
-        has_no_state = tests[name].find(UNIX + "state") is None
-        if tests[name].get("check_existence") != "none_exist" or not has_no_state:
+        has_no_state = test.find(UNIX + "state") is None
+        if test.get("check_existence") != "none_exist" or not has_no_state:
             return []
-        test_ids.add(name)
-    criteria = [c for c in oval.iter(OVAL + "criterion") if c.get("test_ref") in test_ids]
+        test_ids.add(test.get("id", ""))
+    users = [e for test_id in test_ids for e in references.get(test_id, ())]
+    criteria = [e for e in users if e.tag == OVAL + "criterion"]
     return [] if any(c.get("negate") in ("true", "1") for c in criteria) else criteria
 
 

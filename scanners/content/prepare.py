@@ -1,6 +1,6 @@
 """Prepare upstream's data stream for upload: derive, tailor, optimize, partition."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from hardpan.core.files import Sha256, sha256_bytes
@@ -16,8 +16,15 @@ from hardpan.scanners.content.derive import (
 from hardpan.scanners.content.limitations import find_limitations
 from hardpan.scanners.content.oval_dedup import merge_duplicates
 from hardpan.scanners.content.oval_optimize import filter_root_owned_first
+from hardpan.scanners.content.oval_share import SharedSearch, share_searches
 from hardpan.scanners.content.partition import partition
-from hardpan.scanners.content.scap_xml import Element, find_benchmark, parse_data_stream, serialize
+from hardpan.scanners.content.scap_xml import (
+    XCCDF,
+    Element,
+    find_benchmark,
+    parse_data_stream,
+    serialize,
+)
 from hardpan.scanners.content.tailor import connected_rules, tailor
 from hardpan.scanners.model.scan import ScapContent
 
@@ -121,11 +128,19 @@ def _reduce(
     rule_groups = connected_rules(root, tailor(root, *choice))
     merged_count = merge_duplicates(root)
     optimized_count = filter_root_owned_first(root)
+    shared_searches = share_searches(root)
     tailored_data = serialize(root)
     order = [r.rule_id for r in bench.rules]
     stream_parts = tuple(
         _build_part(tailored_data, bench.profile_id, name, ids, has_unselected=number == 0)
-        for number, ids in enumerate(partition(rule_groups, part_count, order=order))
+        for number, ids in enumerate(
+            partition(
+                rule_groups,
+                part_count,
+                order=order,
+                shared_searches=_find_rules(root, shared_searches),
+            )
+        )
     )
     lines = []
     if merged_count:
@@ -137,7 +152,27 @@ def _reduce(
             f"filtered files of user and group 0 from {optimized_count} OVAL objects, "
             "and tested 0 separately"
         )
+    if shared_searches:
+        object_count = sum(s.object_count for s in shared_searches)
+        lines.append(
+            f"searched files once for {object_count} OVAL objects, in {len(shared_searches)} "
+            "searches instead"
+        )
     return lines, stream_parts
+
+
+def _find_rules(root: Element, searches: Sequence[SharedSearch]) -> list[tuple[str, ...]]:
+    """Return the rules of each search, if it has several."""
+    rule_ids_by_name: dict[str, list[str]] = {}
+    for rule in root.iter(XCCDF + "Rule"):
+        for reference in rule.iter(XCCDF + "check-content-ref"):
+            name = reference.get("name", "")
+            rule_ids_by_name.setdefault(name, []).append(rule.get("id", ""))
+    groups = [
+        tuple(dict.fromkeys(r for i in s.definition_ids for r in rule_ids_by_name.get(i, ())))
+        for s in searches
+    ]
+    return [group for group in groups if len(group) > 1]
 
 
 def _build_part(

@@ -35,6 +35,7 @@ _FRESH_FOLDERS = {
     "/mnt": "755",
 }
 _FIRST_USER_ID = 2001
+_OVERLAY_OPTIONS = "lowerdir=/,upperdir=top/upper,workdir=top/work"
 _XATTRS = "--xattrs --xattrs-include='*'"
 
 
@@ -72,6 +73,9 @@ class HostSpec:
 
     tmpfs: Mapping[str, str] = field(default_factory=dict)
     """Folder -> mount options, e.g. ``{"/tmp": "noexec,size=8m"}``."""
+
+    root_device: str = "overlay"
+    """Source of the root's mount. Rules about local file systems expect one below ``/dev``."""
 
     is_root_read_only: bool = False
     size_mib: int = 512
@@ -169,7 +173,7 @@ def _mount_script(base: Path, spec: HostSpec, layer: Path | None) -> str:
         "" if layer is None else f"tar {_XATTRS} -xpf {shlex.quote(str(layer))} -C top/upper",
         *(f"mkdir -p {f.parent}; rm -rf {f}; mknod {f} c 0 0" for f in _whiteouts(spec.removed)),
         *(f"rm -rf top/upper/{name}; mknod top/upper/{name} c 0 0" for name in _unusual_folders()),
-        "mount -t overlay overlay -o lowerdir=/,upperdir=top/upper,workdir=top/work root",
+        f"mount -t overlay {shlex.quote(spec.root_device)} -o {_OVERLAY_OPTIONS} root",
         "mount -t proc proc root/proc",
         "mount --bind /sys root/sys; mount -o remount,bind,ro root/sys",
         _DEV_SCRIPT,

@@ -146,7 +146,9 @@ class EvidenceCollector:
         result, item_ids = self._state.tests.get(report, {}).get(test, ("", []))
         if not result or result == "not evaluated":
             return []
-        item_lines = (items[i] for i in item_ids[:MAX_CHECK_LINES] if i in items)
+        allowed_ids = self._state.allowed_items.get(report, {}).get(test, ())
+        violating_ids = islice((i for i in item_ids if i not in allowed_ids), MAX_CHECK_LINES)
+        item_lines = (items[i] for i in violating_ids if i in items)
         return [sanitize_line(f"[{result}] {comments.get(test, test)}"), *item_lines]
 
     def _find_incomplete(self, report: str) -> set[str]:

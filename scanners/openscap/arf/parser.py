@@ -93,6 +93,11 @@ def parse_elements(chunks: Iterable[bytes], name: str) -> ParserState:
     return reader.state
 
 
+_VIOLATION_TEST = {"check_existence": "any_exist", "check": "all", "state_operator": "OR"}
+"""Attributes of a test whose evidence is the items that match no state: ``content.oval_share``
+makes them of tests that require that there is no such item."""
+
+
 class _ArfReader:
     """Handles expat's events; ``_path`` is the current element."""
 
@@ -111,6 +116,7 @@ class _ArfReader:
         self._result_count = 0
         self._definition = RawDefinition(result="")
         self._item_ids: list[str] = []
+        self._allowed_ids: set[str] | None = None
         self._is_object_complete = True
         self._field_name = ""
         self._item: CollectedItem | None = None
@@ -317,15 +323,19 @@ class _ArfReader:
     def _start_test(self, attributes: dict[str, str]) -> None:
         self._count_record()
         self._item_ids = []
+        test_id = self._read_id(attributes, "test_id")
+        is_violation_test = _VIOLATION_TEST.items() <= attributes.items()
+        allowed_items = self.state.allowed_items[self._report]
+        self._allowed_ids = allowed_items.setdefault(test_id, set()) if is_violation_test else None
         tests = self.state.tests[self._report]
-        tests[self._read_id(attributes, "test_id")] = (
-            self._read_id(attributes, "result"),
-            self._item_ids,
-        )
+        tests[test_id] = (self._read_id(attributes, "result"), self._item_ids)
 
     def _start_tested_item(self, attributes: dict[str, str]) -> None:
         self._count_record()
-        self._item_ids.append(self._read_id(attributes, "item_id"))
+        item_id = self._read_id(attributes, "item_id")
+        self._item_ids.append(item_id)
+        if self._allowed_ids is not None and attributes.get("result") == "true":
+            self._allowed_ids.add(item_id)
 
     def _start_object(self, attributes: dict[str, str]) -> None:
         self._is_object_complete = attributes.get("flag") != "incomplete"

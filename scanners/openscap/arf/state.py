@@ -70,6 +70,9 @@ class ParserState:
     tests: dict[str, dict[str, tuple[str, list[str]]]] = field(
         default_factory=lambda: defaultdict(dict)
     )
+    allowed_items: dict[str, dict[str, set[str]]] = field(default_factory=lambda: defaultdict(dict))
+    """Report -> test -> items that are no evidence, because the test is about all others."""
+
     definitions: dict[str, dict[str, RawDefinition]] = field(
         default_factory=lambda: defaultdict(dict)
     )

@@ -308,6 +308,18 @@ def test_service_rules_share_a_part() -> None:
     assert any(set(services) <= set(part) for part in parts)
 
 
+def test_rules_that_share_a_search_share_a_part_and_its_cost() -> None:
+    shared = [RULE + "file_permissions_ungroupowned", RULE + "no_files_unowned_by_user"]
+    others = [RULE + "rpm_verify_hashes", RULE + "rpm_verify_ownership"]
+    order = [*shared, *others]
+
+    parts = partition.partition([[r] for r in order], 2, order=order, shared_searches=[shared])
+    alone = partition.partition([[r] for r in order], 2, order=order)
+
+    assert set(parts) == {tuple(shared), tuple(others)}
+    assert set(alone) != set(parts)
+
+
 def test_partition_has_no_empty_part() -> None:
     assert partition.partition([["a"]], 4, order=["a"]) == (("a",),)
 

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from hardpan.core.compression import compress
@@ -27,6 +29,32 @@ def test_verdicts_and_evidence_are_parsed() -> None:
     )
     assert result.rules["three"].engine == "SCE"
     assert result.rules["three"].evidence_lines == ("odd words", "line 1", "line 2")
+
+
+_VIOLATION_TEST = (
+    '<test test_id="t1" result="false" check_existence="any_exist" check="all" state_operator="OR">'
+    '<tested_item item_id="7" result="true"/><tested_item item_id="8" result="false"/></test>'
+)
+_VIOLATION_ARF = re.sub('<test test_id="t1".*?</test>', _VIOLATION_TEST, COMPLETE_ARF).replace(
+    "</system_data>", '<file_item id="8"><filepath>/etc/y</filepath></file_item></system_data>'
+)
+
+
+def test_evidence_of_a_shared_search_is_the_violating_items() -> None:
+    result = results.parse_arf([_VIOLATION_ARF.encode()])
+    other = results.parse_arf([_VIOLATION_ARF.replace('"any_exist"', '"all_exist"').encode()])
+
+    assert result.rules["one"].evidence_lines == (
+        "[false] the mode of /etc/x is 0600",
+        "file: filepath=/etc/y",
+    )
+    assert len(other.rules["one"].evidence_lines) == 3
+
+
+def test_incomplete_shared_search_marks_the_rule() -> None:
+    result = results.parse_arf([_VIOLATION_ARF.replace("FLAG", "incomplete").encode()])
+
+    assert result.rules["one"].incomplete
 
 
 def test_incompletely_collected_object_marks_the_rule() -> None:
