@@ -71,7 +71,7 @@ NO_FILES: dict[str, tuple[Callable[[Path], Path], str]] = {
 
 
 @pytest.mark.parametrize("name", NO_FILES)
-@pytest.mark.parametrize("verb", ["verify", "show", "diff", "export"])
+@pytest.mark.parametrize("verb", ["verify", "show", "diff", "export", "remediate"])
 def test_evidence_must_be_a_regular_file(
     policy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str, name: str
 ) -> None:
@@ -257,6 +257,8 @@ def test_non_canonical_findings_are_rejected_by_every_command(
         ["verify", path, *trusted, "--json"],
         ["show", path, *trusted, "--json"],
         ["export", path, *trusted, "--as", "html"],
+        ["remediate", path, *trusted],
+        ["remediate", path, "--allow-unverified", "--json"],
     ):
         assert cli.run(argv) == Exit.TRUST, argv
         output = capsys.readouterr().err
