@@ -29,6 +29,9 @@ class ContentProvider:
     """Id of the benchmark, if the content has several."""
 
     tailoring: TailoringFile | None = None
+    jobs: int | None = None
+    """Number of oscap processes on the target; None: chosen by its processors and memory."""
+
     passwords: Mapping[str, str] = field(default_factory=dict)
     """``sudo`` or ``SSH`` -> password. Content whose text contains one is refused, because it is
     redacted in all results.
@@ -53,7 +56,13 @@ class ContentProvider:
         for text in explanation:
             emit(StageMessage(stage="content", text=text))
         emit(StageMessage(stage="content", text="reducing it to the profile"))
-        content = prepare_content(source, profile_id, self.tailoring, self.plan.xccdf_profile)
+        content = prepare_content(
+            source,
+            profile_id,
+            self.tailoring,
+            self.plan.xccdf_profile,
+            part_count=self.jobs or identity.job_count,
+        )
         content = replace(content, content=replace(content.content, choice=reason))
         texts = [part.data for part in (*content.parts, content.untouched)]
         texts += list_tailoring_files(content.content.tailoring).values()

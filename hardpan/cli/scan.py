@@ -81,6 +81,13 @@ _WORKLOAD_PARTS = frozenset({"smoke", "chat"})
     metavar="RPM|DEB",
     help="Package of OpenSCAP to upload and unpack on the target for this scan; repeatable.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 16),
+    metavar="N",
+    help="Number of oscap processes on the target; default: by its processors and available "
+    "memory, at most 4.",
+)
 @click.option("--no-smoke", is_flag=True, help="Skip the AI workload test.")
 @click.option(
     "--compatibility",
@@ -114,6 +121,7 @@ def scan(
     tailoring_file: Path | None,
     access: TargetOptions,
     openscap_packages: tuple[Path, ...],
+    jobs: int | None,
     no_smoke: bool,
     compatibility: bool,
     nonce: str,
@@ -154,6 +162,7 @@ def scan(
         content=content,
         benchmark=benchmark,
         tailoring=tailoring,
+        jobs=jobs,
         passwords={"sudo": sudo_password, "SSH": login_password},
     )
     provider.require_readable()

@@ -10,6 +10,7 @@ from typing import cast
 from hardpan.core.compression import CompressedBlob
 from hardpan.core.errors import HardpanError, InputError, ToolError, UnavailableError
 from hardpan.core.events import Emit
+from hardpan.scanners.collect.job_count import FALLBACK_JOBS
 from hardpan.scanners.collect.openscap_packages import PushedPackage
 from hardpan.scanners.collect.raw_answers import AnswerLog
 from hardpan.scanners.content.prepare import PreparedContent
@@ -180,6 +181,9 @@ class CollectedEvidence:
     host: ScannedHost | None = None
     release: OsRelease | None = None
     """The fields of os-release that the content is chosen by; ``host`` sets it."""
+
+    job_count: int = FALLBACK_JOBS
+    """Processes that may evaluate content on the target at once; ``host`` sets it."""
 
     fips: FipsAnswers | None = None
     """Answers about FIPS mode, not yet assessed."""

@@ -14,6 +14,7 @@ from hardpan.scanners.collect.base import (
     create_collector,
 )
 from hardpan.scanners.collect.chat import combine_results
+from hardpan.scanners.collect.job_count import FALLBACK_JOBS
 from hardpan.scanners.collect.openscap_packages import PushedPackage
 from hardpan.scanners.collect.plan import ScanPlan
 from hardpan.scanners.collect.raw_answers import AnswerLog
@@ -45,6 +46,9 @@ class HostIdentity:
     release: OsRelease
     packages: tuple[str, ...]
     """Sorted; empty if the target did not list them."""
+
+    job_count: int = FALLBACK_JOBS
+    """Processes that may evaluate content on the target at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +102,7 @@ class Collection:
             host=evidence.host,
             release=evidence.release or OsRelease(os_id="linux"),
             packages=evidence.packages,
+            job_count=evidence.job_count,
         )
 
     def record_privileges(self) -> None:

@@ -12,6 +12,7 @@ from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit
 from hardpan.core.files import Sha256, sha256_bytes
 from hardpan.scanners.collect.base import CollectedEvidence, Collector, CollectTask
+from hardpan.scanners.collect.job_count import choose_job_count
 from hardpan.scanners.collect.packages import MAX_BYTES, QUERY, parse_packages
 from hardpan.scanners.content.products import read_os_release
 from hardpan.scanners.model.scan import ScannedHost
@@ -27,6 +28,7 @@ _QUESTION_TIMEOUT_S = 120
 _MAX_ANSWERS_BYTES = MAX_BYTES + (1 << 20)
 _PACKAGES = "packages"
 _CLOCK = "clock"
+_PROCESSORS, _MEMORY = "processors", "memory"
 _WITHHELD = ("machine_id", "product_uuid")
 """Answers of which only a digest leaves the scanner."""
 QUESTIONS = {
@@ -41,6 +43,8 @@ QUESTIONS = {
     "fips": "cat /proc/sys/crypto/fips_enabled",
     "virtualization": "systemd-detect-virt || { [ -e /.dockerenv ] && echo docker; } || "
     "{ [ -e /run/.containerenv ] && echo podman; }",
+    _PROCESSORS: "nproc",
+    _MEMORY: "cat /proc/meminfo",
     _PACKAGES: QUERY,
 }
 
@@ -78,6 +82,9 @@ class HostIdentity(Collector):
             ),
             release=os_release,
             packages=packages,
+            job_count=choose_job_count(
+                answer_by_name.get(_PROCESSORS, ""), answer_by_name.get(_MEMORY, "")
+            ),
         )
 
 

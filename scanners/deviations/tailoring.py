@@ -51,7 +51,8 @@ class BoundTailoring:
 def find_base_profile(file: TailoringFile, requested: str) -> str:
     """Return the benchmark's profile that a tailoring changes; empty if it does not say.
 
-    ``requested`` is the profile of the command line or of the hardpan profile, or empty.
+    ``requested`` is the profile of the command line or of the hardpan profile, or empty;
+    ``part_count`` is the greatest number of parts.
 
     Raises:
         InputError: the tailoring has no such profile, several, or is for another one.
@@ -70,7 +71,12 @@ def find_base_profile(file: TailoringFile, requested: str) -> str:
 
 
 def prepare_content(
-    source: ContentSource, profile: str, file: TailoringFile | None, requested: str
+    source: ContentSource,
+    profile: str,
+    file: TailoringFile | None,
+    requested: str,
+    *,
+    part_count: int,
 ) -> PreparedContent:
     """Prepare the content for a profile of the benchmark, or for the tailoring of it.
 
@@ -80,9 +86,11 @@ def prepare_content(
         InputError: the data stream is invalid, has no such profile, or the tailoring does not fit.
     """
     if file is None:
-        return prepare(source, profile)
+        return prepare(source, profile, part_count=part_count)
     bound = bind_tailoring(file, source, requested, expand_profile_id(profile))
-    prepared = prepare(source, bound.profile.profile_id, tailoring=bound.element)
+    prepared = prepare(
+        source, bound.profile.profile_id, part_count=part_count, tailoring=bound.element
+    )
     tailoring = describe_tailoring(file, bound, source, prepared.benchmark)
     return replace(prepared, content=replace(prepared.content, tailoring=tailoring))
 

@@ -40,6 +40,7 @@ HOST = HostSpec(
     root_device="/dev/mapper/root",
     removed=_NOT_A_CONTAINER,
     size_mib=2048,
+    sshd_settings={"Subsystem": "sftp internal-sftp"},  # for scp of OpenSSH 9
 )
 
 

@@ -321,6 +321,8 @@ ANSWERS = {
     "product_uuid": "ABCD\n",
     "os_release": OS_RELEASE,
     "fips": "1\n",
+    "processors": "8\n",
+    "memory": "MemAvailable:   8388608 kB\n",
     "packages": "bash-0:5.2-1.x86_64\ngpg-pubkey-0:1-1.(none)\nacl-0:2.3-1.x86_64\n",
 }
 
@@ -356,6 +358,7 @@ def test_host_is_collected_in_a_single_round_trip_without_raw_ids() -> None:
     evidence = collect_identity(fake)
 
     assert len(fake.commands) == 1
+    assert evidence.job_count == 4
     assert evidence.packages == ("acl-0:2.3-1.x86_64", "bash-0:5.2-1.x86_64")
     assert evidence.host is not None
     assert (evidence.host.hostname, evidence.host.os_id, evidence.host.os_version) == (

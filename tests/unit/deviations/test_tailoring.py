@@ -65,7 +65,7 @@ def write(tmp_path: Path) -> Write:
 def tailor(source: ContentSource, path: Path, requested: str = "") -> Tailoring:
     file = load_tailoring(path)
     base = find_base_profile(file, requested)
-    content = prepare_content(source, base or "stig", file, requested)
+    content = prepare_content(source, base or "stig", file, requested, part_count=2)
     tailoring = content.content.tailoring
     assert tailoring is not None
     assert tailoring.sha256 == sha256_bytes(tailoring.data)

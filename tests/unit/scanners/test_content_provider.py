@@ -16,15 +16,31 @@ from hardpan.scanners.content_provider import ContentProvider
 from tests.unit.evidence import samples
 from tests.unit.scanners.test_pipeline import CONTENT, SOURCE
 
-IDENTITY: Any = SimpleNamespace()
+IDENTITY: Any = SimpleNamespace(job_count=3)
 
 
 def provide(
     monkeypatch: pytest.MonkeyPatch, content: PreparedContent, password: str, name: str = "sudo"
 ) -> PreparedContent:
-    monkeypatch.setattr(content_provider, "prepare_content", lambda *_: content)
+    monkeypatch.setattr(content_provider, "prepare_content", lambda *_, **__: content)
     provider = ContentProvider(plan=ScanPlan(name="x"), content=SOURCE, passwords={name: password})
     return provider.provide(IDENTITY, discard)
+
+
+@pytest.mark.parametrize(("jobs", "part_count"), [(None, 3), (1, 1), (16, 16)])
+def test_part_count_is_the_requested_number_or_that_of_the_host(
+    monkeypatch: pytest.MonkeyPatch, jobs: int | None, part_count: int
+) -> None:
+    requested_counts: list[int] = []
+
+    def prepare(*_: object, part_count: int) -> PreparedContent:
+        requested_counts.append(part_count)
+        return CONTENT
+
+    monkeypatch.setattr(content_provider, "prepare_content", prepare)
+    ContentProvider(plan=ScanPlan(name="x"), content=SOURCE, jobs=jobs).provide(IDENTITY, discard)
+
+    assert requested_counts == [part_count]
 
 
 @pytest.mark.parametrize("name", ["sudo", "SSH"])
