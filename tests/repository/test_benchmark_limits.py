@@ -1,5 +1,6 @@
 import pytest
 
+from tests.benchmarks import scan_limits
 from tests.benchmarks.limits import (
     PROGRAMS,
     Measurement,
@@ -62,3 +63,27 @@ def test_table_lists_every_program_and_limit() -> None:
     starts = {name: sum(line.startswith(name) for line in lines) for name in PROGRAMS}
     assert len(starts) == 4
     assert [name for name, count in starts.items() if count == 0] == []
+
+
+def test_scan_limits_are_relative_to_oscap_ssh() -> None:
+    peer = scan_limits.ScanMeasurement(wall_s=100, moved_mib=60, peak_mib=600)
+    within = scan_limits.ScanMeasurement(wall_s=35, moved_mib=2, peak_mib=300)
+    beyond = scan_limits.ScanMeasurement(wall_s=36, moved_mib=2.1, peak_mib=301)
+
+    for measurement, is_met in ((within, True), (beyond, False)):
+        medians = {scan_limits.HARDPAN: measurement, scan_limits.OSCAP_SSH: peer}
+        limits = scan_limits.evaluate_limits(medians)
+        assert [x.is_met for x in limits] == [is_met] * 3
+
+
+def test_scan_benchmark_reports_different_verdicts_and_undecided_rules() -> None:
+    first, second = {"a": "pass", "b": "fail"}, {"a": "pass", "b": "pass", "c": "fail"}
+
+    assert scan_limits.find_different([first, first]) == ()
+    assert scan_limits.find_different([first, second]) == (
+        "b: fail, pass",
+        "c: missing, fail",
+    )
+    assert scan_limits.has_decided(first)
+    assert not scan_limits.has_decided({"a": "pass", "b": "notchecked"})
+    assert not scan_limits.has_decided({})
