@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from hardpan.core.process import CompletedProcess, run
+from hardpan.scanners.collect.raw_answers import WITHHELD
 from tests.content_differential.stream import (
     OVAL_SYSTEM,
     SCE_SYSTEM,
@@ -87,6 +88,9 @@ def test_this_machine_and_the_same_host_over_ssh(
         machines.add(findings["host"]["machineIdHmac"])
         trust = "local" if name == "local" else "pinned"
         assert findings["host"]["hostKeyTrust"] == trust
+        answers = {a["question"]: a for a in _read(evidence, "raw/host.json")["answers"]}
+        assert answers["os_release"]["output"] == Path("/etc/os-release").read_text("utf-8")
+        assert answers["machine_id"]["output"] in ("", WITHHELD)
     assert verdicts["local"] == verdicts["ssh"] == {"root": "pass", "absent": "fail"}
     assert len(machines) == 1
 
