@@ -22,14 +22,15 @@ from hardpan.scanners.content.oval_dedup import canonical_form
 from hardpan.scanners.content.oval_optimize import UNIX, find_criteria
 from hardpan.scanners.content.scap_xml import OVAL, Element
 
-_ATTRIBUTES = frozenset(
+_ATTRIBUTES = tuple(
     UNIX + name
     for name in (
-        *("type", "user_id", "group_id", "suid", "sgid", "sticky", "has_extended_acl"),
+        *("type", "group_id", "user_id", "suid", "sgid", "sticky"),
         *(who + bit for who in "ugo" for bit in ("read", "write", "exec")),
+        "has_extended_acl",
     )
 )
-"""Entities of a state that are properties of a file, not its name."""
+"""Entities of a state that are properties of a file, not its name, in the schema's order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,10 @@ def _is_about_attributes(state: Element) -> bool:
     tags = [e.tag for e in state.iterchildren("{*}*")]
     is_conjunction = state.get("operator", "AND") == "AND"
     return (
-        is_conjunction and bool(tags) and len(set(tags)) == len(tags) and set(tags) <= _ATTRIBUTES
+        is_conjunction
+        and bool(tags)
+        and len(set(tags)) == len(tags)
+        and set(tags) <= set(_ATTRIBUTES)
     )
 
 
@@ -191,7 +195,7 @@ def _conjoin(oval: Element, entities: Sequence[Element]) -> list[Element]:
         if not _is_part(oval, entity, other):
             return []
         by_tag[tag] = entity
-    return list(by_tag.values())
+    return sorted(by_tag.values(), key=lambda e: _ATTRIBUTES.index(str(e.tag)))
 
 
 def _is_part(oval: Element, small: Element, large: Element) -> bool:

@@ -85,8 +85,8 @@ def test_each_test_requires_the_filters_of_its_object_of_shared_files() -> None:
         "t-f1": ["any_exist", "all", "OR", shared_id, "user"],
         "t-f2": ["any_exist", "all", "OR", shared_id, "group", "path"],
     }
-    # Excluded is only what every object excludes; a filter on names is no part of it.
-    assert added_states(root) == [["type symbolic link"], ["user_id v-user", "group_id v-group"]]
+    # In the order of the schema. Only what every object excludes is excluded, and no names.
+    assert added_states(root) == [["type symbolic link"], ["group_id v-group", "user_id v-user"]]
 
 
 def test_list_that_is_part_of_another_stands_for_both() -> None:
