@@ -2,22 +2,10 @@
 
 import pytest
 
-from tests.isolation import (
-    empty_ssh_config,
-    forbid_processes_and_sockets,
-    home_folder,
-    skip_fsync,
-    temporary_xdg_folders,
-)
+from tests.isolation import isolate
 from tests.unit.evidence.evidence_fixture import EvidenceFixture, create_fixture
 
-__all__ = [
-    "empty_ssh_config",
-    "forbid_processes_and_sockets",
-    "home_folder",
-    "skip_fsync",
-    "temporary_xdg_folders",
-]
+__all__ = ["isolate"]
 
 
 @pytest.fixture(scope="package")
