@@ -9,16 +9,33 @@ from hardpan.scanners.collect.workload.compatibility import rpm_packages, tools
 
 pytestmark = pytest.mark.integration
 
+_DNF = '#!/bin/sh\nrpm -qa >/dev/null\necho "bash.x86_64 5.1 @System"\n'
+"""Opens the database of rpm, as dnf does."""
+
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home folder in which rpm's database would be."""
-    monkeypatch.setattr(tools, "_ENV", {**tools._ENV, "HOME": str(tmp_path)})
-    return tmp_path
+    """A home folder in which rpm's database would be, and a dnf on the path."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "dnf").write_text(_DNF)
+    (programs / "dnf").chmod(0o755)
+    folder = tmp_path / "home"
+    folder.mkdir()
+    path = f"{programs}:{tools._ENV['PATH']}"
+    monkeypatch.setattr(tools, "_ENV", {**tools._ENV, "HOME": str(folder), "PATH": path})
+    monkeypatch.setenv("PATH", path)
+    rpm_packages.check_dnf.cache_clear()
+    return folder
 
 
 @pytest.mark.parametrize(
-    "check", [rpm_packages.check_package_signatures, rpm_packages.check_subscription_manager]
+    "check",
+    [
+        rpm_packages.check_package_signatures,
+        rpm_packages.check_subscription_manager,
+        rpm_packages.check_dnf,
+    ],
 )
 def test_no_database_is_created(check: object, home: Path) -> None:
     assert callable(check)
@@ -39,3 +56,4 @@ def test_existing_database_is_queried(home: Path) -> None:
         "satisfied",
         "package subscription-manager is not installed",
     )
+    assert rpm_packages.check_dnf() == ("satisfied", "dnf: bash.x86_64 5.1 @System")

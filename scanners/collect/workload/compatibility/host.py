@@ -2,7 +2,6 @@
 
 import configparser
 import datetime
-import functools
 import glob
 import json
 import os
@@ -224,15 +223,6 @@ def check_gpgcheck() -> ProbeResult:
         f"{len(files)} repository files, without a check: {', '.join(unchecked[:4]) or 'none'}"
     )
     return satisfied_if(not unchecked, summary)
-
-
-@functools.lru_cache(maxsize=1)
-def check_dnf() -> ProbeResult:
-    """Whether dnf works on this host."""
-    code, out = run(["dnf", "-q", "-C", "list", "--installed", "bash"], 90)
-    if code == 127:
-        return not_tested("dnf is not installed")
-    return satisfied_if(code == 0, f"dnf: {(out.strip().splitlines() or ['no answer'])[-1]}")
 
 
 def check_crypto_policy() -> ProbeResult:

@@ -260,11 +260,11 @@ def build_checks(session: ProbeSession) -> Dict[str, CheckPair]:
         ),
         "gpgcheck": (
             host.check_gpgcheck,
-            lambda: combine(host.check_dnf(), rpm_packages.check_package_signatures()),
+            lambda: combine(rpm_packages.check_dnf(), rpm_packages.check_package_signatures()),
         ),
         "crypto-policy": (host.check_crypto_policy, facts.check_proxy),
         "vendor-support": (host.check_release, lambda: session.get_probe("torch")),
-        "subscription-manager": (rpm_packages.check_subscription_manager, host.check_dnf),
+        "subscription-manager": (rpm_packages.check_subscription_manager, rpm_packages.check_dnf),
         "firewalld": (facts.check_firewall, facts.check_proxy),
         "audit": (
             lambda: _check_audit(session.initial_audit),

@@ -1,5 +1,6 @@
 """Checks that read the database of rpm."""
 
+import functools
 import os
 
 from .tools import ProbeResult, not_applicable, not_tested, read, run, satisfied_if, value_after
@@ -31,6 +32,17 @@ def check_subscription_manager() -> ProbeResult:
         return _NO_DATABASE
     code, out = run(["rpm", "-q", "subscription-manager"], 30)
     return satisfied_if(code == 1, out.strip().splitlines()[-1] if out.strip() else "no answer")
+
+
+@functools.lru_cache(maxsize=1)
+def check_dnf() -> ProbeResult:
+    """Whether dnf works on this host."""
+    if not _has_rpm_database():
+        return _NO_DATABASE
+    code, out = run(["dnf", "-q", "-C", "list", "--installed", "bash"], 90)
+    if code == 127:
+        return not_tested("dnf is not installed")
+    return satisfied_if(code == 0, f"dnf: {(out.strip().splitlines() or ['no answer'])[-1]}")
 
 
 def _has_rpm_database() -> bool:
