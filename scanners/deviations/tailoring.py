@@ -209,6 +209,7 @@ def _list_difference(
             title=rule.title,
             severity=rule.severity,
             reason=_find_selection_reason(rule, bound),
+            sv_ids=rule.sv_ids,
         )
         for rule in benchmark.rules
         if rule.rule_id not in other_ids

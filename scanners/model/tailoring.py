@@ -18,6 +18,9 @@ class TailoredRule:
     reason: str
     """Empty if the tailoring has none."""
 
+    sv_ids: tuple[str, ...] = ()
+    """DISA rule versions, e.g. ``SV-257874r991589_rule``."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TailoredSetting:

@@ -29,6 +29,8 @@ class TailoredRulePart(Document):
     severity: Severity
     reason: str
     """Empty if the tailoring has none."""
+    sv_ids: JsonList[str] = ()
+    """DISA rule versions; empty in evidence of an older hardpan."""
 
 
 class TailoredSettingPart(Document):

@@ -22,10 +22,14 @@ def replace_control_characters(text: str) -> str:
 
 
 def clean_values(values: dict[str, object]) -> dict[str, object]:
-    """Return ``values`` with every text cleaned."""
-    return {
-        k: replace_control_characters(v) if isinstance(v, str) else v for k, v in values.items()
-    }
+    """Return ``values`` with every text cleaned, also those in tuples."""
+    return {k: _clean_value(v) for k, v in values.items()}
+
+
+def _clean_value(value: object) -> object:
+    if isinstance(value, tuple):
+        return tuple(_clean_value(v) for v in value)
+    return replace_control_characters(value) if isinstance(value, str) else value
 
 
 def parse_severity(name: str) -> Severity:

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from hardpan.core.errors import InputError
 from hardpan.profiles.schema.rule_names import shorten_id
+from hardpan.scanners.report.model.content_sections import NO_REASON
 from hardpan.scanners.report.model.display_text import replace_control_characters
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.sections import RulePart
@@ -157,6 +158,12 @@ def format_finding_details(assessed: AssessedRequirement, findings: Findings) ->
             f"Tailoring of {shorten_id(rule.rule_id)}: {change}"
             for rule in assessed.rules
             for change in tailoring.list_changes_of_rule(rule.rule_id)
+        )
+        group_id = assessed.requirement.group_id
+        lines += (
+            f"Tailoring of {shorten_id(rule.rule_id)}: not evaluated / {rule.reason or NO_REASON}"
+            for rule in tailoring.unselected
+            if group_id in map(parse_group_id, rule.sv_ids)
         )
     if not assessed.rules:
         lines.append("No rule of that profile checks this requirement: review it manually.")

@@ -115,6 +115,15 @@ def test_rule_that_follows_from_another_is_listed_with_that_reason(
     ]
 
 
+def test_rules_have_the_disa_ids_of_their_requirements(source: ContentSource, write: Write) -> None:
+    tailoring = tailor(source, write("unselect: {one: Not here., two: Not here.}\n"), "stig")
+
+    assert [(r.rule_id, r.sv_ids) for r in tailoring.unselected] == [
+        (RULE + "one", ("SV-1r1_rule",)),
+        (RULE + "two", ("SV-1r1_rule",)),
+    ]
+
+
 def test_yaml_tailoring_without_extends_changes_the_profile_of_the_scan(
     source: ContentSource, write: Write
 ) -> None:

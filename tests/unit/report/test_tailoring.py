@@ -11,6 +11,10 @@ from hardpan.scanners.model.scan import Scan
 from hardpan.scanners.report.formats.text_summary import format_summary
 from hardpan.scanners.report.model.build import build_findings
 from hardpan.scanners.report.registry import load_renderer
+from hardpan.scanners.report.stig.checklist_model import (
+    assess_requirements,
+    format_finding_details,
+)
 from hardpan.scanners.stig.manual_stig import find_stig
 from tests.unit.evidence import samples
 from tests.unit.report.test_reports import report_of
@@ -44,6 +48,7 @@ def test_findings_have_the_tailoring_with_reasons() -> None:
             "title": "A rule that is not needed",
             "severity": "high",
             "reason": "The appliance has none.",
+            "svIds": [],
         }
     ]
     assert [(s["name"], s["base"], s["value"]) for s in tailoring["settings"]] == [
@@ -174,3 +179,27 @@ def test_checklists_name_the_tailoring_and_the_changes_of_a_rule(name: str) -> N
     change = f"Tailoring of {changed_rule}: severity: low -> high / Exposed."
     assert change.replace(">", "&gt;" if name == "ckl" else ">") in text
     assert "tailor" not in untailored.lower()
+
+
+@pytest.mark.parametrize("name", ["ckl", "cklb"])
+def test_checklists_give_the_reason_of_an_unselected_rule_in_its_requirement(name: str) -> None:
+    scan = _scan()
+    stig = find_stig(scan.evaluation.benchmark_id)
+    assert stig is not None
+    requirement, other = stig.requirements[:2]
+    sv_ids = (f"{requirement.rule_id}", "\x1b[2J")
+    rule = replace(samples.TAILORING.unselected[0], sv_ids=sv_ids)
+
+    findings = build_findings(_with_tailoring(unselected=(rule,)))
+    text = load_renderer(name).render(report_of(_with_tailoring(unselected=(rule,)))).decode()
+
+    reason = "Tailoring of gone: not evaluated / The appliance has none."
+    details = {
+        a.requirement.group_id: format_finding_details(a, findings)
+        for a in assess_requirements(findings, stig)
+    }
+    assert reason in details[requirement.group_id].splitlines()
+    assert reason not in details[other.group_id]
+    assert text.count(reason) == 1
+    assert findings.content.tailoring is not None
+    assert findings.content.tailoring.unselected[0].sv_ids[1] == "\ufffd[2J"
