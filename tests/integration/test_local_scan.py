@@ -1,6 +1,7 @@
 """``hardpan scan local:`` on this machine, and the same host over the system's ssh."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,10 @@ from typing import Any
 
 import pytest
 
+from hardpan import cli
+from hardpan.core.errors import Exit
 from hardpan.core.process import CompletedProcess, run
+from hardpan.scanners.collect import collection
 from hardpan.scanners.collect.raw_answers import WITHHELD
 from tests.content_differential.stream import (
     OVAL_SYSTEM,
@@ -95,10 +99,12 @@ def test_this_machine_and_the_same_host_over_ssh(
     assert len(machines) == 1
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_leaves_nothing_on_this_machine(
-    tmp_path: Path, signal_number: signal.Signals
-) -> None:
+@pytest.fixture
+def slow_scan(tmp_path: Path) -> tuple[list[str], dict[str, str], Path]:
+    """A scan of this machine that needs five minutes: argv, environment, and a file.
+
+    The file gets the work folder and the process id of a script check when that runs.
+    """
     rule = (
         f'<Rule id="{item_id("rule", "slow")}" selected="true"><title>slow</title>'
         f'<check system="{SCE_SYSTEM}"><check-content-ref href="slow"/></check></Rule>'
@@ -108,21 +114,59 @@ def test_signal_leaves_nothing_on_this_machine(
     script = f"#!/bin/sh\npwd > {started}\necho $$ >> {started}\nsleep 300\nexit 101\n"
     (tmp_path / "c.xml").write_bytes(data_stream(text, {}, {"slow": script}))
     argv = ["scan", "local:", "--content", "c.xml", "--profile", PROFILE, "--no-smoke"]
+    environment = {"PATH": "/usr/bin:/bin:/usr/sbin", "XDG_DATA_HOME": str(tmp_path / "data")}
+    return argv, environment, started
+
+
+def _require_nothing_left(started: Path) -> None:
+    folder, process_id = started.read_text().split()
+    assert "hardpan-scan." in folder
+    wait_until(lambda: not Path(folder).exists(), 20)
+    wait_until(lambda: not Path("/proc", process_id).exists(), 20)
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_signal_leaves_nothing_on_this_machine(
+    slow_scan: tuple[list[str], dict[str, str], Path],
+    tmp_path: Path,
+    signal_number: signal.Signals,
+) -> None:
+    """SIGKILL is what ``core.process.run`` sends at its time limit."""
+    argv, environment, started = slow_scan
     with subprocess.Popen(
         [sys.executable, "-m", "hardpan", *argv],
         cwd=tmp_path,
-        env={"PATH": "/usr/bin:/bin:/usr/sbin", "XDG_DATA_HOME": str(tmp_path / "data")},
+        env=environment,
         stderr=subprocess.PIPE,
+        process_group=0,
     ) as process:
         wait_until(lambda: started.is_file() and len(started.read_text().split()) == 2, 90)
-        folder, process_id = started.read_text().split()
-        process.send_signal(signal_number)
+        os.killpg(process.pid, signal_number)
         _, stderr = process.communicate(timeout=60)
 
-    assert process.returncode == 128 + signal_number, stderr
-    assert "hardpan-scan." in folder
-    wait_until(lambda: not Path(folder).exists(), 10)
-    wait_until(lambda: not Path("/proc", process_id).exists(), 10)
+    exit_status = -9 if signal_number == signal.SIGKILL else 128 + signal_number
+    assert process.returncode == exit_status, stderr
+    _require_nothing_left(started)
+
+
+def test_time_limit_leaves_nothing_on_this_machine(
+    slow_scan: tuple[list[str], dict[str, str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    argv, environment, started = slow_scan
+    monkeypatch.setitem(collection.TIMEOUTS_S, "openscap", 8.0)
+    monkeypatch.setenv("XDG_DATA_HOME", environment["XDG_DATA_HOME"])
+    monkeypatch.chdir(tmp_path)
+
+    assert cli.run([*argv, "-o", "r.evidence.zip"]) == Exit.TOOL
+
+    assert "did not end within the time limit" in capsys.readouterr().err
+    assert [r["verdict"] for r in _read(tmp_path / "r.evidence.zip", "findings.json")["rules"]] == [
+        "error"
+    ]
+    _require_nothing_left(started)
 
 
 def wait_until(condition: Callable[[], bool], limit_s: float) -> None:
