@@ -59,7 +59,14 @@ def run_batch(
     # Random, so that no file on the target contains it.
     marker = f"@@hardpan-{secrets.token_hex(8)}"
     script = build_script(questions, marker, limit_s=limit_s, max_text=max_text)
-    output = connection.run(script, timeout_s=timeout_s, ok=ok, sudo=True, max_bytes=max_bytes)
+    output = connection.run(
+        script,
+        timeout_s=timeout_s,
+        ok=ok,
+        sudo=True,
+        max_bytes=max_bytes,
+        kill_on_disconnect=True,
+    )
     return parse_answers(output.stdout, marker, questions, max_text=max_text)
 
 
@@ -69,12 +76,16 @@ def build_script(
     """Build one script from the questions.
 
     ``limit_s`` returns the time limit of a question; at most ``max_text`` bytes of an answer are
-    sent.
+    sent. The script's stdin ends when the connection is lost: the question that runs is then ended.
     """
-    # The exit status bypasses 'head' through a separate descriptor.
+    # The exit status bypasses 'head' through descriptor 3; 5 is the script's stdin. timeout leads
+    # a process group of its own, so a signal to the script's group would not reach it.
     shell_function = (
-        f"ask() {{ echo '{marker}' begin \"$1\"\n"
-        '{ rc=$({ { timeout -k 2 "$2" sh -c "$3" </dev/null 2>/dev/null 3>&- 4>&-; echo $? >&3; } '
+        f"exec 5<&0\nask() {{ echo '{marker}' begin \"$1\"\n"
+        '{ rc=$({ { timeout -k 2 "$2" sh -c "$3" </dev/null 2>/dev/null 3>&- 4>&- 5<&- & p=$!\n'
+        "{ trap 'kill $p; exit' TERM; while read -r _; do :; done; kill $p; } "
+        "<&5 >/dev/null 3>&- 4>&- 5<&- & w=$!\n"
+        "wait $p; echo $? >&3; kill -KILL $w; } 2>/dev/null "
         f"| head -c {max_text} >&4; }} 3>&1); }} 4>&1\n"
         f"printf '\\n%s end %s %s\\n' '{marker}' \"$1\" \"$rc\"; }}"
     )

@@ -2,13 +2,16 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from hardpan.core.errors import ToolError
+from hardpan.core.errors import ToolError, UnreachableError
 from hardpan.ssh import command
+from hardpan.ssh.batch import BatchAnswer, run_batch
 from hardpan.ssh.client import connect
 from hardpan.ssh.connection import Connection
 from hardpan.ssh.privileges import BecomeMethod
@@ -260,3 +263,64 @@ def test_command_ends_when_the_connection_is_cut(host: OverlayHost) -> None:
         assert connection.run("id -u", timeout_s=20, sudo=True).stdout == "0\n"
 
     assert [x for x in host.process_names() if "7654321" in x] == []
+
+
+BATCH_LOGINS = {
+    "root": ("", "root", ""),
+    "sudo": ("sue ALL=(ALL) NOPASSWD: ALL", "sue", ""),
+    "sudo with a terminal": ("Defaults requiretty\nsue ALL=(ALL) NOPASSWD: ALL", "sue", ""),
+    "sudo that logs": ("Defaults log_output\nsue ALL=(ALL) ALL", "sue", PASSWORD),
+    "doas with a terminal": ("", "doaspw", PASSWORD),
+    "csh": (NOPASSWD, "tcsh", ""),
+}
+
+
+@pytest.mark.parametrize("name", BATCH_LOGINS)
+def test_question_of_a_batch_ends_when_the_connection_is_cut(host: OverlayHost, name: str) -> None:
+    sudoers, user, password = BATCH_LOGINS[name]
+    set_sudoers(host, sudoers)
+    host.run("rm -f /run/started")
+    questions = {
+        "user": "id -u; exit 7",
+        "stdin": "cat; echo end",
+        "late": "sleep 0.3; echo late",
+        "endless": "yes | head -c 100000",
+        "limited": "sleep 7654323",
+        "slow": "trap '' TERM; touch /run/started; sleep 7654322 & sleep 7654322",
+    }
+
+    def run(names: Sequence[str]) -> Mapping[str, BatchAnswer]:
+        return run_batch(
+            connection,
+            {n: questions[n] for n in names},
+            limit_s=lambda n: 1 if n == "limited" else 60,
+            timeout_s=90,
+            max_text=1000,
+        ).answers
+
+    def close_when_started() -> None:
+        host.run("while [ ! -e /run/started ]; do sleep 0.1; done")
+        connection._transport.close()
+
+    with connect(host.target(user), timeout_s=20, sudo_password=password) as connection:
+        answers = run(("user", "stdin", "late", "endless", "limited"))
+        closer = threading.Thread(target=close_when_started)
+        closer.start()
+        with pytest.raises(UnreachableError):
+            run(("slow",))
+        closer.join()
+
+    assert {n: (a.exit_status, a.output[:10]) for n, a in answers.items()} == {
+        "user": (7, "0\n"),
+        "stdin": (0, "end\n"),
+        "late": (0, "late\n"),
+        "endless": (answers["endless"].exit_status, "y\ny\ny\ny\ny\n"),
+        "limited": (124, ""),
+    }
+    assert len(answers["endless"].output) == 1000
+    for _ in range(150):
+        processes = [x for x in host.process_names() if "765432" in x or "@@hardpan" in x]
+        if not processes:
+            break
+        time.sleep(0.1)
+    assert processes == []
