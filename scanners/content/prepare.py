@@ -51,6 +51,9 @@ class PreparedContent:
     """The whole data stream, with every selected rule: only platforms and the tailoring's profiles
     were added, and other benchmarks removed."""
 
+    limitations: tuple[str, ...] = ()
+    """Why it is neither reduced nor partitioned; empty if it is."""
+
 
 def prepare(
     source: ContentSource,
@@ -106,6 +109,7 @@ def prepare(
         benchmark=bench,
         parts=stream_parts,
         untouched=untouched,
+        limitations=limitations,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from hardpan.core.errors import InputError, ToolError
 from hardpan.scanners.content.benchmark import Benchmark, BenchmarkRule, add_declared_rules
+from hardpan.scanners.content.limitations import ADJACENT_ELEMENTS
 from hardpan.scanners.content.prepare import PreparedContent, StreamPart
 from hardpan.scanners.model.scan import Evaluation, RuleResult, Verdict
 from hardpan.scanners.openscap.arf.results import Arf, ArfRuleResult, UnreadableArf
@@ -41,9 +42,10 @@ def find_differences(
     A part that OpenSCAP refused or crashed on is a difference, too: it may have been reduced to
     invalid content. A part that was killed, or whose ARF is damaged, is not.
     """
-    differences: list[str] = []
-    for part, arf in zip(prepared.parts, arfs, strict=False):
-        differences += _compare_part(prepared, part, arf)
+    parts_with_arfs = zip(prepared.parts, arfs, strict=False)
+    differences = [d for part, arf in parts_with_arfs for d in _compare_part(prepared, part, arf)]
+    if differences and ADJACENT_ELEMENTS in prepared.limitations:
+        differences.insert(0, ADJACENT_ELEMENTS)
     return tuple(dict.fromkeys(differences))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hardpan.scanners.content.limitations import find_limitations
+from hardpan.scanners.content.limitations import ADJACENT_ELEMENTS, find_limitations
 from hardpan.scanners.content.scap_xml import (
     DS,
     OVAL,
@@ -159,6 +159,4 @@ def test_elements_without_white_space_are_a_limitation() -> None:
     bench = find_benchmark(reduced(), "content")
     next(bench.iter(XCCDF + "title")).tail = None
 
-    assert find_limitations(bench) == (
-        "the benchmark has elements without white space between them",
-    )
+    assert find_limitations(bench) == (ADJACENT_ELEMENTS,)

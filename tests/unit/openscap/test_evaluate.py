@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from hardpan.core.errors import InputError, ToolError
+from hardpan.scanners.content.limitations import ADJACENT_ELEMENTS
 from hardpan.scanners.content.prepare import PreparedContent
 from hardpan.scanners.model.scan import Evaluation, RuleResult, Verdict
 from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf
@@ -321,3 +322,14 @@ def test_evaluation_lasts_from_the_first_start_to_the_last_end() -> None:
 )
 def test_results_are_combined_by_the_truth_table_of_and(verdicts: str, combined: str) -> None:
     assert combine_verdicts(map(Verdict, verdicts.split(" "))) is Verdict(combined)
+
+
+def test_missing_white_space_is_named_before_the_differences() -> None:
+    content = replace(make_prepared(RULES, ("one", "two")), limitations=(ADJACENT_ELEMENTS,))
+
+    expected = evaluate(content, make_arf(one="pass", two="pass"))
+    refused = evaluate(content, UnreadableArf(reason="oscap failed: x", is_due_to_content=True))
+
+    assert expected.differences == ()
+    assert refused.differences == (ADJACENT_ELEMENTS, "oscap failed: x")
+    assert {r.verdict for r in refused.results} == {Verdict.ERROR}
