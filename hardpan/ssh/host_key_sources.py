@@ -130,7 +130,7 @@ def find_revocation(target: Target, blobs: tuple[bytes, ...]) -> str:
 def _is_in_list(data: bytes, blobs: tuple[bytes, ...]) -> bool:
     """Search a plain list of keys; a line that is none makes the whole list unusable."""
     for number, raw_line in enumerate(data.decode("latin-1").split("\n"), 1):
-        line = raw_line.lstrip(" \t")
+        line = raw_line.partition("\0")[0].lstrip(" \t")  # a C string, as in OpenSSH
         if not line or line.startswith("#"):
             continue
         blob = parse_public_key(line)

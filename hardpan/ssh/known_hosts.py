@@ -96,7 +96,8 @@ def select_host_keys(lines: Sequence[str], name: str) -> ListedHostKeys:
 
 def _split_line(line: str) -> tuple[str, str, str]:
     """Return the marker, the names and the key of a line; no names if it has to be skipped."""
-    text = line.lstrip(_BLANKS)
+    # OpenSSH reads a line as a C string.
+    text = line.partition("\0")[0].lstrip(_BLANKS)
     marker = ""
     if text.startswith("#"):
         return "", "", ""

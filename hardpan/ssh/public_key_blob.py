@@ -115,11 +115,16 @@ def rsa_bits(blob: bytes) -> int:
 
 
 def decode_base64(text: str) -> bytes:
-    """Return the decoded bytes; empty if the text is not base64. White space is ignored."""
+    """Return the decoded bytes; empty if the text is not base64. White space is ignored.
+
+    As in OpenSSH, the padding is exact, and the bits that it leaves over are zero.
+    """
+    encoded = "".join(text.split())
     try:
-        return base64.b64decode("".join(text.split()), validate=True)
+        data = base64.b64decode(encoded, validate=True)
     except ValueError:
         return b""
+    return data if base64.b64encode(data).decode() == encoded else b""
 
 
 def parse_public_key(text: str) -> bytes:

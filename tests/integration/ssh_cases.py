@@ -15,6 +15,7 @@ _GARBAGE = (
     b"@unknown web ssh-ed25519 AAAA",
     b"web ssh-ed25519 not-base64!!",
     b"web ssh-foo AAAAB3NzaC1yc2E=",
+    b"@revoked web\0 ssh-ed25519 AAAA",
     b"web",
     b"# web ssh-ed25519 AAAA",
     b"elsewhere ssh-ed25519 AAAA # B\xfcro",

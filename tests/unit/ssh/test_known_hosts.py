@@ -12,6 +12,7 @@ from hardpan.ssh.known_hosts import (
     read_known_hosts,
     select_host_keys,
 )
+from hardpan.ssh.public_key_blob import decode_base64
 
 HOST = "[127.0.0.1]:2201"
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIMWLhenlMNkgezhirinoY1lKdhQOhMR7STj8gegngR3o"
@@ -58,6 +59,9 @@ def test_hashed_name_matches() -> None:
         f"{HOST} ecdsa-sha2-nistp256 {OTHER}",
         f"{HOST} ssh-ed25519 {OTHER[:-8]}",
         f"{HOST} ssh-ed25519 {OTHER}AAAA",
+        f"{HOST} ssh-ed25519 {OTHER}====",
+        f"{HOST} ssh-ed25519\0 {OTHER}",
+        f"{HOST}\0 ssh-ed25519 {OTHER}",
         f"@no-such-marker {HOST} ssh-ed25519 {OTHER}",
         f"{HOST} ssh-ed25519 notbase64!!",
         f"{HOST} ssh-ed25519",
@@ -75,6 +79,33 @@ def test_unsupported_lines_are_skipped(line: str) -> None:
 
     assert [key.blob for key in result.listed] == [decode_blob(KEY)]
     assert result.revoked == frozenset()
+
+
+def test_line_ends_at_a_nul() -> None:
+    lines = [f"{HOST} ssh-ed25519 {KEY}\0x", f"@revoked * ssh-ed25519 {OTHER}\0x"]
+
+    result = select_host_keys(lines, HOST)
+
+    assert [key.blob for key in result.listed] == [decode_blob(KEY)]
+    assert result.revoked == {decode_blob(OTHER)}
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("YQ==", b"a"),
+        (" Y Q\r==\x0c", b"a"),
+        ("YWI=", b"ab"),
+        ("YWJj", b"abc"),
+        ("YWJj====", b""),
+        ("YQ=", b""),
+        ("YR==", b""),
+        ("YWJ=", b""),
+        ("Y-_j", b""),
+    ],
+)
+def test_base64_is_read_as_openssh_reads_it(text: str, data: bytes) -> None:
+    assert decode_base64(text) == data
 
 
 def test_revoked_key_is_revoked_for_the_hosts_of_its_line() -> None:
