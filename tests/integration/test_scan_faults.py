@@ -250,7 +250,7 @@ def test_target_whose_clock_is_a_day_off(bench: FaultBench) -> None:
     assert scan.exit_code == Exit.FINDINGS
     assert scan.findings["started"] > "2026"
     assert 86_390 <= scan.findings["host"]["clockDifferenceS"] <= 86_410
-    assert "warning: the target's clock is 864" in scan.stderr
+    assert re.search("warning: the target's clock is 86[34][0-9]{2} s", scan.stderr)
     assert "clock" in scan.stdout
     assert "verdict: verified" in bench.verify(scan.evidence)
 
