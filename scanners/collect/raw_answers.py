@@ -2,16 +2,17 @@
 
 An auditor can compute the results again from these files. OpenSCAP's answers are the ARFs.
 
-Each file is RFC 8785 JSON. Output is text as hardpan evaluates it: UTF-8, with U+FFFD for invalid
-bytes. Redacted are the secrets that the target received, password hashes and likely secrets
-(``core.redaction``), and the identifiers of the machine that a collector withholds.
+Each file is JSON in printable ASCII, with sorted keys: every other character is escaped, so that a
+text of the target neither controls a terminal nor hides from a reader, and nothing is lost. Output
+is text as hardpan evaluates it, with U+FFFD for bytes that are not UTF-8. Redacted are the secrets
+that the target received, password hashes and likely secrets (``core.redaction``), and the
+identifiers of the machine that a collector withholds.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hardpan.core.files import canonical_json
 from hardpan.core.redaction import SecretFilter, cut_password_hashes, redact
 from hardpan.ssh.batch import BatchAnswers
 
@@ -134,7 +135,8 @@ def _render_file(
         if len(output) < len(redacted) or len(head) < len(answer.output):
             entry["cutFromCharacters"] = len(answer.output)
         entries.append(entry)
-    return canonical_json({"schemaVersion": "1.0", "collector": collector, "answers": entries})
+    document = {"schemaVersion": "1.0", "collector": collector, "answers": entries}
+    return _to_ascii_json(document).encode("ascii")
 
 
 def _redact(text: str, secrets: SecretFilter) -> str:
@@ -151,4 +153,9 @@ def _cut(text: str, max_bytes: int) -> str:
 
 
 def _json_size(text: str) -> int:
-    return len(json.dumps(text, ensure_ascii=False).encode("utf-8"))
+    return len(_to_ascii_json(text))
+
+
+def _to_ascii_json(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return text.replace("\x7f", "\\u007f")  # the one control character that Python leaves

@@ -21,6 +21,8 @@ HASH = "$6$saltsalt$" + "a" * 86
 def _render(log: AnswerLog) -> list[dict[str, Any]]:
     (data,) = render_raw_files({"fips": log}).values()
     assert len(data) < 1 << 20  # a larger file of one repeated byte would be refused as a bomb
+    assert data.isascii()
+    assert data.decode().isprintable()
     document = json.loads(data)
     assert (document["collector"], document["schemaVersion"]) == ("fips", "1.0")
     answers: list[dict[str, Any]] = document["answers"]
@@ -29,7 +31,7 @@ def _render(log: AnswerLog) -> list[dict[str, Any]]:
 
 def test_answers_are_stored_with_command_and_exit_status() -> None:
     log = AnswerLog()
-    log.add("flag", "cat /proc/x", 1, b"a\x1b[31m\xff\n")
+    log.add("flag", "cat /proc/x", 1, b"a\x1b[31m\x7f\xff\xe2\x80\xae\n")
     log.add_batch(
         {"one": "echo 1", "two": "echo 2", "three": "echo 3"},
         BatchAnswers(
@@ -43,7 +45,7 @@ def test_answers_are_stored_with_command_and_exit_status() -> None:
             "question": "flag",
             "command": "cat /proc/x",
             "exitStatus": 1,
-            "output": "a\x1b[31m\ufffd\n",
+            "output": "a\x1b[31m\x7f\ufffd\u202e\n",
         },
         {"question": "one", "command": "echo 1", "exitStatus": 0, "output": "1\n"},
         {"question": "two", "command": "echo 2", "exitStatus": None,
@@ -87,7 +89,7 @@ def test_long_answers_are_cut_with_a_note(text: str) -> None:
     for n in range(6):
         log.add(str(n), f"command {n}", 0, output)
     answers = _render(log)
-    sizes = [len(json.dumps(a["output"], ensure_ascii=False).encode()) for a in answers]
+    sizes = [len(json.dumps(a["output"])) for a in answers]
 
     assert max(sizes) <= MAX_ANSWER_BYTES
     assert sizes[0] > MAX_ANSWER_BYTES - 16
