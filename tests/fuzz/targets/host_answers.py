@@ -15,6 +15,7 @@ from hardpan.core.errors import ToolError
 from hardpan.core.events import discard
 from hardpan.scanners.collect import chat, compatibility, smoke
 from hardpan.scanners.collect.base import CollectTask, ExpectedState, create_collector
+from hardpan.scanners.collect.check_registry import load_registry
 from hardpan.scanners.collect.checks import queries
 from hardpan.scanners.collect.host_signature import sign_with_host_key
 from hardpan.scanners.collect.hostfacts import SshBackend
@@ -26,10 +27,11 @@ from hardpan.scanners.fips.cmvp import load_table
 from hardpan.ssh.command import CommandOutput
 from hardpan.ssh.connection import Connection, HostKey
 from tests.fuzz.target import FuzzTarget, mutate_samples
-from tests.unit.collect import test_chat, test_collect, test_smoke
+from tests.unit.collect import test_chat, test_collect, test_platform_checks, test_smoke
 from tests.unit.fips.samples import ANSWERS
 
 _MARK = "@@mark"
+_PLATFORM_CHECKS = {c.id for c in load_registry().checks if c.scope == "host"}
 _COMMANDS = [q.command_line for q in queries.list_queries(ExpectedState(build_user="steward"))]
 _PIECES = (
     *(bytes([c]) for c in b"{}[]:,\"'\\ \n\0\xff-0"),
@@ -57,6 +59,20 @@ def _batch(answers: dict[str, str]) -> bytes:
     ).encode()
 
 
+def _platform_answers() -> dict[str, str]:
+    """Return answers of a host that passes most checks, by the number of their command."""
+    text_by_query = {
+        queries.OS_RELEASE: test_platform_checks.EL9,
+        queries.FIPS: "1\n",
+        queries.CMDLINE: "ro fips=1 lockdown=integrity module.sig_enforce=1\n",
+        queries.SSHD: test_platform_checks.SSHD_EL10,
+        queries.SSH_KEX: test_platform_checks.KEX_DEBIAN12,
+        queries.LOCKDOWN: "none [integrity] confidentiality\n",
+        queries.TAINTED: "0\n",
+    }
+    return {str(n): text_by_query.get(q, "1\n") for n, q in enumerate(queries.PLATFORM_QUERIES)}
+
+
 def _conflicts() -> bytes:
     half = {"control": ["satisfied", "x"], "workload": ["satisfied", "x"]}
     return json.dumps(
@@ -68,6 +84,7 @@ SAMPLES: dict[str, bytes] = {
     "host": _batch(test_collect.ANSWERS),
     "fips": _batch(ANSWERS),
     "hostfacts": _batch({str(n): "0 x\n" for n in range(len(_COMMANDS))}),
+    "platform": _batch(_platform_answers()),
     "packages": b"acl-0:2.3-1.x86_64\nbash-0:5.2-1.x86_64\ngpg-pubkey-0:1-1.(none)\n",
     "smoke": test_smoke.smoke_output(),
     "chat": json.dumps(test_chat.chat_output()).encode(),
@@ -114,6 +131,9 @@ def _collector_reader(name: str) -> Callable[[bytes], Any]:
         evidence = create_collector(name).collect(
             _connection(data), CollectTask(), timeout_s=9, emit=discard
         )
+        if name == "platform":
+            assert {c.name for c in evidence.checks} == _PLATFORM_CHECKS
+            assert all(c.message.isprintable() and len(c.message) < 5000 for c in evidence.checks)
         if evidence.fips is not None:
             state = assess_fips(evidence.fips, load_table(), date(2026, 6, 1))
             assert state.kernel_fips_flag != "on" or b"1" in data
