@@ -16,6 +16,7 @@ from hardpan.core.xdg import cache_home
 from hardpan.scanners.collect.lifecycle import load_lifecycle_table
 from hardpan.scanners.content import datastream
 from hardpan.scanners.fips.cmvp import load_table
+from hardpan.scanners.stig.manual_stig import STALE_AFTER, list_stigs
 
 _MIN_FREE_DISK_GIB = 25
 _MIN_MEMORY_MIB = 4096
@@ -48,6 +49,7 @@ def run_checks() -> tuple[DoctorCheck, ...]:
         _check_content,
         _check_certificates,
         _check_lifecycle,
+        _check_stigs,
     )
     return (*(check() for check in checks), *map(_check_tool, TOOLS))
 
@@ -70,12 +72,27 @@ def _check_certificates() -> DoctorCheck:
 
 def _check_lifecycle() -> DoctorCheck:
     table = load_lifecycle_table()
-    is_stale = table.is_stale(clock.now().date())
+    warning = table.describe_age(clock.now().date())
     return DoctorCheck(
         name="end of support",
+        ok=None if warning else True,
+        detail=f"the table {warning}" if warning else f"table of {table.as_of}",
+        fix="update hardpan, and check the clock of this machine" if warning else "",
+    )
+
+
+def _check_stigs() -> DoctorCheck:
+    """Show the releases of DISA's STIGs whose requirements checklists have, and their age."""
+    today = clock.now().date()
+    stigs = list_stigs()
+    is_stale = any(stig.is_stale(today) for stig in stigs)
+    return DoctorCheck(
+        name="STIG releases",
         ok=None if is_stale else True,
-        detail=f"table of {table.as_of}{', too old' if is_stale else ''}",
-        fix="update hardpan" if is_stale else "",
+        detail=f"{', '.join(s.describe() for s in stigs)}; data of {min(s.as_of for s in stigs)}",
+        fix=f"expected data of the last {STALE_AFTER.days} days: update hardpan"
+        if is_stale
+        else "",
     )
 
 

@@ -66,8 +66,16 @@ class LifecycleTable(LifecycleModel):
     products: tuple[ProductSupport, ...]
 
     def is_stale(self, today: date) -> bool:
-        """Return whether the table is too old to call a release supported."""
-        return today - self.as_of > STALE_AFTER
+        """Return whether the table is too old to call a release supported, or from the future."""
+        return bool(self.describe_age(today))
+
+    def describe_age(self, today: date) -> str:
+        """Return why the table cannot call a release supported on ``today``; empty if it can."""
+        if self.as_of > today:
+            return f"is of {self.as_of}, which is in the future"
+        if today - self.as_of > STALE_AFTER:
+            return f"is of {self.as_of}, too old to call a release supported"
+        return ""
 
     def find(self, release: OsRelease) -> tuple[ProductSupport, ReleaseSupport] | None:
         """Return the row of a release: by its whole version, else by the first number of it."""

@@ -109,9 +109,13 @@ class CmvpTable(CmvpModel):
         """Return why the table cannot be used on ``today``; empty if it can."""
         if not self.is_stale(today):
             return ""
+        if self.as_of > today:
+            expected = "one of the past (check the clock of this machine)"
+        else:
+            expected = f"one of at most {STALE_AFTER.days} days"
         return (
-            f"the list of CMVP certificates is of {self.as_of}, expected one of at most "
-            f"{STALE_AFTER.days} days: no certificate is called active"
+            f"the list of CMVP certificates is of {self.as_of}, expected {expected}: "
+            "no certificate is called active"
         )
 
     def is_stale(self, today: date) -> bool:

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date, timedelta
 from functools import lru_cache
 
 from hardpan.core.files import Sha256
@@ -21,6 +22,9 @@ STIG_FILES = {"RHEL-9": "rhel9.json", "RHEL-10": "rhel10.json"}
 
 CATEGORIES = {"high": "I", "medium": "II", "low": "III"}
 """DISA's severity -> its category (CAT)."""
+
+STALE_AFTER = timedelta(days=180)
+"""DISA publishes a release of a STIG each quarter, if anything changed."""
 
 _REVISION = re.compile(r"S(V-[0-9]{1,7})r[0-9]{1,8}_rule")
 _CONTROL = re.compile(r"([A-Z]{2}-[0-9]{1,2})(?: \(([0-9]{1,2})\))?")
@@ -154,6 +158,10 @@ class ManualStig:
         """Name the release and its day: ``RHEL_9_STIG V2R9 of 2026-07-01``."""
         return f"{self.benchmark} {self.revision} of {self.benchmark_date}"
 
+    def is_stale(self, today: date) -> bool:
+        """Return whether DISA has probably published a newer one, or the date is in the future."""
+        return not timedelta(0) <= today - date.fromisoformat(self.as_of) <= STALE_AFTER
+
 
 def parse_group_id(sv_id: str) -> str:
     """Return ``V-257777`` of ``SV-257777r1155676_rule``; empty for another form."""
@@ -177,6 +185,11 @@ def find_stig(benchmark_id: str) -> ManualStig | None:
     product = benchmark_id.rpartition("_benchmark_")[2].removesuffix("_STIG").replace("_", "-")
     name = STIG_FILES.get(product)
     return None if name is None else _load_stig(name)
+
+
+def list_stigs() -> tuple[ManualStig, ...]:
+    """Return every STIG in this folder."""
+    return tuple(_load_stig(name) for name in STIG_FILES.values())
 
 
 @lru_cache(maxsize=len(STIG_FILES))

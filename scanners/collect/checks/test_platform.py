@@ -59,8 +59,8 @@ def read_support(target: Host) -> SupportStatus:
     if table.is_stale(today) and not status.has_ended:
         raise UnavailableError(
             ["the table of end-of-support dates"],
-            f"is of {table.as_of}, too old to call a release supported",
-            hint="update hardpan",
+            table.describe_age(today),
+            hint="update hardpan, and check the clock of this machine",
         )
     return status
 

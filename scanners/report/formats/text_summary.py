@@ -81,10 +81,14 @@ def _result_rows(findings: Findings, smoke: SmokeDocument | None) -> list[tuple[
 
 
 def _fips_rows(findings: Findings) -> list[tuple[str, str]]:
-    """Describe FIPS mode; the statement about modules is for hosts in FIPS mode alone."""
+    """Describe FIPS mode; the statement about modules is for hosts in FIPS mode alone.
+
+    The age of the list of certificates is for every host: the report of each has its states.
+    """
     mode = "on (kernel flag)" if findings.host.fips_kernel_flag else "off (kernel flag)"
     if not findings.host.fips_kernel_flag:
-        return [("FIPS mode", mode)]
+        warning = findings.fips.table_warning if findings.fips else ""
+        return [("FIPS mode", mode), *((("", f"warning: {warning}"),) if warning else ())]
     if findings.fips is None:
         statement = "the certificates of its modules were not checked"
     else:

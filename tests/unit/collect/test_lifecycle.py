@@ -54,12 +54,20 @@ def test_minor_release_has_the_dates_of_its_major_release() -> None:
     assert on_last_day.days_left(last_day) == 0
 
 
-@pytest.mark.parametrize(("days", "is_stale"), [(0, False), (365, False), (366, True)])
-def test_table_becomes_stale(days: int, is_stale: bool) -> None:
+@pytest.mark.parametrize(("days", "is_stale"), [(-1, True), (0, False), (365, False), (366, True)])
+def test_table_is_stale_after_365_days_or_in_the_future(days: int, is_stale: bool) -> None:
     table = load_lifecycle_table()
 
     assert table.is_stale(table.as_of + timedelta(days=days)) is is_stale
     assert STALE_AFTER.days == 365
+
+
+def test_table_of_the_future_reports_it() -> None:
+    table = load_lifecycle_table()
+
+    text = table.describe_age(table.as_of - timedelta(days=1))
+
+    assert text == f"is of {table.as_of}, which is in the future"
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,14 @@ def test_stale_table_is_described_with_its_date() -> None:
     )
 
 
+def test_table_of_the_future_is_described_as_one() -> None:
+    cmvp_table = samples.make_table()
+
+    text = cmvp_table.describe_age(cmvp_table.as_of - timedelta(days=1))
+
+    assert "expected one of the past (check the clock of this machine)" in text
+
+
 @pytest.mark.parametrize(("days", "stale"), [(-1, True), (0, False), (180, False), (181, True)])
 def test_table_is_stale_after_180_days_or_in_the_future(days: int, stale: bool) -> None:
     cmvp_table = samples.make_table()

@@ -2,6 +2,7 @@ import json
 import re
 import shutil
 import tomllib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,13 @@ from click.testing import CliRunner
 from hardpan.builder.host_tools import TOOLS
 from hardpan.builder.vm.probe import Acceleration
 from hardpan.cli.doctor import doctor as doctor_command
+from hardpan.core import clock
 from hardpan.core.errors import ToolError
 from hardpan.core.process import CompletedProcess
 from hardpan.preflight import doctor
 from hardpan.preflight.doctor import DoctorCheck, HostTool
 from hardpan.scanners.content import store
+from hardpan.scanners.stig.manual_stig import list_stigs
 from tests.source_tree import PRODUCT, REPO, list_files, read_texts
 
 
@@ -29,6 +32,20 @@ def run_doctor(
 PASSING = DoctorCheck(name="Python", ok=True, detail="3.11.7")
 FAILING = DoctorCheck(name="OVMF", ok=False, detail="not found", fix="apt install ovmf")
 OPTIONAL = DoctorCheck(name="cosign", ok=None, detail="not found", fix="make setup-cosign")
+
+
+@pytest.mark.parametrize(("days", "ok"), [(-1, None), (0, True), (180, True), (181, None)])
+def test_stig_releases_are_reported_with_their_age(
+    monkeypatch: pytest.MonkeyPatch, days: int, ok: bool | None
+) -> None:
+    compared = max(datetime.fromisoformat(s.as_of) for s in list_stigs()).replace(tzinfo=UTC)
+    monkeypatch.setattr(clock, "now", lambda: compared + timedelta(days=days))
+
+    check = doctor._check_stigs()
+
+    assert check.ok is ok
+    assert "RHEL_9_STIG V2R9 of 2026-07-01, RHEL_10_STIG V1R2 of" in check.detail
+    assert ("update hardpan" in check.fix) is (ok is None)
 
 
 def test_exit_zero_without_optional_tools(

@@ -354,6 +354,18 @@ def test_summary_omits_image_and_baseline_of_other_hosts() -> None:
     assert "baseline" not in text
 
 
+def test_summary_warns_of_an_old_list_of_certificates_outside_fips_mode() -> None:
+    host = replace(samples.HOST, fips_kernel_flag=False)
+    state = replace(samples.FIPS, table_warning="the list is of 2025-01-01")
+    findings = report_of(samples.scan(host=host, fips=state)).findings
+
+    lines = text_summary.format_summary(findings, None)
+
+    index = next(n for n, line in enumerate(lines) if line.startswith("FIPS mode"))
+    assert lines[index].split() == ["FIPS", "mode", "off", "(kernel", "flag)"]
+    assert lines[index + 1].strip() == "warning: the list is of 2025-01-01"
+
+
 def test_summary_reports_fips_flag_and_statement() -> None:
     lines = text_summary.format_summary(report_of(samples.scan()).findings, None)
     index = lines.index("FIPS mode    on (kernel flag)")
