@@ -93,11 +93,13 @@ def check_deviations(
         problems.by_profile[name] = _find_waiver_problems(waivers, problems.waivers, selected)
     if compared and files.waivers is not None and problems.waivers:
         problems.by_file.setdefault(str(files.waivers), []).extend(
-            find_unmatched_waivers(
+            _find_unmatched(
                 problems.waivers,
-                [rule for selected in compared for rule in selected.rules],
-                [rule for selected in compared for rule in selected.all_rules],
-                " or ".join(dict.fromkeys(selected.profile_id for selected in compared)),
+                _SelectedRules(
+                    profile_id=" or ".join(dict.fromkeys(s.profile_id for s in compared)),
+                    rules=tuple(rule for selected in compared for rule in selected.rules),
+                    all_rules=tuple(rule for selected in compared for rule in selected.all_rules),
+                ),
             )
         )
     return problems
@@ -173,16 +175,21 @@ def _find_waiver_problems(
     selected: _SelectedRules,
 ) -> list[str]:
     """Return the problems of a profile's waivers, and rules with a second one of the site."""
-    registry = load_registry()
+    check_names = load_registry().list_names()
     return [
-        *find_unmatched_waivers(
-            waivers,
-            selected.rules,
-            selected.all_rules,
-            selected.profile_id,
-            names_check=registry.matches_selector,
-        ),
-        *find_ambiguous_waivers(
-            (*waivers, *site_waivers), (*selected.rules, *registry.list_names())
-        ),
+        *_find_unmatched(waivers, selected),
+        *find_ambiguous_waivers((*waivers, *site_waivers), (*selected.rules, *check_names)),
     ]
+
+
+def _find_unmatched(waivers: Sequence[LocatedWaiver], selected: _SelectedRules) -> list[str]:
+    """Return the names that match no selected rule and no check of hardpan."""
+    registry = load_registry()
+    return find_unmatched_waivers(
+        waivers,
+        selected.rules,
+        selected.all_rules,
+        selected.profile_id,
+        names_check=registry.matches_selector,
+        check_ids=[check.id for check in registry.checks],
+    )

@@ -5,7 +5,7 @@ has expired or is not needed any more is reported, because an auditor would read
 deviation of this host.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -118,11 +118,13 @@ def find_unmatched_waivers(
     profile_id: str,
     *,
     names_check: Callable[[str], bool] = lambda _: False,
+    check_ids: Collection[str] = (),
 ) -> list[str]:
     """Return the names of waivers that match none of the ``rules`` that the profile selects.
 
     ``unselected_rules`` are the benchmark's other rules: a waiver for one of them is not needed.
-    ``names_check`` says whether a name is that of a check of hardpan.
+    ``names_check`` says whether a name is that of a check of hardpan; ``check_ids`` are suggested
+    for a name that resembles one.
     """
     problems: list[str] = []
     for located in waivers:
@@ -131,7 +133,7 @@ def find_unmatched_waivers(
         ):
             if names_check(selector) or any(matches_rule(selector, rule) for rule in rules):
                 continue
-            problem = _describe_unmatched(selector, rules, unselected_rules, profile_id)
+            problem = _describe_unmatched(selector, rules, unselected_rules, profile_id, check_ids)
             problems.append(f"{location}: {selector}: {problem}")
     return problems
 
@@ -141,11 +143,15 @@ def _describe_unmatched(
     rules: Sequence[IdentifiedRule],
     unselected_rules: Sequence[IdentifiedRule],
     profile_id: str,
+    check_ids: Collection[str],
 ) -> str:
     if any(matches_rule(selector, rule) for rule in unselected_rules):
         return f"expected a rule that {profile_id} selects, got one that it does not select"
-    names = find_near_matches(selector, (name for rule in rules for name in iter_names(rule)))
+    rule_names = (name for rule in rules for name in iter_names(rule))
+    names = find_near_matches(selector, (*rule_names, *check_ids))
     suggestion = f"; did you mean {' or '.join(names)}?" if names else ""
+    if check_ids:
+        return f"expected a rule of {profile_id} or a check of hardpan, got neither{suggestion}"
     return f"expected a rule of {profile_id}, got no such rule{suggestion}"
 
 

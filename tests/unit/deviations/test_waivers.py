@@ -119,6 +119,24 @@ def test_unmatched_waiver_names_near_matches_and_unselected_rules() -> None:
     ]
 
 
+def test_unmatched_waiver_names_near_checks() -> None:
+    problems = find_unmatched_waivers(
+        (make_waiver("hardpan-check-fips-sate", "hardpan-check-fips-state"),),
+        RESULTS,
+        (),
+        "stig",
+        names_check=lambda name: name == "hardpan-check-fips-state",
+        check_ids=["hardpan-check-fips-state", "hardpan-check-secure-boot"],
+    )
+
+    assert problems == [
+        (
+            "site.yaml:1:3: hardpan-check-fips-sate: expected a rule of stig or a check of"
+            " hardpan, got neither; did you mean hardpan-check-fips-state?"
+        )
+    ]
+
+
 def test_waivers_that_name_rules_too_often_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waivers_module, "MAX_WAIVER_MATCHES", 3)
 

@@ -12,6 +12,7 @@ from tests.unit.content.minimal_datastream import MINIMAL_DATASTREAM, RULE
 from tests.unit.profiles.conftest import GOOD
 
 STIG = "xccdf_org.ssgproject.content_profile_stig"
+NOT_FOUND = f"a rule of {STIG} or a check of hardpan, got neither"
 WAIVER = "{rule: encrypt_partitions, reason: A test., owner: me, expires: 2027-11-30}"
 
 Check = Callable[..., tuple[int, str, str]]
@@ -68,13 +69,27 @@ def test_every_problem_is_reported_with_its_location(run_check: Check) -> None:
     assert f"{second}; the first is at p.yaml:39:14" in err
     assert "error: 5 problems" in err
     for problem in (
-        f"p.yaml:40:14: threee: expected a rule of {STIG}, got no such rule; did you mean three?",
+        f"p.yaml:40:14: threee: expected {NOT_FOUND}; did you mean three?",
         f"p.yaml:41:14: five: expected a rule that {STIG} selects, got one that it does not select",
         f"w.yaml:2:12: {second}",
-        f"w.yaml:3:12: tow: expected a rule of {STIG}, got no such rule",
-        f"w.yaml:4:12: RHEL-09-99: expected a rule of {STIG}, got no such rule",
+        f"w.yaml:3:12: tow: expected {NOT_FOUND}",
+        f"w.yaml:4:12: RHEL-09-99: expected {NOT_FOUND}",
     ):
         assert problem in err
+
+
+def test_waiver_file_may_name_checks_of_hardpan(run_check: Check) -> None:
+    names = "hardpan-check-fips-state, hardpan-check-mount-options.*, hardpan-check-secure-bot"
+    waivers = f"waivers: [{{rules: [{names}], reason: r, owner: o, expires: 2099-01-31}}]\n"
+
+    code, _, err = run_check(profile_with("one"), waivers)
+
+    assert code == 3
+    assert "error: 1 problem" in err
+    assert (
+        f"hardpan-check-secure-bot: expected {NOT_FOUND}; did you mean hardpan-check-secure-boot"
+        in err
+    )
 
 
 def test_waiver_for_a_rule_that_the_tailoring_unselects_is_a_problem(run_check: Check) -> None:
@@ -122,7 +137,7 @@ def test_waiver_file_is_compared_with_all_profiles_together(
 
     assert code == 3, out
     assert "1 problem" in err
-    assert f"six: expected a rule of {STIG[:-4]}other or {STIG}, got no such rule" in err
+    assert f"six: expected a rule of {STIG[:-4]}other or {STIG} or a check of hardpan, got" in err
 
 
 def test_missing_content_is_a_warning(
