@@ -68,7 +68,7 @@ class LedgerRow(Document):
     counts: ColumnText
     """Verdict -> number of rules, as canonical JSON."""
     open_findings: ColumnText
-    """Severity -> number of open rules, as canonical JSON."""
+    """Severity -> number of open rules and checks, as canonical JSON."""
     hash: HexDigest
 
     @property

@@ -107,7 +107,7 @@ def summary_columns(findings: Findings) -> dict[str, str]:
         "finished": findings.finished,
         "score": findings.score,
         "counts": canonical_json(findings.counts).decode(),
-        "open_findings": canonical_json(findings.count_open_by_severity()).decode(),
+        "open_findings": canonical_json(findings.count_open_findings_by_severity()).decode(),
     }
 
 

@@ -107,6 +107,11 @@ class Findings(Document):
         count = Counter[str](r.severity for r in self.check_rules if r.is_open)
         return {s: count[s] for s in SEVERITIES if count[s]}
 
+    def count_open_findings_by_severity(self) -> dict[str, int]:
+        """Severity -> number of open rules and checks, by the severities that they report."""
+        check_counts = self.count_open_checks_by_severity()
+        return {s: n + check_counts.get(s, 0) for s, n in self.count_open_by_severity().items()}
+
     def count_open_for_thresholds(self) -> dict[str, int]:
         """Severity -> number of open rules and checks, as ``--fail-on`` and policies count them.
 

@@ -14,6 +14,7 @@ from hardpan.scanners.evidence.policy.model import TrustPolicy
 from hardpan.scanners.evidence.verify import thresholds
 from hardpan.scanners.evidence.verify.consistency import _are_checks_unique
 from hardpan.scanners.evidence.verify.waiver_records import are_waivers_consistent
+from hardpan.scanners.ledger.entries import summary_columns
 from hardpan.scanners.model.results import CheckDefinition, CheckOutcome, HostCheck
 from hardpan.scanners.model.scan import Waiver, WaiverRecord
 from hardpan.scanners.model.waiver_status import WaiverStatus
@@ -32,6 +33,19 @@ DEFINITION = CheckDefinition(
     remedy="Enable Secure Boot.",
 )
 WAIVER = Waiver(reason="no UEFI", owner="site", expires="2099-01-01", is_active=True)
+
+
+def test_ledger_column_counts_open_checks() -> None:
+    open_check, waived_check = make_report("failed"), make_report("failed", waived=True)
+
+    open_counts, waived_counts = (
+        json.loads(summary_columns(report.findings)["open_findings"])
+        for report in (open_check, waived_check)
+    )
+
+    rule_counts = open_check.findings.count_open_by_severity()
+    assert open_counts == rule_counts | {"high": rule_counts["high"] + 1}
+    assert waived_counts == rule_counts
 
 
 def make_report(outcome: CheckOutcome, *, waived: bool = False) -> Report:
