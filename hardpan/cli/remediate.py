@@ -124,9 +124,9 @@ def _print_summary(remediation: Remediation, output: Path | None) -> None:
             print_message(stderr, f"left out: {name}: {omitted.message}")
     counts = Counter(omitted.reason for omitted in plan.omitted)
     for reason, text in (
-        (Omission.DISRUPTIVE, "disruptive, which --disruptive includes"),
-        (Omission.NOT_EVALUATED, "not evaluated by the scan"),
-        (Omission.WAIVED, "waived"),
+        (Omission.DISRUPTIVE, "with a disruptive fix; --disruptive includes them"),
+        (Omission.NOT_EVALUATED, "without a result: error, unknown or notchecked"),
+        (Omission.WAIVED, "with an active waiver"),
     ):
         if counts[reason]:
             print_message(stderr, f"left out: {_count_rules(counts[reason])} {text}")

@@ -183,7 +183,8 @@ def build_headline(findings: Findings) -> Headline:
         other_rules = [r for r in unassigned_rules if r.is_finding]
         counts = _add_requirements(_count_rules(other_rules), requirements)
         if other_rules:
-            unit += f", and {_count(len(other_rules), 'rule', 'or check outside of it')}"
+            noun = "rule or check" if len(other_rules) == 1 else "rules and checks"
+            unit += f", and {len(other_rules)} {noun} outside of it"
     return Headline(
         counts=tuple(c for c in counts if c.severity in CATEGORIES or c.open),
         unit=unit,

@@ -93,7 +93,7 @@ FORMATS = {
     ),
     "csv": Format(
         filename="findings.csv",
-        description="the rules as a table, for spreadsheets",
+        description="the rules and checks as a table, for spreadsheets",
         consumers="Excel, LibreOffice",
         renderer="hardpan.scanners.report.formats.csv:Csv",
     ),
@@ -111,13 +111,13 @@ FORMATS = {
     ),
     "junit": Format(
         filename="junit.xml",
-        description="the testinfra and compatibility checks for CI systems",
+        description="the checks of the running system and of compatibility, for CI systems",
         consumers="Jenkins, GitLab and other CI systems",
         renderer="hardpan.scanners.report.formats.junit:ChecksJunit",
     ),
     "junit-rules": Format(
         filename="junit-rules.xml",
-        description="the rules for CI systems",
+        description="the rules, for CI systems",
         consumers="Jenkins, GitLab and other CI systems",
         renderer="hardpan.scanners.report.formats.junit:RulesJunit",
     ),
@@ -155,7 +155,7 @@ FORMATS = {
     ),
     "sarif": Format(
         filename="findings.sarif",
-        description="SARIF 2.1.0 of the rules, for code-scanning services and viewers",
+        description="SARIF 2.1.0 of the open rules and checks, for code-scanning services and viewers",
         consumers="code-scanning services, SARIF viewers",
         renderer="hardpan.scanners.report.formats.sarif:Sarif",
     ),
