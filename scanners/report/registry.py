@@ -155,7 +155,7 @@ FORMATS = {
     ),
     "sarif": Format(
         filename="findings.sarif",
-        description="SARIF 2.1.0 of the open rules and checks, for code-scanning services and viewers",
+        description="SARIF 2.1.0 of open rules and checks, for code-scanning services and viewers",
         consumers="code-scanning services, SARIF viewers",
         renderer="hardpan.scanners.report.formats.sarif:Sarif",
     ),
