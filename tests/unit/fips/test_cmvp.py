@@ -102,7 +102,7 @@ def test_stale_table_is_described_with_its_date() -> None:
     )
 
 
-def test_table_of_the_future_is_described_as_one() -> None:
+def test_table_of_the_future_is_unusable() -> None:
     cmvp_table = samples.make_table()
 
     text = cmvp_table.describe_age(cmvp_table.as_of - timedelta(days=1))

@@ -12,7 +12,7 @@ from tests.unit.content.minimal_datastream import MINIMAL_DATASTREAM, RULE
 from tests.unit.profiles.conftest import GOOD
 
 STIG = "xccdf_org.ssgproject.content_profile_stig"
-NOT_FOUND = f"a rule of {STIG} or a check of hardpan, got neither"
+UNMATCHED = f"a rule of {STIG} or a check of hardpan, got neither"
 WAIVER = "{rule: encrypt_partitions, reason: A test., owner: me, expires: 2027-11-30}"
 
 Check = Callable[..., tuple[int, str, str]]
@@ -69,11 +69,11 @@ def test_every_problem_is_reported_with_its_location(run_check: Check) -> None:
     assert f"{second}; the first is at p.yaml:39:14" in err
     assert "error: 5 problems" in err
     for problem in (
-        f"p.yaml:40:14: threee: expected {NOT_FOUND}; did you mean three?",
+        f"p.yaml:40:14: threee: expected {UNMATCHED}; did you mean three?",
         f"p.yaml:41:14: five: expected a rule that {STIG} selects, got one that it does not select",
         f"w.yaml:2:12: {second}",
-        f"w.yaml:3:12: tow: expected {NOT_FOUND}",
-        f"w.yaml:4:12: RHEL-09-99: expected {NOT_FOUND}",
+        f"w.yaml:3:12: tow: expected {UNMATCHED}",
+        f"w.yaml:4:12: RHEL-09-99: expected {UNMATCHED}",
     ):
         assert problem in err
 
@@ -87,7 +87,7 @@ def test_waiver_file_may_name_checks_of_hardpan(run_check: Check) -> None:
     assert code == 3
     assert "error: 1 problem" in err
     assert (
-        f"hardpan-check-secure-bot: expected {NOT_FOUND}; did you mean hardpan-check-secure-boot"
+        f"hardpan-check-secure-bot: expected {UNMATCHED}; did you mean hardpan-check-secure-boot"
         in err
     )
 
