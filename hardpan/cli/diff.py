@@ -7,7 +7,11 @@ import click
 
 from hardpan.core.console import print_json, print_line
 from hardpan.core.errors import Exit, UsageError
-from hardpan.scanners.comparison.formatting import format_headline, format_sections
+from hardpan.scanners.comparison.formatting import (
+    format_headline,
+    format_rule_counts,
+    format_sections,
+)
 from hardpan.scanners.comparison.model import ScanDiff
 from hardpan.scanners.comparison.scan_diff import compare_scans
 from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
@@ -80,12 +84,17 @@ def print_diff(result: ScanDiff, baseline_status: str, current_status: str) -> N
         print_line(section.title)
         for line in section.lines:
             print_line(f"  {line}")
+    print_line(f"rules: {format_rule_counts(result)}")
     print_line(f"verdict: {format_headline(result)}")
 
 
 def diff_to_json(result: ScanDiff) -> dict[str, object]:
     """Return the differences as JSON data."""
-    return {"regression": result.has_regressions, "diff": result.to_json()}
+    return {
+        "regression": result.has_regressions,
+        "rules": result.count_rules(),
+        "diff": result.to_json(),
+    }
 
 
 def exit_code(result: ScanDiff) -> int:

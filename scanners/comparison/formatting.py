@@ -60,6 +60,16 @@ def format_headline(diff: ScanDiff) -> str:
     return "no regression"
 
 
+def format_rule_counts(diff: ScanDiff) -> str:
+    """Format the numbers of fixed, still failing and newly failing rules on one line."""
+    counts = diff.count_rules()
+    waived = counts["stillFailingWaived"]
+    return (
+        f"{counts['fixed']} fixed, {counts['stillFailing']} still failing"
+        f"{f' ({waived} waived)' if waived else ''}, {counts['newlyFailing']} newly failing"
+    )
+
+
 def _list_sections(diff: ScanDiff) -> Iterator[tuple[str, list[str]]]:
     regressions = list(map(_format_regression, diff.regressions))
     yield "regressions", regressions
@@ -74,6 +84,7 @@ def _list_sections(diff: ScanDiff) -> Iterator[tuple[str, list[str]]]:
     )
     yield "newly failing", list(map(_format_rule, diff.newly_failing))
     yield "fixed", list(map(_format_rule, diff.fixed))
+    yield "still failing", list(map(_format_rule, diff.still_failing))
     yield "other verdicts", list(map(_format_rule, diff.changed))
     yield "new rules", list(map(_format_rule, diff.added))
     yield "rules no longer selected", list(map(_format_rule, diff.removed))

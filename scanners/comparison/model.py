@@ -109,6 +109,8 @@ class ScanDiff(Document):
     """Fail, error or unknown now, and not in the baseline."""
     fixed: JsonList[RuleChange]
     """Pass now; fail, error or unknown in the baseline."""
+    still_failing: JsonList[RuleChange]
+    """Fail, error or unknown in both scans; waived ones included."""
     changed: JsonList[RuleChange]
     """Every other change of a verdict."""
     added: JsonList[RuleChange]
@@ -120,6 +122,15 @@ class ScanDiff(Document):
     packages: PackageChanges | None
     """None if one of the two lists is missing."""
     regressions: JsonList[Regression]
+
+    def count_rules(self) -> dict[str, int]:
+        """Return the numbers of rules that failed in either scan, as JSON data."""
+        return {
+            "fixed": len(self.fixed),
+            "stillFailing": len(self.still_failing),
+            "stillFailingWaived": sum(c.waived for c in self.still_failing),
+            "newlyFailing": len(self.newly_failing),
+        }
 
     @property
     def has_regressions(self) -> bool:

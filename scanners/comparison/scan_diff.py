@@ -18,8 +18,8 @@ from hardpan.scanners.comparison.model import (
     WaiverChange,
     WaiverChanges,
 )
+from hardpan.scanners.comparison.rule_changes import find_rule_changes, find_still_failing
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
-from hardpan.scanners.report.model.scan_changes import RuleChange
 from hardpan.scanners.report.model.sections import CompatibilityResultPart, RulePart
 from hardpan.scanners.report.model.types import OPEN_VERDICTS, SEVERITIES
 
@@ -46,7 +46,7 @@ def compare_scans(
     """
     baseline_rules = {r.rule_id: r for r in baseline.findings.rules}
     current_rules = {r.rule_id: r for r in current.findings.rules}
-    rule_changes = _find_rule_changes(baseline_rules, current_rules)
+    rule_changes = find_rule_changes(baseline_rules, current_rules)
     in_both_scans = [c for c in rule_changes if c.baseline is not None and c.current is not None]
     failing = [
         c for c in in_both_scans if c.current in OPEN_VERDICTS and c.baseline not in OPEN_VERDICTS
@@ -65,6 +65,7 @@ def compare_scans(
         counts=attribute_changes.compare_counts(baseline.findings, current.findings),
         newly_failing=tuple(failing),
         fixed=tuple(fixed),
+        still_failing=find_still_failing(baseline_rules, current_rules),
         changed=tuple(c for c in in_both_scans if c not in failing and c not in fixed),
         added=tuple(c for c in rule_changes if c.baseline is None),
         removed=tuple(c for c in rule_changes if c.current is None),
@@ -125,31 +126,6 @@ def _list_notes(baseline: Findings, current: Findings) -> Iterator[str]:
         yield "the SCAP content differs: verdicts may differ for that reason"
     if (baseline.compatibility is None) != (current.compatibility is None):
         yield "the compatibility checks ran in only one of the two scans"
-
-
-def _find_rule_changes(
-    baseline_rules: Mapping[str, RulePart], current_rules: Mapping[str, RulePart]
-) -> list[RuleChange]:
-    rule_changes = []
-    for rule_id in baseline_rules.keys() | current_rules.keys():
-        baseline_rule, current_rule = baseline_rules.get(rule_id), current_rules.get(rule_id)
-        rule = current_rule or baseline_rule
-        if rule is None or (
-            baseline_rule and current_rule and baseline_rule.verdict == current_rule.verdict
-        ):
-            continue
-        rule_changes.append(
-            RuleChange(
-                rule_id=rule_id,
-                title=rule.title,
-                severity=rule.severity,
-                stig_ids=rule.stig_ids,
-                baseline=baseline_rule.verdict if baseline_rule else None,
-                current=current_rule.verdict if current_rule else None,
-                waived=current_rule.is_waived if current_rule else False,
-            )
-        )
-    return sorted(rule_changes, key=lambda c: (SEVERITIES.index(c.severity), c.rule_id))
 
 
 def _compare_waivers(

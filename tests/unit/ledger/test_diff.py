@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from hardpan.scanners.comparison import package_changes
-from hardpan.scanners.comparison.formatting import format_sections
+from hardpan.scanners.comparison.formatting import format_rule_counts, format_sections
 from hardpan.scanners.comparison.scan_diff import compare_scans
 from hardpan.scanners.model.results import (
     CompatibilityOutcome,
@@ -36,7 +36,10 @@ def test_scan_compared_with_itself_has_no_changes() -> None:
     )
 
     assert not result.has_regressions
-    assert [s.title for s in format_sections(result)] == ["smoke test measurements"]
+    assert [s.title for s in format_sections(result)] == [
+        "still failing",
+        "smoke test measurements",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -124,6 +127,36 @@ def test_waiver_is_added_or_removed(
     assert {p: len(getattr(waivers, p)) for p in ("added", "removed", "changed")} == {
         p: int(p == expected) for p in ("added", "removed", "changed")
     }
+
+
+def test_fixed_still_failing_and_newly_failing_rules_are_counted() -> None:
+    baseline = [V.FAIL, V.FAIL, V.ERROR, V.FAIL, V.PASS, V.FAIL, V.PASS]
+    current = [V.PASS, V.FAIL, V.FAIL, V.UNKNOWN, V.FAIL, V.NOT_APPLICABLE, V.PASS]
+    waivers = {RULE_ID.format(2): samples.WAIVER}
+    before, after = (
+        scan_of_rules(*(samples.rule(n, v) for n, v in enumerate(verdicts, 1)), waivers=waivers)
+        for verdicts in (baseline, current)
+    )
+
+    result = compare_scans(snapshot(before), snapshot(after))
+
+    assert result.count_rules() == {
+        "fixed": 1,
+        "stillFailing": 3,
+        "stillFailingWaived": 1,
+        "newlyFailing": 1,
+    }
+    assert format_rule_counts(result) == "1 fixed, 3 still failing (1 waived), 1 newly failing"
+    sections = {
+        s.title: [line.rpartition(":")[0] for line in s.lines] for s in format_sections(result)
+    }
+    assert sorted(sections["still failing"]) == [
+        "medium r002: fail -> fail, waived",
+        "medium r003: error -> fail",
+        "medium r004: fail -> unknown",
+    ]
+    assert sections["fixed"] == ["medium r001: fail -> pass"]
+    assert sections["newly failing"] == ["medium r005: pass -> fail"]
 
 
 def test_waiver_change_is_listed_for_failing_rules_only() -> None:

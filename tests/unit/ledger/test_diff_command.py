@@ -36,7 +36,9 @@ def test_diff_exits_1_on_regression_and_0_otherwise(
     assert "          verified: signed by key 'scan'\n" in out
     assert "regressions\n  rule r007 (medium): pass -> fail\n" in out
     assert "newly failing\n  medium r007: pass -> fail: Rule number 7\n" in out
-    assert out.endswith("verdict: regressions: 1\n")
+    assert out.endswith(
+        "rules: 0 fixed, 0 still failing, 1 newly failing\nverdict: regressions: 1\n"
+    )
     assert cli.run(["diff", regressed, good, "--policy", policy]) == Exit.OK
     assert capsys.readouterr().out.endswith("verdict: no regression\n")
 
@@ -51,6 +53,12 @@ def test_diff_without_policy_reports_not_verified(
     assert cli.run(["diff", good, good, "--json"]) == Exit.OK
     answer = json.loads(capsys.readouterr().out)
     assert (answer["verified"], answer["regression"]) == (False, False)
+    assert answer["rules"] == {
+        "fixed": 0,
+        "stillFailing": 0,
+        "stillFailingWaived": 0,
+        "newlyFailing": 0,
+    }
 
 
 def test_diff_rejects_unverified_evidence(
