@@ -49,7 +49,7 @@ from hardpan.scanners.remediation.remediation import Remediation, build_remediat
 @click.option(
     "--disruptive",
     is_flag=True,
-    help="Include fixes with a high disruption, or that take effect after a reboot.",
+    help="Include fixes with a high disruption, for the next boot, or that can lock out the user.",
 )
 @click.option(
     "--no-collections",
@@ -132,6 +132,9 @@ def _print_summary(remediation: Remediation, output: Path | None) -> None:
             print_message(stderr, f"left out: {_count_rules(counts[reason])} {text}")
     start = "" if output is None else f"wrote {output}: "
     print_message(stderr, f"{start}remediates {_count_rules(len(plan.fixes), 'failed ')}")
+    if any(planned.installs_package for planned in plan.fixes):
+        text = "packages make more rules applicable: scan again, and remediate what fails then"
+        print_message(stderr, f"note: {text}")
 
 
 def _count_rules(count: int, kind: str = "") -> str:

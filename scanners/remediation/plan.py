@@ -23,6 +23,20 @@ _UNEVALUATED = ("error", "unknown", "notchecked")
 _PACKAGE_RULE = re.compile(r"package_.+_installed", re.ASCII)
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,249}", re.ASCII)
 _PACKAGES = "Packages"
+_ACCESS = "Access of the user who applies this"
+_ACCESS_RULES = frozenset(
+    (
+        *("sudo_remove_nopasswd", "sudo_remove_no_authenticate", "sudo_require_authentication"),
+        *("sudo_add_noexec", "sudo_add_requiretty", "sshd_limit_user_access"),
+        *("sshd_disable_root_login", "no_direct_root_logins"),
+    )
+)
+"""Short ids: their fixes restrict who logs in over SSH, or what sudo runs without a person.
+
+Upstream declares a low disruption. On the lab host, ``sudo_remove_nopasswd`` made every later task
+of the playbook fail with "Missing sudo password", and left a user without a password locked out.
+"""
+
 MinSeverity = Literal["high", "medium", "low"]
 
 
@@ -66,9 +80,14 @@ class PlannedFix:
 
     fix: ContentFix
     is_disruptive: bool
-    """True if any of its fixes needs a reboot, or has a high disruption."""
+    """True if it has a high disruption, needs a reboot, or can lock out the user who applies it."""
 
     needs_reboot: bool
+
+    @property
+    def installs_package(self) -> bool:
+        """Return whether a package is installed, which makes more rules applicable."""
+        return self.section == _PACKAGES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +113,9 @@ def build_plan(
 ) -> Plan:
     """Plan the remediation of the failed rules that are requested.
 
-    Fixes are in the content's order, which is upstream's order of remediation, with two changes:
-    packages are installed first, and a rule follows those that it requires.
+    Fixes are in the content's order, which is upstream's order of remediation, with three changes:
+    packages are installed first, fixes that can lock out the user are last, and a rule follows
+    those that it requires.
 
     Raises:
         InputError: a name matches no rule of the scan.
@@ -162,7 +182,7 @@ def _plan_rule(
     if not _SAFE_ID.fullmatch(name):
         message = "the id of the rule has characters that a playbook or a script would interpret"
         return OmittedRule(rule=rule, reason=Omission.INVALID_FIX, message=message)
-    disruptions = [_explain_disruption(f) for f in fixes.values()]
+    disruptions = [_explain_disruption(f, name) for f in fixes.values()]
     disruption = next((text for text in sorted(disruptions, reverse=True) if text), "")
     if disruption and not selection.include_disruptive:
         message = f"{disruption}: add --disruptive"
@@ -170,11 +190,17 @@ def _plan_rule(
     return PlannedFix(
         rule=rule,
         name=name,
-        section=_PACKAGES if _PACKAGE_RULE.fullmatch(name) else content.group,
+        section=_find_section(name, content),
         fix=fix,
         is_disruptive=bool(disruption),
         needs_reboot=any(f.needs_reboot for f in fixes.values()),
     )
+
+
+def _find_section(name: str, content: RuleFixes) -> str:
+    if name in _ACCESS_RULES:
+        return _ACCESS
+    return _PACKAGES if _PACKAGE_RULE.fullmatch(name) else content.group
 
 
 def _explain_verdict(rule: RulePart, *, is_named: bool) -> OmittedRule | None:
@@ -195,11 +221,13 @@ def _explain_no_fix(fixes: Mapping[FixKind, ContentFix], kind: FixKind) -> str:
     return f"the content has no {names[kind]} fix; one exists with --as {other}"
 
 
-def _explain_disruption(fix: ContentFix) -> str:
+def _explain_disruption(fix: ContentFix, name: str) -> str:
     """Return why a fix disturbs the host; empty if it does not.
 
     The bash fix of a rule often lacks the attributes that its Ansible fix has.
     """
+    if name in _ACCESS_RULES:
+        return "it can lock out the user who applies it"
     if fix.needs_reboot:
         return "takes effect after a reboot"
     return "its disruption is high" if fix.disruption == "high" else ""
@@ -210,7 +238,11 @@ def _order(
 ) -> tuple[PlannedFix, ...]:
     position = {rule.rule_id: number for number, rule in enumerate(content)}
     pending = sorted(
-        fixes, key=lambda f: (f.section != _PACKAGES, position[f.rule.rule_id], f.name)
+        fixes,
+        key=lambda f: (
+            *(f.section == _ACCESS, f.section != _PACKAGES),
+            *(position[f.rule.rule_id], f.name),
+        ),
     )
     planned = {f.rule.rule_id: f for f in pending}
     ordered: dict[str, PlannedFix] = {}

@@ -97,6 +97,24 @@ def test_disruptive_fixes_are_left_out_unless_requested(kind: FixKind) -> None:
     assert complete.omitted == ()
 
 
+def test_fixes_that_can_lock_out_the_user_are_disruptive_and_last() -> None:
+    names = ["sudo_remove_nopasswd", "sshd_disable_root_login", "b", "package_x_installed"]
+    rules = [rule(n) for n in names]
+    content = [rule_fixes(n, ansible=fix()) for n in names]
+
+    plan = _plan(rules, content)
+    complete = _plan(rules, content, selection=RuleSelection(include_disruptive=True))
+
+    assert _names(plan) == ["package_x_installed", "b"]
+    message = "it can lock out the user who applies it: add --disruptive"
+    assert _omitted(plan) == {
+        "nopasswd": (Omission.DISRUPTIVE, message),
+        "login": (Omission.DISRUPTIVE, message),
+    }
+    assert _names(complete) == ["package_x_installed", "b", *names[:2]]
+    assert [f.is_disruptive for f in complete.fixes] == [False, False, True, True]
+
+
 def test_packages_are_installed_first_and_requirements_before_rules() -> None:
     names = ["b", "a", "service_x_enabled", "package_x_installed", "c"]
     content = [
