@@ -95,6 +95,11 @@ class Regression(Document):
     current: str
 
 
+def make_regression(kind: str, name: str, baseline: str, current: str) -> Regression:
+    """Return a regression of something that has no severity."""
+    return Regression(kind=kind, name=name, severity=None, baseline=baseline, current=current)
+
+
 class ScanDiff(Document):
     """All differences of two scans."""
 

@@ -10,6 +10,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from hardpan.scanners.comparison import attribute_changes, package_changes
+from hardpan.scanners.comparison.check_changes import (
+    describe_renamed_checks,
+    find_check_regressions,
+    list_outcomes,
+)
 from hardpan.scanners.comparison.model import (
     OutcomeChange,
     Regression,
@@ -17,6 +22,7 @@ from hardpan.scanners.comparison.model import (
     ScanSummary,
     WaiverChange,
     WaiverChanges,
+    make_regression,
 )
 from hardpan.scanners.comparison.rule_changes import find_rule_changes, find_still_failing
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
@@ -24,7 +30,6 @@ from hardpan.scanners.report.model.sections import CompatibilityResultPart, Rule
 from hardpan.scanners.report.model.types import OPEN_VERDICTS, SEVERITIES
 
 PASSED_VERDICTS = frozenset({"pass", "fixed"})
-_OUTCOMES_WORST_FIRST = ("error", "failed", "not_checked", "skipped", "passed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +81,7 @@ def compare_scans(
             _results_by_conflict(current.findings),
         ),
         checks=tuple(
-            _compare_outcomes(
-                _outcomes_by_check(baseline.findings), _outcomes_by_check(current.findings)
-            )
+            _compare_outcomes(list_outcomes(baseline.findings), list_outcomes(current.findings))
         ),
         compatibility=tuple(
             _compare_compatibility(
@@ -92,7 +95,7 @@ def compare_scans(
         regressions=(
             *_find_rule_regressions(baseline_rules, current_rules),
             *_find_compatibility_regressions(baseline.findings, current.findings),
-            *_find_check_regressions(baseline.findings, current.findings),
+            *find_check_regressions(baseline.findings, current.findings),
             *_find_scan_regressions(baseline, current, max_score_drop),
         ),
     )
@@ -126,6 +129,8 @@ def _list_notes(baseline: Findings, current: Findings) -> Iterator[str]:
         yield "the SCAP content differs: verdicts may differ for that reason"
     if (baseline.compatibility is None) != (current.compatibility is None):
         yield "the compatibility checks ran in only one of the two scans"
+    if text := describe_renamed_checks(baseline, current):
+        yield text
 
 
 def _compare_waivers(
@@ -167,15 +172,6 @@ def _is_waived(item: RulePart | CompatibilityResultPart) -> bool:
 
 def _results_by_conflict(findings: Findings) -> dict[str, CompatibilityResultPart]:
     return {p.conflict: p for p in findings.compatibility.results} if findings.compatibility else {}
-
-
-def _outcomes_by_check(findings: Findings) -> dict[str, str]:
-    """Name -> outcome; the worst one if a name appears twice."""
-    outcomes: dict[str, str] = {}
-    for check in findings.checks:
-        worst = outcomes.get(check.name, check.outcome)
-        outcomes[check.name] = min(worst, check.outcome, key=_OUTCOMES_WORST_FIRST.index)
-    return outcomes
 
 
 def _compare_outcomes(
@@ -242,7 +238,7 @@ def _find_compatibility_regressions(baseline: Findings, current: Findings) -> It
     passed_count = sum(p.verdict == "pass" for p in baseline_results.values())
     if current.compatibility is None:
         if passed_count:
-            yield _make_regression(
+            yield make_regression(
                 "compatibility", "compatibility checks", f"{passed_count} passed", "did not run"
             )
         return
@@ -265,7 +261,7 @@ def _find_compatibility_regressions(baseline: Findings, current: Findings) -> It
                 if _is_waived(baseline_result)
                 else baseline_result.verdict
             )
-            yield _make_regression(
+            yield make_regression(
                 "compatibility",
                 conflict,
                 baseline_text,
@@ -273,36 +269,17 @@ def _find_compatibility_regressions(baseline: Findings, current: Findings) -> It
             )
 
 
-def _find_check_regressions(baseline: Findings, current: Findings) -> Iterator[Regression]:
-    baseline_outcomes, current_outcomes = _outcomes_by_check(baseline), _outcomes_by_check(current)
-    passed_names = [
-        name for name, outcome in sorted(baseline_outcomes.items()) if outcome == "passed"
-    ]
-    if passed_names and not current_outcomes:
-        yield _make_regression("check", "checks", f"{len(passed_names)} passed", "did not run")
-        return
-    waived_names = {rule.rule_id for rule in current.check_rules if rule.is_waived}
-    for name in passed_names:
-        current_outcome = current_outcomes.get(name, "missing")
-        if current_outcome != "passed" and name not in waived_names:
-            yield _make_regression("check", name, "passed", current_outcome)
-
-
 def _find_scan_regressions(
     baseline: ScanSnapshot, current: ScanSnapshot, max_score_drop: Decimal | None
 ) -> Iterator[Regression]:
     if baseline.findings.host.fips_kernel_flag and not current.findings.host.fips_kernel_flag:
-        yield _make_regression("fips", "FIPS mode", "on", "off")
+        yield make_regression("fips", "FIPS mode", "on", "off")
     verdict = current.smoke.verdict if current.smoke else "did not run"
     if baseline.smoke is not None and baseline.smoke.verdict == "pass" != verdict:
-        yield _make_regression("smoke", "smoke test", "pass", verdict)
+        yield make_regression("smoke", "smoke test", "pass", verdict)
     baseline_score, current_score = baseline.findings.score, current.findings.score
     if (
         max_score_drop is not None
         and Decimal(baseline_score) - Decimal(current_score) > max_score_drop
     ):
-        yield _make_regression("score", "score", baseline_score, current_score)
-
-
-def _make_regression(kind: str, name: str, baseline: str, current: str) -> Regression:
-    return Regression(kind=kind, name=name, severity=None, baseline=baseline, current=current)
+        yield make_regression("score", "score", baseline_score, current_score)

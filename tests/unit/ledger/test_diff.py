@@ -9,6 +9,7 @@ from hardpan.scanners.comparison import package_changes
 from hardpan.scanners.comparison.formatting import format_rule_counts, format_sections
 from hardpan.scanners.comparison.scan_diff import compare_scans
 from hardpan.scanners.model.results import (
+    CheckDefinition,
     CompatibilityOutcome,
     CompatibilityReport,
     CompatibilityVerdict,
@@ -255,6 +256,36 @@ def test_check_regression(outcomes_after: tuple[str, ...], expected: list[tuple[
     )
 
     assert [(r.name, r.current) for r in result.regressions] == expected
+
+
+@pytest.mark.parametrize(
+    ("name_after", "is_defined", "uncollected", "regressions"),
+    [
+        ("hardpan-check-umask", True, False, []),
+        ("hardpan-check-umask", True, True, ["test_access::test_umask_is_private"]),
+        ("test_access::test_other", False, False, ["test_access::test_umask_is_private"]),
+    ],
+    ids=["ids", "checks-of-the-profile-did-not-run", "same-hardpan"],
+)
+def test_checks_of_an_older_hardpan_are_not_compared(
+    name_after: str, is_defined: bool, uncollected: bool, regressions: list[str]
+) -> None:
+    def check(name: str, definition: CheckDefinition | None = None) -> HostCheck:
+        return HostCheck(
+            name=name, outcome="passed", message="", duration_s=1, definition=definition
+        )
+
+    definition = CheckDefinition(title="t", severity="low", nist=(), rationale="r", remedy="r")
+    current = [check(name_after, definition if is_defined else None)]
+    if uncollected:
+        current.append(replace(check("collect::hostfacts"), outcome="not_checked"))
+    result = compare_scans(
+        snapshot(samples.scan(checks=(check("test_access::test_umask_is_private"),))),
+        snapshot(samples.scan(checks=tuple(current))),
+    )
+
+    assert [r.name for r in result.regressions] == regressions
+    assert ("whose checks had no ids: 1 passed" in "".join(result.notes)) is (not regressions)
 
 
 def test_duplicate_check_counts_with_worst_outcome() -> None:
