@@ -12,6 +12,7 @@ identifiers of the machine that a collector withholds.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from hardpan.core.redaction import SecretFilter, cut_password_hashes, redact
 from hardpan.ssh.batch import BatchAnswers
@@ -95,7 +96,8 @@ def render_raw_files(logs: Mapping[str, AnswerLog]) -> dict[str, bytes]:
         form
         for text in identifiers
         if len(text) >= _MIN_IDENTIFIER_CHARS
-        for form in (text, text.lower(), text.upper())
+        for spelling in (text, *_list_uuid_forms(text))
+        for form in (spelling, spelling.lower(), spelling.upper())
     )
     files: dict[str, bytes] = {}
     stored: dict[tuple[str, str], str] = {}
@@ -104,6 +106,18 @@ def render_raw_files(logs: Mapping[str, AnswerLog]) -> dict[str, bytes]:
             file_name = f"{RAW_FOLDER}/{name}.json"
             files[file_name] = _render_file(name, file_name, log, secrets, stored)
     return files
+
+
+def _list_uuid_forms(identifier: str) -> tuple[str, ...]:
+    """Return a UUID with and without hyphens; nothing for another text.
+
+    A virtual machine's machine id often is its product UUID without hyphens (machine-id(5)).
+    """
+    try:
+        uuid = UUID(identifier)
+    except ValueError:
+        return ()
+    return (str(uuid), uuid.hex)
 
 
 def _render_file(

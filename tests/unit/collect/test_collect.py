@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 from packageurl import PackageURL
@@ -699,6 +700,21 @@ def test_malformed_answers_make_checks_fail_or_error(text: str) -> None:
     assert all(c.message.isprintable() for c in evidence.checks)
 
 
+def test_check_without_values_in_the_profile_is_skipped_under_its_id() -> None:
+    evidence = hostfacts.HostFacts().collect(
+        as_connection(UniformTarget("x\n")),
+        CollectTask(expected=replace(EXPECTED, sysctls={}, disabled=())),
+        timeout_s=60,
+        emit=discard,
+    )
+
+    results = {c.name: (c.outcome, c.message) for c in evidence.checks}
+    skipped = ("skipped", "the profile has no value to check")
+    assert results["hardpan-check-layer-sysctl"] == skipped
+    assert results["hardpan-check-service-inactive"] == skipped
+    assert not any("NOTSET" in name for name in results)
+
+
 def test_check_with_unreadable_answer_is_an_error() -> None:
     evidence = hostfacts.HostFacts().collect(
         as_connection(UniformTarget("UMASK 9\n")),
@@ -716,7 +732,9 @@ def test_check_with_unreadable_answer_is_an_error() -> None:
 
 def test_answers_of_the_host_are_logged_without_its_identifiers() -> None:
     uuid = "4c4c4544-0000-2010-8020-80c04f202020"
-    target = AnsweringTarget({**ANSWERS, "product_uuid": uuid, "cmdline": f"ro id={uuid}"})
+    hyphened = str(UUID(ANSWERS["machine_id"].strip())).upper()
+    cmdline = f"ro id={uuid} {uuid.replace('-', '')} {hyphened}"
+    target = AnsweringTarget({**ANSWERS, "product_uuid": uuid, "cmdline": cmdline})
     collection = Collection(as_connection(target), discard)
     collection.identify_host()
     files = render_raw_files(collection.answer_logs)
@@ -725,7 +743,7 @@ def test_answers_of_the_host_are_logged_without_its_identifiers() -> None:
     assert answers["os_release"]["output"] == OS_RELEASE
     assert answers["os_release"]["command"] == host.QUESTIONS["os_release"]
     assert answers["hostname"]["output"] == "lab\x1b[31m\n"
-    assert answers["cmdline"]["output"] == "ro id=[redacted]"
+    assert answers["cmdline"]["output"] == "ro id=[redacted] [redacted] [redacted]"
     assert answers["machine_id"]["output"] == answers["product_uuid"]["output"] == WITHHELD
     assert uuid.encode() not in files["raw/host.json"]
     assert ANSWERS["machine_id"].strip().encode() not in files["raw/host.json"]
