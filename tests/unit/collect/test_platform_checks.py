@@ -92,7 +92,7 @@ def test_stale_table_calls_no_release_supported(monkeypatch: pytest.MonkeyPatch)
         "not_checked",
         (
             "the table of end-of-support dates is of 2026-08-22, too old to call a release "
-            "supported; update hardpan"
+            "supported; update hardpan, and check the clock of this machine"
         ),
     )
     assert outcome_of(check, {queries.OS_RELEASE: UBUNTU2004})[0] == "failed"
