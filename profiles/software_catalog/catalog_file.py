@@ -4,16 +4,11 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from pydantic import ValidationError
-
-from hardpan.core import validation_errors
-from hardpan.core.errors import InputError
 from hardpan.core.resources import resource_path
-from hardpan.core.validation_errors import LocatedProblem
-from hardpan.core.yaml_source import read_yaml
 from hardpan.profiles.constraint_set import Violation
 from hardpan.profiles.schema.versions import major_minor
 from hardpan.profiles.software_catalog.schema import PLACEHOLDERS, PackageCatalog
+from hardpan.profiles.table_file import parse_table_file
 
 CATALOG_FILE = resource_path("hardpan.profiles.software_catalog", "packages.yaml")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -35,18 +30,7 @@ def parse_catalog(data: bytes, file: str) -> PackageCatalog:
     Raises:
         InputError: it has problems; each is reported on a line.
     """
-    tree = read_yaml(data, file)
-    try:
-        catalog = PackageCatalog.model_validate(tree.to_plain())
-    except ValidationError as e:
-        located_problems = validation_errors.locate_errors(tree, e)
-        raise InputError(validation_errors.format_problems(located_problems)) from e
-    located_violations: list[LocatedProblem] = [
-        validation_errors.locate(tree, b.path, b.text) for b in _violations(catalog)
-    ]
-    if located_violations:
-        raise InputError(validation_errors.format_problems(located_violations))
-    return catalog
+    return parse_table_file(data, file, PackageCatalog, _violations)
 
 
 def _violations(catalog: PackageCatalog) -> Iterator[Violation]:

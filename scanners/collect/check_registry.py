@@ -5,14 +5,12 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from hardpan.core import validation_errors
-from hardpan.core.errors import InputError
 from hardpan.core.resources import resource_path
-from hardpan.core.yaml_source import read_yaml
 from hardpan.profiles.constraint_set import Violation
 from hardpan.profiles.schema.rule_names import RuleNames, is_pattern, shorten_id
+from hardpan.profiles.table_file import parse_table_file
 from hardpan.scanners.model.results import CHECK_PREFIX, CheckDefinition, CheckSeverity
 
 REGISTRY_FILE = resource_path("hardpan.scanners.collect.checks", "registry.yaml")
@@ -138,18 +136,7 @@ def parse_registry(data: bytes, file: str) -> CheckRegistry:
     Raises:
         InputError: it has problems; each is reported on a separate line.
     """
-    tree = read_yaml(data, file)
-    try:
-        registry = CheckRegistry.model_validate(tree.to_plain())
-    except ValidationError as e:
-        invalid = validation_errors.locate_errors(tree, e)
-        raise InputError(validation_errors.format_problems(invalid)) from e
-    violations = [
-        validation_errors.locate(tree, b.path, b.text) for b in _find_violations(registry)
-    ]
-    if violations:
-        raise InputError(validation_errors.format_problems(violations))
-    return registry
+    return parse_table_file(data, file, CheckRegistry, _find_violations)
 
 
 def _find_violations(registry: CheckRegistry) -> Iterator[Violation]:

@@ -5,13 +5,11 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from hardpan.core import validation_errors
-from hardpan.core.errors import InputError
 from hardpan.core.resources import resource_path
-from hardpan.core.yaml_source import read_yaml
 from hardpan.profiles.constraint_set import Violation
+from hardpan.profiles.table_file import parse_table_file
 from hardpan.scanners.fips.model import ModuleName
 
 CMVP_FILE = resource_path("hardpan.scanners.fips", "cmvp.yaml")
@@ -139,18 +137,7 @@ def parse_table(data: bytes, file: str) -> CmvpTable:
     Raises:
         InputError: it has problems; each is reported on a separate line.
     """
-    tree = read_yaml(data, file)
-    try:
-        cmvp_table = CmvpTable.model_validate(tree.to_plain())
-    except ValidationError as e:
-        invalid = validation_errors.locate_errors(tree, e)
-        raise InputError(validation_errors.format_problems(invalid)) from e
-    violations = [
-        validation_errors.locate(tree, b.path, b.text) for b in _find_violations(cmvp_table)
-    ]
-    if violations:
-        raise InputError(validation_errors.format_problems(violations))
-    return cmvp_table
+    return parse_table_file(data, file, CmvpTable, _find_violations)
 
 
 def _find_violations(cmvp_table: CmvpTable) -> Iterator[Violation]:

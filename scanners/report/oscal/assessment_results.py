@@ -10,7 +10,8 @@ from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.markdown_escape import escape_inline
 from hardpan.scanners.report.model.sections import RulePart
 from hardpan.scanners.report.oscal import elements
-from hardpan.scanners.report.oscal.elements import Json, OscalIds
+from hardpan.scanners.report.oscal.elements import Json
+from hardpan.scanners.report.oscal.oscal_ids import OscalIds
 from hardpan.scanners.report.oscal.tailoring import build_tailoring_resources
 from hardpan.scanners.report.registry import Report
 

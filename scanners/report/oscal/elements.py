@@ -1,16 +1,14 @@
 """The elements that both OSCAL documents share.
 
 Prose in OSCAL is Markdown, and much of it comes from the target: text that could be markup
-becomes a code span. Identifiers are version-5 UUIDs. Those of the host, of a risk and of a POA&M
-item are stable across scans, the others belong to one scan.
+becomes a code span.
 """
 
 import re
-import uuid
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from hardpan.core.files import canonical_json, sha256_bytes
+from hardpan.core.files import canonical_json
 from hardpan.core.identifiers import OSCAL_NAMESPACE
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.markdown_escape import (
@@ -21,43 +19,16 @@ from hardpan.scanners.report.model.markdown_escape import (
 )
 from hardpan.scanners.report.model.sections import RulePart
 from hardpan.scanners.report.oscal.nist_controls import collect_controls
-from hardpan.scanners.report.registry import Report
+from hardpan.scanners.report.oscal.oscal_ids import OscalIds
 
 OSCAL_VERSION: Final = "1.1.2"
 """OSCAL version of the documents; later 1.x readers accept it."""
 
 NOT_PASSED = frozenset({"fail", "error", "unknown", "notchecked"})
-_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, OSCAL_NAMESPACE)
 _MAX_EVIDENCE_LINES = 60
 _NON_TOKEN_CHARACTERS = re.compile(r"[^A-Za-z0-9._-]+")
 
 Json = dict[str, object]
-
-
-class OscalIds:
-    """Derives the identifiers in the documents of one scan."""
-
-    def __init__(self, report: Report) -> None:
-        findings = report.findings
-        host = findings.host
-        identity = f"{host.machine_id_hmac}\n{host.host_key_sha256}\n{host.hostname}"
-        self._host = uuid.uuid5(_NAMESPACE, identity)
-        self._scan = uuid.uuid5(self._host, sha256_bytes(report.findings_json))
-        self._cache: dict[tuple[uuid.UUID, str, str], str] = {}
-
-    def stable_id(self, kind: str, name: str = "") -> str:
-        """Return an id that is the same for every scan of the host."""
-        return self._derive_id(self._host, kind, name)
-
-    def scan_id(self, kind: str, name: str = "") -> str:
-        """Return an id of this scan only."""
-        return self._derive_id(self._scan, kind, name)
-
-    def _derive_id(self, namespace: uuid.UUID, kind: str, name: str) -> str:
-        key = (namespace, kind, name)
-        if key not in self._cache:
-            self._cache[key] = str(uuid.uuid5(namespace, f"{kind}\n{name}"))
-        return self._cache[key]
 
 
 def serialize_document(root: str, body: Mapping[str, object]) -> bytes:

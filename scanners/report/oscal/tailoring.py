@@ -2,7 +2,8 @@
 
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.markdown_escape import escape_inline, format_list
-from hardpan.scanners.report.oscal.elements import Json, OscalIds, build_props
+from hardpan.scanners.report.oscal.elements import Json, build_props
+from hardpan.scanners.report.oscal.oscal_ids import OscalIds
 
 _MAX_CHANGES = 200
 
