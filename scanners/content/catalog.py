@@ -44,13 +44,13 @@ class BenchmarkSummary:
     """In document order."""
 
 
-def list_benchmarks(root: Element) -> tuple[BenchmarkSummary, ...]:
-    """Describe the benchmarks of a collection; empty if it has none.
+def list_benchmarks(root: Element, name: str) -> tuple[BenchmarkSummary, ...]:
+    """Describe the benchmarks of the collection ``name``; empty if it has none.
 
     Raises:
         InputError: a profile is one that oscap would refuse.
     """
-    return tuple(_summarize(bench) for bench in iter_benchmarks(root))
+    return tuple(_summarize(bench, name) for bench in iter_benchmarks(root))
 
 
 def select_benchmark(root: Element, benchmark_id: str, name: str) -> None:
@@ -114,7 +114,7 @@ def _component_ids(stream: Element) -> set[str]:
     return {r.get(XLINK + "href", "").removeprefix("#") for r in stream.iter(DS + "component-ref")}
 
 
-def _summarize(bench: Element) -> BenchmarkSummary:
+def _summarize(bench: Element, name: str) -> BenchmarkSummary:
     return BenchmarkSummary(
         benchmark_id=bench.get("id", ""),
         title=element_text(bench.find(XCCDF + "title")),
@@ -126,7 +126,7 @@ def _summarize(bench: Element) -> BenchmarkSummary:
             ProfileSummary(
                 profile_id=profile.get("id", ""),
                 title=element_text(profile.find(XCCDF + "title")),
-                rule_count=len(resolve(bench, profile.get("id", ""), bench.get("id", "")).rules),
+                rule_count=len(resolve(bench, profile.get("id", ""), name).rules),
             )
             for profile in bench.findall(XCCDF + "Profile")
         ),

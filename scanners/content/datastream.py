@@ -168,7 +168,7 @@ def describe_benchmarks(source: ContentSource) -> tuple[BenchmarkSummary, ...]:
             for record in records:
                 if record.sha256 == source.sha256:
                     return record.benchmarks
-    return list_benchmarks(parse_data_stream(source.data, source.name))
+    return list_benchmarks(parse_data_stream(source.data, source.name), source.name)
 
 
 def default_origin(product: Product) -> ContentOrigin:

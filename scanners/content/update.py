@@ -121,7 +121,7 @@ def build_records(package: apt.DownloadedContent) -> dict[Product, StreamRecord]
     records = {}
     for product, data in package.streams.items():
         name = store.file_name(product)
-        benchmarks = list_benchmarks(parse_data_stream(data, name))
+        benchmarks = list_benchmarks(parse_data_stream(data, name), name)
         if not benchmarks or not benchmarks[0].version or not benchmarks[0].date:
             raise InputError(f"{name}: expected a benchmark with version and date, got none")
         fields = {

@@ -62,8 +62,17 @@ def test_shipped_manifest_has_the_profiles_of_the_files(product: store.Product) 
     source = datastream.find(product, ContentOrigin.SHIPPED)
     root = parse_data_stream(source.data, source.name)
 
-    assert list_benchmarks(root) == datastream.describe_benchmarks(source)
+    assert list_benchmarks(root, source.name) == datastream.describe_benchmarks(source)
     assert benchmark.read_version_and_date(root, product) == (source.version, source.date)
+
+
+def test_error_in_a_profile_names_the_file() -> None:
+    source = datastream.find("debian12", ContentOrigin.SHIPPED)
+    data = source.data.replace(b"<xccdf-1.2:select ", b'<xccdf-1.2:refine-rule weight="1,5" ', 1)
+    assert data != source.data
+
+    with pytest.raises(InputError, match=r"^my-ds\.xml: weight of refine-rule .*got '1,5'"):
+        list_benchmarks(parse_data_stream(data, "my-ds.xml"), "my-ds.xml")
 
 
 def test_shipped_folder_has_licence_and_no_other_files() -> None:
