@@ -1,8 +1,10 @@
 """The files that OpenSCAP's script sends from a target; all of it is hostile."""
 
+import codecs
+import itertools
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from hardpan.core.clock import Deadline
@@ -17,6 +19,9 @@ from hardpan.scanners.openscap.exit_status import find_failure
 _FILE_HEADER = re.compile(rb"([a-z0-9.]{1,20}) ([0-9]{1,12})\n")
 _MAX_HEADER_BYTES = 64
 _CHUNK = 1 << 18
+_XML_DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>'
+_FORBIDDEN_IN_XML = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""Characters outside of ``Char`` (XML 1.0, production 2) that oscap can write."""
 
 
 def read_results(
@@ -44,7 +49,7 @@ def read_results(
             continue
         time_s = max(1.0, deadline.remaining_s / (part_count - n))
         content = _split(plain) if compressed is None else _decompress(compressed, name)
-        chunks = cut_password_hashes(secrets.filter_chunks(content))
+        chunks = cut_password_hashes(replace_invalid_text(secrets.filter_chunks(content)))
         arf_by_name[name] = read_arf(chunks, name=name, limits=replace(limits, time_s=time_s))
     return arf_by_name
 
@@ -94,6 +99,26 @@ def unpack_results(data: bytes, part_count: int) -> dict[str, memoryview]:
             raise ValueError(f"{name} is cut short")
         content_by_name[name] = view[start:end]
         offset = end
+
+
+def replace_invalid_text(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield an ARF with U+FFFD for what XML forbids in text.
+
+    oscap 1.3.7 to 1.4.4 write the output of a script check as it is, so that one escape code or
+    Latin-1 letter makes the ARF unreadable. A document that does not begin as oscap's is unchanged.
+    """
+    iterator = iter(chunks)
+    head = b""
+    while len(head) < len(_XML_DECLARATION) and (chunk := next(iterator, b"")):
+        head += chunk
+    if not head.startswith(_XML_DECLARATION):
+        yield head
+        yield from iterator
+        return
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    for chunk in itertools.chain((head,), iterator):
+        yield _FORBIDDEN_IN_XML.sub("\ufffd", decoder.decode(chunk)).encode()
+    yield decoder.decode(b"", final=True).encode()
 
 
 def _decompress(data: memoryview, name: str) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from hardpan.cli import target_options
 from hardpan.core.errors import Exit
@@ -153,6 +154,20 @@ def test_swapped_results_never_count(bench: FaultBench) -> None:
     assert scan.verdicts == VERDICTS
     assert scan.findings["usedUntouched"]
     bench.wait_until_clean()
+
+
+def test_output_of_a_script_check_that_xml_forbids_loses_no_result(bench: FaultBench) -> None:
+    """oscap writes it as it is, and its own ARF is then no XML."""
+    text = b"red \x1b[31m\x07\x08 caf\xe9 \xef\xbf\xbe \xed\xa0\x80 ok"
+    Path(f"/proc/{bench.host.pid}/root/etc/faults/message").write_bytes(text)
+
+    scan = bench.scan()
+
+    assert scan.exit_code == Exit.FINDINGS, scan.stderr
+    assert scan.verdicts == VERDICTS
+    arf = etree.fromstring(scan.members()["arf.xml"])
+    imports = [e.text for e in arf.iter("{*}check-import") if e.text]
+    assert imports == ["red \ufffd[31m\ufffd\ufffd caf\ufffd \ufffd \ufffd\ufffd\ufffd ok"]
 
 
 HOSTILE = "\x1b[2J\x1b]0;t\x07<script>alert(1)</script>\u202e\u2066\u200b\x85\x9b7m\"'&|=cmd"

@@ -230,6 +230,28 @@ def test_unreadable_part_does_not_affect_other_parts() -> None:
     assert [packed is not None for _, packed in arf_by_name.values()] == [False, True, False]
 
 
+DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>'
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_text_that_xml_forbids_is_replaced_in_an_arf(size: int) -> None:
+    data = DECLARATION + b"<a>\t\r\n\x01\x1b caf\xe9 \xc3\xa9 \xef\xbf\xbf\x00</a>\xc3"
+    chunks = [data[n : n + size] for n in range(0, len(data), size)]
+
+    replaced = b"".join(openscap_results.replace_invalid_text(chunks)).decode()
+
+    assert replaced == DECLARATION.decode() + (
+        "<a>\t\r\n\ufffd\ufffd caf\ufffd \u00e9 \ufffd\x00</a>\ufffd"
+    )
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"<a>\xe9\x1b</a>", '<?xml version="1.0"?>'.encode("utf-16")]
+)
+def test_document_that_is_not_as_oscap_writes_it_is_unchanged(data: bytes) -> None:
+    assert b"".join(openscap_results.replace_invalid_text([data[:9], data[9:]])) == data
+
+
 def test_password_in_stderr_is_redacted() -> None:
     data = pack_results(rc0=b"1\n", err0=b"no correct horse battery here")
 
