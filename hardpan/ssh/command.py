@@ -31,8 +31,9 @@ _MAX_REPORTED_LINES = 100_000
 """Lines for ``on_line``: a target may send millions of empty ones."""
 _MiB = 1 << 20
 RC_FILE_HINT = (
-    "the rc files of the login shell (.bashrc, .cshrc, config.fish, ...) must not end, replace or "
-    "block a shell without a terminal"
+    "the user needs a login shell that runs commands, not nologin or a menu; its rc files "
+    "(.bashrc, .cshrc, config.fish, ...) must not end, replace or block a shell without a "
+    "terminal, and must leave sh and timeout on the PATH"
 )
 _NO_SECRETS = SecretFilter()
 
@@ -265,9 +266,11 @@ class RemoteCommand:
             has_progress = True
         self._report_lines()
         if self._received_bytes > self.request.max_bytes:
+            is_started = self.is_shell_started
             raise ToolError(
-                [self.request.display_name],
+                [self.request.display_name if is_started else "login shell"],
                 f"sent more than {self.request.max_bytes // _MiB} MiB; ended",
+                hint="" if is_started else RC_FILE_HINT,
             )
         return has_progress
 

@@ -49,11 +49,17 @@ RC_FILES = {
     ".zshenv": f"{NOISE}; echo error >&2; trap 'echo bye' EXIT\n",
     ".config/fish/config.fish": "echo Welcome; stty erase x; echo error >&2\n",
 }
-BAD_RC_FILES = {"exits": "exit 7", "execs": "exec /bin/echo Maintenance", "hangs": "exec sleep 99"}
+BAD_RC_FILES = {
+    "exits": "exit 7",
+    "execs": "exec /bin/echo Maintenance",
+    "hangs": "exec sleep 99",
+    "floods": "yes",
+}
 DOAS_CONF = "permit doaspw\npermit nopass doasnopw\npermit persist doaspersist\n"
 USERS = (
     *(HostUser(name=n, login_shell=s, files=RC_FILES) for n, s in SHELLS.items()),
     *(HostUser(name=n, files={".bashrc": f"{s}\n"}) for n, s in BAD_RC_FILES.items()),
+    HostUser(name="disabled", login_shell="/usr/sbin/nologin"),
     HostUser(name="reads", files={".bashrc": "read -p 'Terms accepted? ' answer\n"}),
     HostUser(name="sue", password=PASSWORD, files=RC_FILES),
     HostUser(name="adm", password=PASSWORD, groups=("sudo",)),
@@ -120,6 +126,8 @@ def test_rc_file_that_reads_stdin_gets_nothing_of_the_command(host: OverlayHost)
         ("exits", "ended with 7 before it started sh", ""),
         ("execs", "ended with 0 before it started sh", "Maintenance"),
         ("hangs", "did not start sh within 3 s", ""),
+        ("floods", "login shell sent more than 16 MiB; ended", ""),
+        ("disabled", "ended with 1 before it started sh", "This account is currently not"),
     ],
 )
 def test_rc_file_that_replaces_the_shell_is_reported(
@@ -135,6 +143,7 @@ def test_rc_file_that_replaces_the_shell_is_reported(
     assert "login shell" in str(caught.value)
     assert output in caught.value.output_tail
     assert "rc files" in caught.value.hint
+    assert "not nologin" in caught.value.hint
 
 
 WORKING_SUDOERS = {
