@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from hardpan.core.errors import InputError
 from hardpan.scanners.content.benchmark import read_status_date, read_version
 from hardpan.scanners.content.resolve import resolve
+from hardpan.scanners.content.resolve_items import read_boolean
 from hardpan.scanners.content.scap_xml import (
     DS,
     XCCDF,
@@ -41,7 +42,7 @@ class BenchmarkSummary:
 
     rule_count: int
     profiles: tuple[ProfileSummary, ...]
-    """In document order."""
+    """In document order, without abstract ones, which can only be extended."""
 
 
 def list_benchmarks(root: Element, name: str) -> tuple[BenchmarkSummary, ...]:
@@ -129,5 +130,6 @@ def _summarize(bench: Element, name: str) -> BenchmarkSummary:
                 rule_count=len(resolve(bench, profile.get("id", ""), name).rules),
             )
             for profile in bench.findall(XCCDF + "Profile")
+            if not read_boolean(profile.get("abstract"))
         ),
     )

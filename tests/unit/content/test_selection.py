@@ -4,9 +4,10 @@ import pytest
 
 from hardpan.core.errors import InputError
 from hardpan.scanners.content import datastream
-from hardpan.scanners.content.catalog import BenchmarkSummary, ProfileSummary
+from hardpan.scanners.content.catalog import BenchmarkSummary, ProfileSummary, list_benchmarks
 from hardpan.scanners.content.prepare import prepare
 from hardpan.scanners.content.products import OsRelease
+from hardpan.scanners.content.scap_xml import parse_data_stream
 from hardpan.scanners.content.selection import choose_content, choose_profile
 from hardpan.scanners.model.scan import ContentOrigin
 from tests.unit.content.content_folders import write_content_folder
@@ -179,3 +180,19 @@ def test_ambiguous_benchmark_error_lists_the_ids(
     with pytest.raises(InputError, match=problem) as caught:
         choose_content(DEBIAN, path, benchmark=benchmark)
     assert caught.value.hint == "choose with --benchmark: xccdf_b, xccdf_org.x_benchmark_C"
+
+
+def test_abstract_profile_is_neither_listed_nor_the_default() -> None:
+    data = MINIMAL_DATASTREAM
+    for name, abstract in (("stig", b"1"), ("other", b"false")):
+        attribute = f'<x:Profile id="{PROFILE}{name}"'.encode()
+        assert attribute in data
+        data = data.replace(attribute, attribute + b' abstract="' + abstract + b'"')
+    (summary,) = list_benchmarks(parse_data_stream(data, "x-ds.xml"), "x-ds.xml")
+
+    profile, reason = choose_profile(summary, None, "x-ds.xml")
+
+    assert (profile.profile_id, reason) == (PROFILE + "other", "the only profile of the content")
+    with pytest.raises(InputError) as caught:
+        choose_profile(summary, "stig", "x-ds.xml")
+    assert caught.value.hint == "choose with --profile: other"
