@@ -210,10 +210,13 @@ class Connection:
                 duration_s=time.monotonic() - start,
             )
         )
-        if not remote_command.is_shell_started:
+        is_started = remote_command.is_shell_started
+        # Without the marker that has it, the exit status is the one of the login shell.
+        if not is_started or (exit_status == 0 and remote_command.stdout.exit_status is None):
+            step = "ran the command" if is_started else "started sh"
             raise ToolError(
                 ["login shell"],
-                f"of {self.target} ended with {exit_status} before it started sh",
+                f"of {self.target} ended with {exit_status} before it {step}",
                 output_tail=self.secrets.filter_text(remote_command.preamble),
                 hint=RC_FILE_HINT,
             )

@@ -54,6 +54,7 @@ BAD_RC_FILES = {
     "execs": "exec /bin/echo Maintenance",
     "hangs": "exec sleep 99",
     "floods": "yes",
+    "closes": "exec 0<&-",
 }
 DOAS_CONF = "permit doaspw\npermit nopass doasnopw\npermit persist doaspersist\n"
 USERS = (
@@ -127,6 +128,7 @@ def test_rc_file_that_reads_stdin_gets_nothing_of_the_command(host: OverlayHost)
         ("execs", "ended with 0 before it started sh", "Maintenance"),
         ("hangs", "did not start sh within 3 s", ""),
         ("floods", "login shell sent more than 16 MiB; ended", ""),
+        ("closes", "ended with 0 before it ran the command", ""),
         ("disabled", "ended with 1 before it started sh", "This account is currently not"),
     ],
 )
