@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from xml.parsers import expat
 
 from hardpan.scanners.openscap.arf.rule_reader import MAX_CHECK_LINES, XCCDF, RuleReader
+from hardpan.scanners.openscap.arf.skip import ElementSkipper
 from hardpan.scanners.openscap.arf.state import (
     MAX_LINE,
     CollectedItem,
@@ -108,6 +109,7 @@ class _ArfReader:
         self.parser.StartDoctypeDeclHandler = self._doctype
         self._name = name
         self._size = 0
+        self._skipper = ElementSkipper(self.parser, self._end_skipped)
         self._path: list[str] = []
         self._report = ""
         self._rules = RuleReader(
@@ -155,6 +157,7 @@ class _ArfReader:
         self._size += len(data)
         if self._size > MAX_BYTES:
             raise invalid_arf(self._name, f"is longer than {MAX_BYTES >> 20} MiB")
+        self._skipper.start_chunk(data, self._size - len(data))
         self.parser.Parse(data, False)
         if len(self.parser.intern) > _MAX_NAMES:
             raise invalid_arf(self._name, f"has more than {_MAX_NAMES} different names")
@@ -194,8 +197,7 @@ class _ArfReader:
                 self._field_name = _local_name(tag)
                 self._capture_text(self._add_field)
         elif tag in _SKIPPED_ELEMENTS:
-            self.parser.StartElementHandler = None
-            self.parser.EndElementHandler = self._end_skipped
+            self._skipper.skip(tag)
         else:
             handle_child = self._child_handlers.get(path[-2])
             if handle_child is not None:
@@ -204,10 +206,9 @@ class _ArfReader:
             if handle_start is not None:
                 handle_start(attributes)
 
-    def _end_skipped(self, tag: str) -> None:
-        if tag == self._path[-1]:
-            self._path.pop()
-            self._set_handlers()
+    def _end_skipped(self) -> None:
+        self._path.pop()
+        self._set_handlers()
 
     def _end(self, tag: str) -> None:
         # Nested elements of the same name end the skipped part too early.

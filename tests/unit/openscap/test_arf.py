@@ -78,6 +78,40 @@ def test_report_request_content_is_skipped() -> None:
     ) == results.parse_arf([COMPLETE_ARF.encode()])
 
 
+@pytest.mark.parametrize("size", [1, 2, 7, 50, 10_000])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "text",
+        "<a/>",
+        "<a/>" * 40,
+        "<!-- </arf:report-request> --><a/><![CDATA[</arf:report-request>]]><b/>",
+        "<a>report-request</a>" * 3 + "<b/>" * 20,
+        "<a/>" + "\N{SNOWMAN}" * 30,
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_report_request_ends_at_its_end_tag(content: str, size: int, encoding: str) -> None:
+    more = f"<arf:report-request>{content}</arf:report-request ><arf:reports>"
+    data = COMPLETE_ARF.replace("<arf:reports>", more).encode(encoding)
+    chunks = [data[i : i + size] for i in range(0, len(data), size)]
+
+    assert results.parse_arf(chunks) == results.parse_arf([COMPLETE_ARF.encode()])
+
+
+@pytest.mark.parametrize("size", [1, 50, 10_000])
+@pytest.mark.parametrize(
+    "content", ["<a></b>", "<a>&x;</a>", "<a/><b c=1/>", "<a/>\x01", "<a/></arf:report-requests>"]
+)
+def test_malformed_report_request_is_refused(content: str, size: int) -> None:
+    more = f"<arf:report-request>{content}</arf:report-request><arf:reports>"
+    data = COMPLETE_ARF.replace("<arf:reports>", more).encode()
+
+    with pytest.raises(ToolError, match="is cut short or is not XML"):
+        results.parse_arf(data[i : i + size] for i in range(0, len(data), size))
+
+
 def test_arf_is_compressed_while_it_is_parsed() -> None:
     result, packed = results.parse_and_compress(
         [COMPLETE_ARF[:900].encode(), COMPLETE_ARF[900:].encode()], name="x"
