@@ -40,7 +40,7 @@ _DNF_COMMAND = re.compile(
 class RemediationRules(BaseModel):
     """Deviations from the content's own fixes, as ``rules.yml`` lists them for the role."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     excluded: dict[str, str] = Field(alias="stig_excluded_rules")
     """Rule (a ``*`` at its end matches any suffix) -> why it is not remediated in a build."""

@@ -18,7 +18,7 @@ LAB_FOLDER = Path(__file__).parent
 class MediaDefinition(BaseModel):
     """Contents of the lab media."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     release: str = Field(pattern=r"^\d+\.\d+$")
     """The lab's version, e.g. ``9.0``."""

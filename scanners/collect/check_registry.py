@@ -25,7 +25,7 @@ _Prose = Annotated[str, Field(min_length=8, max_length=400, pattern=r"^[ -~]+$")
 class RegistryModel(BaseModel):
     """Base of the registry's models: frozen, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class CheckRequirement(RegistryModel):

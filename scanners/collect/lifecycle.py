@@ -25,7 +25,7 @@ _ShortText = Annotated[str, Field(min_length=1, max_length=200)]
 class LifecycleModel(BaseModel):
     """Base of the table's models: frozen, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ReleaseSupport(LifecycleModel):

@@ -59,7 +59,7 @@ UtcTime = Annotated[datetime, BeforeValidator(_parse_time), AfterValidator(_to_u
 class PolicyModel(BaseModel):
     """A part of the policy: frozen, unknown settings refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class PolicyKey(PolicyModel):
