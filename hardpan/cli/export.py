@@ -53,7 +53,8 @@ def export(
         raise InputError(f"{evidence}: no smoke test ran, so there is no {file}")
     if FORMATS[name].requires_changes and verified.changes is None:
         raise InputError(
-            f"{evidence}: was not compared with an earlier scan, so there is no {file}"
+            f"{evidence}: was not compared with an earlier scan, so there is no {file}",
+            hint="'hardpan diff OLDER NEWER' compares two; 'hardpan scan --previous' attaches it",
         )
     scan_changes = verified.changes
     if since is not None:

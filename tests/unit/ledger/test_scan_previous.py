@@ -95,6 +95,7 @@ def test_previous_without_policy_only_chains(
     assert cli.run(argv) == Exit.INPUT
     error = capsys.readouterr().err
     assert "was not compared with an earlier scan, so there is no changes.json" in error
+    assert "hint: 'hardpan diff OLDER NEWER' compares two" in error
 
 
 def test_unverified_previous_evidence_aborts_before_scan(
