@@ -1,6 +1,6 @@
 """The content of a scan, chosen and prepared when the target's system is known."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from hardpan.scanners.content.selection import choose_content
 from hardpan.scanners.deviations.tailoring import find_base_profile, prepare_content
 from hardpan.scanners.deviations.tailoring_file import TailoringFile
 from hardpan.scanners.evidence.file_names import list_tailoring_files
+
+_MAX_WARNINGS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,8 @@ class ContentProvider:
             self.plan.xccdf_profile,
             part_count=self.jobs or identity.job_count,
         )
+        for text in _list_warnings(content):
+            emit(StageMessage(stage="content", text=f"warning: {text}"))
         content = replace(content, content=replace(content.content, choice=reason))
         texts = [part.data for part in (*content.parts, content.untouched)]
         texts += list_tailoring_files(content.content.tailoring).values()
@@ -98,3 +102,15 @@ class ContentProvider:
         """
         requested = self.plan.xccdf_profile
         return requested if self.tailoring is None else find_base_profile(self.tailoring, requested)
+
+
+def _list_warnings(content: PreparedContent) -> Iterator[str]:
+    """Yield what OpenSCAP ignores in the tailoring, which the evidence lists completely."""
+    tailoring = content.content.tailoring
+    notes = () if tailoring is None else tailoring.notes
+    yield from (f"tailoring: {note}" for note in notes[:_MAX_WARNINGS])
+    if len(notes) > _MAX_WARNINGS:
+        yield (
+            f"tailoring: ignored {len(notes) - _MAX_WARNINGS} more: "
+            "'hardpan check --tailoring FILE' lists them"
+        )

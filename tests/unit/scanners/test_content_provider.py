@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hardpan.core.errors import InputError
-from hardpan.core.events import discard
+from hardpan.core.events import Event, StageMessage, discard
 from hardpan.scanners import content_provider
 from hardpan.scanners.collect.plan import ScanPlan
 from hardpan.scanners.content.prepare import PreparedContent
@@ -41,6 +41,21 @@ def test_part_count_is_the_requested_number_or_that_of_the_host(
     ContentProvider(plan=ScanPlan(name="x"), content=SOURCE, jobs=jobs).provide(IDENTITY, discard)
 
     assert requested_counts == [part_count]
+
+
+def test_settings_that_oscap_ignores_are_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[Event] = []
+    tailoring = replace(samples.TAILORING, notes=tuple(f"note {n}" for n in range(7)))
+    content = replace(CONTENT, content=replace(CONTENT.content, tailoring=tailoring))
+    monkeypatch.setattr(content_provider, "prepare_content", lambda *_, **__: content)
+
+    ContentProvider(plan=ScanPlan(name="x"), content=SOURCE).provide(IDENTITY, events.append)
+
+    texts = [e.text for e in events if isinstance(e, StageMessage)]
+    assert [t for t in texts if t.startswith("warning: ")] == [
+        *(f"warning: tailoring: note {n}" for n in range(5)),
+        "warning: tailoring: ignored 2 more: 'hardpan check --tailoring FILE' lists them",
+    ]
 
 
 @pytest.mark.parametrize("name", ["sudo", "SSH"])
