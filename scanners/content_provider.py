@@ -1,16 +1,19 @@
 """The content of a scan, chosen and prepared when the target's system is known."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hardpan.core.events import Emit, StageMessage
+from hardpan.scanners.collect.base import SCE_PLUGIN
 from hardpan.scanners.collect.collection import HostIdentity
 from hardpan.scanners.collect.plan import ScanPlan
 from hardpan.scanners.collect.sent_secrets import refuse_common_password
 from hardpan.scanners.content import datastream
 from hardpan.scanners.content.datastream import ContentSelection, ContentSource
 from hardpan.scanners.content.prepare import PreparedContent
+from hardpan.scanners.content.products import OsRelease
+from hardpan.scanners.content.script_checks import CheckEngine
 from hardpan.scanners.content.selection import choose_content
 from hardpan.scanners.deviations.tailoring import find_base_profile, prepare_content
 from hardpan.scanners.deviations.tailoring_file import TailoringFile
@@ -33,6 +36,11 @@ class ContentProvider:
     tailoring: TailoringFile | None = None
     jobs: int | None = None
     """Number of oscap processes on the target; None: chosen by its processors and memory."""
+
+    engine: CheckEngine = CheckEngine.OVAL
+    """What evaluates the rules that search all file systems; OVAL if the target has no plugin for
+    script checks.
+    """
 
     passwords: Mapping[str, str] = field(default_factory=dict)
     """``sudo`` or ``SSH`` -> password. Content whose text contains one is refused, because it is
@@ -57,6 +65,12 @@ class ContentProvider:
         source, profile_id, reason, explanation = self._choose(identity)
         for text in explanation:
             emit(StageMessage(stage="content", text=text))
+        engine = self.engine
+        if engine is CheckEngine.SCE and identity.missing_for_scripts:
+            engine = CheckEngine.OVAL
+            text = _describe_missing(identity.missing_for_scripts, identity.release)
+            emit(StageMessage(stage="content", text=f"warning: {text}"))
+            reason = f"{reason}; {text}"
         emit(StageMessage(stage="content", text="reducing it to the profile"))
         content = prepare_content(
             source,
@@ -64,6 +78,7 @@ class ContentProvider:
             self.tailoring,
             self.plan.xccdf_profile,
             part_count=self.jobs or identity.job_count,
+            engine=engine,
         )
         for text in _list_warnings(content):
             emit(StageMessage(stage="content", text=f"warning: {text}"))
@@ -114,3 +129,21 @@ def _list_warnings(content: PreparedContent) -> Iterator[str]:
             f"tailoring: ignored {len(notes) - _MAX_WARNINGS} more: "
             "'hardpan check --tailoring FILE' lists them"
         )
+
+
+def _describe_missing(missing: Sequence[str], release: OsRelease) -> str:
+    """Say what the target lacks for script checks, and how to install it."""
+    ids = {release.os_id, *release.id_like}
+    package = "openscap-engine-sce"
+    if ids & {"debian", "ubuntu"}:
+        package, command = "openscap-scanner", "apt install"
+    elif ids & {"suse", "opensuse", "sles", "sle"}:
+        command = "zypper install"
+    elif ids & {"rhel", "fedora", "centos", "rocky", "almalinux", "ol"}:
+        command = "dnf install"
+    else:
+        command = "install"
+    remedy = f"run on the target: {command} {package}"
+    if SCE_PLUGIN not in missing:
+        remedy = "install the package that has it"
+    return f"engine OVAL, not SCE: the target lacks {', '.join(missing)}; {remedy}"

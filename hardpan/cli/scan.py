@@ -26,6 +26,7 @@ from hardpan.scanners import pipeline
 from hardpan.scanners.collect.openscap_packages import load_packages
 from hardpan.scanners.collect.plan import load_plan
 from hardpan.scanners.content import datastream
+from hardpan.scanners.content.script_checks import CheckEngine
 from hardpan.scanners.content_provider import ContentProvider
 from hardpan.scanners.deviations.tailoring_file import load_tailoring
 from hardpan.scanners.evidence.file_names import EVIDENCE_SUFFIX
@@ -88,6 +89,15 @@ _WORKLOAD_PARTS = frozenset({"smoke", "chat"})
     help="Number of oscap processes on the target; default: by its processors and available "
     "memory, at most 4.",
 )
+@click.option(
+    "--engine",
+    "engine_name",
+    type=click.Choice([e.value for e in CheckEngine]),
+    default=CheckEngine.OVAL.value,
+    show_default=True,
+    help="What evaluates the rules that search all file systems: sce is faster, and uses the "
+    "content's scripts if the target's OpenSCAP has the plugin.",
+)
 @click.option("--no-smoke", is_flag=True, help="Skip the AI workload test.")
 @click.option(
     "--compatibility",
@@ -122,6 +132,7 @@ def scan(
     access: TargetOptions,
     openscap_packages: tuple[Path, ...],
     jobs: int | None,
+    engine_name: str,
     no_smoke: bool,
     compatibility: bool,
     nonce: str,
@@ -146,6 +157,11 @@ def scan(
     unreachable, 6 if its host key does not match.
     """
     _check_options(output, required if no_smoke else frozenset())
+    engine = CheckEngine(engine_name)
+    if openscap_packages and engine is CheckEngine.SCE:
+        raise UsageError(
+            "--push-openscap: expected no --engine sce, which needs OpenSCAP on the target"
+        )
     plan = load_plan(profile_name)
     if waiver_file is not None:
         plan = replace(plan, waivers=(*plan.waivers, *load_waivers(waiver_file)))
@@ -163,6 +179,7 @@ def scan(
         benchmark=benchmark,
         tailoring=tailoring,
         jobs=jobs,
+        engine=engine,
         passwords={"sudo": sudo_password, "SSH": login_password},
     )
     provider.require_readable()

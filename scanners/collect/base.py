@@ -27,6 +27,9 @@ from hardpan.scanners.model.scan import ScannedHost
 from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf
 from hardpan.ssh.connection import Connection
 
+SCE_PLUGIN = "the SCE plugin of OpenSCAP"
+"""Name of what evaluates script checks."""
+
 MAX_REASON_CHARS = 400
 """Characters of the reason why something failed on a target."""
 
@@ -184,6 +187,9 @@ class CollectedEvidence:
 
     job_count: int = FALLBACK_JOBS
     """Processes that may evaluate content on the target at once; ``host`` sets it."""
+
+    missing_for_scripts: tuple[str, ...] = (SCE_PLUGIN,)
+    """What the target lacks to evaluate script checks (SCE); ``host`` sets it."""
 
     fips: FipsAnswers | None = None
     """Answers about FIPS mode, not yet assessed."""

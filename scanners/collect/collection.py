@@ -8,6 +8,7 @@ from hardpan.core import events
 from hardpan.core.errors import ResourceError, ToolError, UnavailableError, UnreachableError
 from hardpan.core.events import Emit, StageMessage
 from hardpan.scanners.collect.base import (
+    SCE_PLUGIN,
     CollectedEvidence,
     CollectTask,
     build_failed_check,
@@ -49,6 +50,9 @@ class HostIdentity:
 
     job_count: int = FALLBACK_JOBS
     """Processes that may evaluate content on the target at once."""
+
+    missing_for_scripts: tuple[str, ...] = (SCE_PLUGIN,)
+    """What the target lacks to evaluate script checks (SCE); nothing if it can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +107,7 @@ class Collection:
             release=evidence.release or OsRelease(os_id="linux"),
             packages=evidence.packages,
             job_count=evidence.job_count,
+            missing_for_scripts=evidence.missing_for_scripts,
         )
 
     def record_privileges(self) -> None:

@@ -11,7 +11,12 @@ from hardpan.core import clock
 from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit
 from hardpan.core.files import Sha256, sha256_bytes
-from hardpan.scanners.collect.base import CollectedEvidence, Collector, CollectTask
+from hardpan.scanners.collect.base import (
+    SCE_PLUGIN,
+    CollectedEvidence,
+    Collector,
+    CollectTask,
+)
 from hardpan.scanners.collect.job_count import choose_job_count
 from hardpan.scanners.collect.packages import MAX_BYTES, QUERY, parse_packages
 from hardpan.scanners.content.products import read_os_release
@@ -29,6 +34,12 @@ _MAX_ANSWERS_BYTES = MAX_BYTES + (1 << 20)
 _PACKAGES = "packages"
 _CLOCK = "clock"
 _PROCESSORS, _MEMORY = "processors", "memory"
+_OSCAP = "oscap"
+_SCRIPT_ENGINE = re.compile(r"^SCE Version: ", re.MULTILINE)
+_MISSING_PROGRAM = re.compile(r"^missing ([a-z]{1,10})$", re.MULTILINE)
+_SCRIPT_PROGRAMS = "awk bash find findmnt grep paste"
+"""Without one of them, the content's scripts search nothing and pass."""
+
 _WITHHELD = ("machine_id", "product_uuid")
 """Answers of which only a digest leaves the scanner."""
 QUESTIONS = {
@@ -45,6 +56,8 @@ QUESTIONS = {
     "{ [ -e /run/.containerenv ] && echo podman; }",
     _PROCESSORS: "nproc",
     _MEMORY: "cat /proc/meminfo",
+    _OSCAP: f"for p in {_SCRIPT_PROGRAMS}; do "
+    'command -v "$p" >/dev/null 2>&1 || echo "missing $p"; done; oscap --version',
     _PACKAGES: QUERY,
 }
 
@@ -85,6 +98,7 @@ class HostIdentity(Collector):
             job_count=choose_job_count(
                 answer_by_name.get(_PROCESSORS, ""), answer_by_name.get(_MEMORY, "")
             ),
+            missing_for_scripts=_find_missing(answer_by_name.get(_OSCAP, "")),
         )
 
 
@@ -152,6 +166,13 @@ def _list_packages(answer: str, distro: str) -> tuple[str, ...]:
         return parse_packages(answer, distro=distro).packages
     except ToolError:
         return ()
+
+
+def _find_missing(answer: str) -> tuple[str, ...]:
+    """Return what the target lacks for script checks: the plugin, programs, or nothing."""
+    plugin = () if _SCRIPT_ENGINE.search(answer) else (SCE_PLUGIN,)
+    missing_programs = _MISSING_PROGRAM.findall(answer)
+    return (*plugin, *(p for p in _SCRIPT_PROGRAMS.split() if p in missing_programs))
 
 
 def derive_machine_id_hmac(machine_id: str) -> str:

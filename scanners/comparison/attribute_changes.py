@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.scanners.comparison.model import CountChange, MeasureChange
 from hardpan.scanners.report.model.content_sections import ContentPart
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
@@ -9,6 +10,8 @@ from hardpan.scanners.report.model.scan_changes import AttributeChange
 from hardpan.scanners.report.model.types import HOST_KEY_TRUST_TEXT, SEVERITIES, VERDICTS, Number
 
 _MAX_PERCENT = 1_000_000
+_MAX_ENGINE_RULES = 12
+"""Names of rules on one line."""
 
 
 def compare_attributes(
@@ -39,6 +42,24 @@ def compare_counts(baseline: Findings, current: Findings) -> tuple[CountChange, 
         CountChange(name=n, baseline=baseline_counts.get(n, 0), current=current_counts.get(n, 0))
         for n in {**baseline_counts, **current_counts}
         if baseline_counts.get(n, 0) != current_counts.get(n, 0)
+    )
+
+
+def describe_engine_changes(baseline: Findings, current: Findings) -> str:
+    """List the rules that another engine evaluated, OVAL or SCE; empty if there are none."""
+    engine_by_rule = {r.rule_id: r.engine for r in baseline.rules}
+    names = [
+        shorten_id(rule.rule_id)
+        for rule in current.rules
+        if rule.engine and engine_by_rule.get(rule.rule_id, "") not in ("", rule.engine)
+    ]
+    if not names:
+        return ""
+    listed = ", ".join(names[:_MAX_ENGINE_RULES])
+    omitted = len(names) - _MAX_ENGINE_RULES
+    more = f" and {omitted} more" if omitted > 0 else ""
+    return (
+        f"the engines differ (OVAL or SCE) for {listed}{more}: verdicts may differ for that reason"
     )
 
 

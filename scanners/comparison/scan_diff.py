@@ -127,6 +127,8 @@ def _list_notes(baseline: Findings, current: Findings) -> Iterator[str]:
         yield "the SCAP profiles differ: rules are added and removed, scores are not comparable"
     elif baseline.content.derived_sha256 != current.content.derived_sha256:
         yield "the SCAP content differs: verdicts may differ for that reason"
+    if engines := attribute_changes.describe_engine_changes(baseline, current):
+        yield engines
     if (baseline.compatibility is None) != (current.compatibility is None):
         yield "the compatibility checks ran in only one of the two scans"
     if text := describe_renamed_checks(baseline, current):

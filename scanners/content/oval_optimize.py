@@ -59,6 +59,11 @@ def _has_every_file(file_object: Element) -> bool:
     name_choice = (filename.get("operation", "equals"), filename.text)
     if filename.get(_NIL) is None and name_choice not in _EVERY_NAME:
         return False
+    return searches_file_systems(file_object)
+
+
+def searches_file_systems(file_object: Element) -> bool:
+    """True if the object searches below ``/``, or below each of upstream's local mount points."""
     behaviors = file_object.find(UNIX + "behaviors")
     path = file_object.find(UNIX + "path")
     if behaviors is None or path is None:

@@ -43,6 +43,9 @@ RULE_COST_S = {
 ratios matter. Rules that the RHEL 9 STIG lacks, and those about services: measured elsewhere,
 scaled to the rest."""
 
+_SCRIPT_COST_S = 1.5
+"""Duration of a rule that searches all file systems by a script with ``find``."""
+
 _FURTHER_SHARE = 0.1
 """Part of its own cost that a rule adds to a search that another rule of the process needs."""
 
@@ -53,15 +56,19 @@ def partition(
     *,
     order: Sequence[str],
     shared_searches: Collection[Sequence[str]] = (),
+    script_rules: Collection[str] = (),
 ) -> tuple[tuple[str, ...], ...]:
     """Return at most ``part_count`` groups of rule ids, each in ``order``, of similar duration.
 
     The rules of a group in ``rule_groups`` stay together, and rules that share a search.
+    ``script_rules`` are evaluated by script checks.
     Longest first, each to the part with the lowest cost: the same input gives the same parts.
     """
     connected = merge_groups(map(tuple, rule_groups), map(tuple, shared_searches))
     searches = {frozenset(ids) for ids in shared_searches}
-    costs = [(_estimate_group_s(b, searches), b) for b in _merge_service_groups(connected)]
+    costs = [
+        (_estimate_group_s(b, searches, script_rules), b) for b in _merge_service_groups(connected)
+    ]
     loads = [0.0] * part_count
     assignments: list[list[str]] = [[] for _ in range(part_count)]
     for cost, rule_group in sorted(costs, key=lambda c: (-c[0], c[1])):
@@ -83,8 +90,15 @@ def _queries_systemd(rule_id: str) -> bool:
     return rule_id.removeprefix(RULE_PREFIX).startswith(_SERVICE_PREFIXES)
 
 
-def _estimate_group_s(rule_ids: Sequence[str], searches: Collection[frozenset[str]]) -> float:
-    cost_by_id = {rule_id: _estimate_cost_s(rule_id) for rule_id in rule_ids}
+def _estimate_group_s(
+    rule_ids: Sequence[str],
+    searches: Collection[frozenset[str]],
+    script_rules: Collection[str],
+) -> float:
+    cost_by_id = {
+        rule_id: _SCRIPT_COST_S if rule_id in script_rules else _estimate_cost_s(rule_id)
+        for rule_id in rule_ids
+    }
     for ids in searches:
         _, *further = sorted(ids & cost_by_id.keys(), key=lambda i: -cost_by_id[i]) or [""]
         for rule_id in further:

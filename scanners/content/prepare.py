@@ -1,9 +1,10 @@
 """Prepare upstream's data stream for upload: derive, tailor, optimize, partition."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hardpan.core.files import Sha256, sha256_bytes
+from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.profiles.schema.ssg import Fix
 from hardpan.scanners.content import fixes as fixes
 from hardpan.scanners.content.benchmark import Benchmark, expand_profile_id, read_benchmark
@@ -25,6 +26,7 @@ from hardpan.scanners.content.scap_xml import (
     parse_data_stream,
     serialize,
 )
+from hardpan.scanners.content.script_checks import CheckEngine, select_script_checks
 from hardpan.scanners.content.tailor import connected_rules, tailor
 from hardpan.scanners.model.scan import ScapContent
 
@@ -36,6 +38,8 @@ class StreamPart:
     data: bytes
     sha256: Sha256
     rule_ids: tuple[str, ...]
+    script_rule_ids: frozenset[str] = frozenset()
+    """Those of ``rule_ids`` that OpenSCAP is to evaluate by a script check (SCE)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +65,15 @@ def prepare(
     *,
     part_count: int = 2,
     tailoring: Element | None = None,
+    engine: CheckEngine = CheckEngine.OVAL,
 ) -> PreparedContent:
     """Derive the content for known systems, tailor it to the profile, partition it.
 
     The same source gives the same bytes; it takes about a second, so nothing is cached.
-    ``tailoring`` is an XCCDF ``Tailoring`` element. Content that cannot be reduced without the
-    risk of another verdict stays whole. oscap verifies the XML signature of what it evaluates, so
-    what was changed has none.
+    ``tailoring`` is an XCCDF ``Tailoring`` element. ``engine`` evaluates the rules that search all
+    file systems; the untouched content has the checks of both engines. Content that cannot be
+    reduced without the risk of another verdict stays whole. oscap verifies the XML signature of
+    what it evaluates, so what was changed has none.
 
     Raises:
         InputError: the data stream is invalid, or has no such profile.
@@ -90,7 +96,7 @@ def prepare(
         lines += [f"neither reduced nor partitioned: {reason}" for reason in limitations]
         stream_parts: tuple[StreamPart, ...] = (untouched,)
     else:
-        reduced_lines, stream_parts = _reduce(root, bench, name, part_count)
+        reduced_lines, stream_parts = _reduce(root, bench, name, part_count, engine)
         lines += reduced_lines
     if is_signed and (is_changed or not limitations):
         lines.append("removed the XML signature, which was not verified, from what was changed")
@@ -125,28 +131,38 @@ def load_fixes(source: ContentSource, profile: str, rule_ids: Collection[str]) -
 
 
 def _reduce(
-    root: Element, bench: Benchmark, name: str, part_count: int
+    root: Element, bench: Benchmark, name: str, part_count: int, engine: CheckEngine
 ) -> tuple[list[str], tuple[StreamPart, ...]]:
     """Reduce the tree in place to the profile, and partition it; return what was changed too."""
     choice = (bench.profile_id, name)
+    order = [r.rule_id for r in bench.rules]
+    script_rule_ids: tuple[str, ...] = ()
+    if engine is CheckEngine.SCE:
+        script_rule_ids = select_script_checks(root, find_benchmark(root, name), order)
     rule_groups = connected_rules(root, tailor(root, *choice))
     merged_count = merge_duplicates(root)
     optimized_count = filter_root_owned_first(root)
     shared_searches = share_searches(root)
     tailored_data = serialize(root)
-    order = [r.rule_id for r in bench.rules]
     stream_parts = tuple(
-        _build_part(tailored_data, bench.profile_id, name, ids, has_unselected=number == 0)
+        replace(
+            _build_part(tailored_data, bench.profile_id, name, ids, has_unselected=number == 0),
+            script_rule_ids=frozenset(script_rule_ids).intersection(ids),
+        )
         for number, ids in enumerate(
             partition(
                 rule_groups,
                 part_count,
                 order=order,
                 shared_searches=_find_rules(root, shared_searches),
+                script_rules=script_rule_ids,
             )
         )
     )
     lines = []
+    if script_rule_ids:
+        names = ", ".join(map(shorten_id, script_rule_ids))
+        lines.append(f"removed the OVAL check of {names}: engine SCE, by the content's scripts")
     if merged_count:
         lines.append(
             f"merged {merged_count} OVAL objects, states and variables into identical ones"

@@ -16,6 +16,7 @@ from hardpan.scanners.content.prepare import PreparedContent, prepare
 from hardpan.scanners.content.resolve_items import Item, describe, read_items
 from hardpan.scanners.content.resolve_profile import list_skipped_settings
 from hardpan.scanners.content.scap_xml import XCCDF, Element, element_text, find_benchmark
+from hardpan.scanners.content.script_checks import CheckEngine
 from hardpan.scanners.deviations.tailoring_file import TailoringFile, YamlTailoring
 from hardpan.scanners.deviations.xccdf_profile import (
     TailoredProfile,
@@ -77,6 +78,7 @@ def prepare_content(
     requested: str,
     *,
     part_count: int,
+    engine: CheckEngine = CheckEngine.OVAL,
 ) -> PreparedContent:
     """Prepare the content for a profile of the benchmark, or for the tailoring of it.
 
@@ -86,10 +88,14 @@ def prepare_content(
         InputError: the data stream is invalid, has no such profile, or the tailoring does not fit.
     """
     if file is None:
-        return prepare(source, profile, part_count=part_count)
+        return prepare(source, profile, part_count=part_count, engine=engine)
     bound = bind_tailoring(file, source, requested, expand_profile_id(profile))
     prepared = prepare(
-        source, bound.profile.profile_id, part_count=part_count, tailoring=bound.element
+        source,
+        bound.profile.profile_id,
+        part_count=part_count,
+        tailoring=bound.element,
+        engine=engine,
     )
     tailoring = describe_tailoring(file, bound, source, prepared.benchmark)
     return replace(prepared, content=replace(prepared.content, tailoring=tailoring))

@@ -2,7 +2,8 @@
 
 The content that a target evaluates is reduced and partitioned. If OpenSCAP selects other rules in
 it, or evaluates with other values, severities, roles or weights than the profile gives, its
-verdicts may not be those of the original content.
+verdicts may not be those of the original content. The engine counts only for rules that have a
+script check alone, because hardpan left out their OVAL check.
 """
 
 import math
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 
 from hardpan.scanners.content.benchmark import Benchmark, BenchmarkRule
 from hardpan.scanners.content.prepare import StreamPart
+from hardpan.scanners.model.scan import Verdict
 from hardpan.scanners.openscap.arf.parser import MAX_TEXT
 from hardpan.scanners.openscap.arf.results import Arf, ArfRuleResult
 
@@ -53,6 +55,8 @@ def _find_differences(benchmark: Benchmark, part: StreamPart, arf: Arf) -> Itera
             yield _describe(f"rule {_quote(rule.rule_id)}", "selected", answer)
         else:
             yield from _compare_rule(rule, result)
+            if rule.rule_id in part.script_rule_ids:
+                yield from _compare_engine(rule, result)
     yield from _compare_values(benchmark, arf)
 
 
@@ -64,6 +68,17 @@ def _compare_rule(rule: BenchmarkRule, result: ArfRuleResult) -> Iterator[str]:
         yield _describe(f"role of {label}", rule.role, result.role)
     if not math.isclose(result.weight, rule.weight, rel_tol=_WEIGHT_TOLERANCE, abs_tol=1e-6):
         yield _describe(f"weight of {label}", f"{rule.weight:g}", f"{result.weight:g}")
+
+
+def _compare_engine(rule: BenchmarkRule, result: ArfRuleResult) -> Iterator[str]:
+    """Compare the engine of a rule whose OVAL check was left out.
+
+    Without the plugin for script checks, oscap does not evaluate it, and reports ``notchecked``.
+    """
+    is_evaluated = rule.role != "unchecked" and result.verdict is not Verdict.NOT_APPLICABLE
+    if is_evaluated and (result.engine != "SCE" or result.verdict is Verdict.NOT_CHECKED):
+        answer = f"{result.engine or 'no engine'}, {result.verdict}"
+        yield _describe(f"engine of rule {_quote(rule.rule_id)}", "SCE", answer)
 
 
 def _compare_values(benchmark: Benchmark, arf: Arf) -> Iterator[str]:

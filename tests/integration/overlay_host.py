@@ -77,6 +77,10 @@ class HostSpec:
     root_device: str = "overlay"
     """Source of the root's mount. Rules about local file systems expect one below ``/dev``."""
 
+    is_root_ext4: bool = False
+    """The root is a new ext4 on a loop device, with ``/etc`` of this machine; ``/usr`` and ``/var``
+    are an overlay. Scripts of the content skip file systems without a block device."""
+
     is_root_read_only: bool = False
     size_mib: int = 512
     """Free space of the root file system at the start."""
@@ -173,7 +177,7 @@ def _mount_script(base: Path, spec: HostSpec, layer: Path | None) -> str:
         "" if layer is None else f"tar {_XATTRS} -xpf {shlex.quote(str(layer))} -C top/upper",
         *(f"mkdir -p {f.parent}; rm -rf {f}; mknod {f} c 0 0" for f in _whiteouts(spec.removed)),
         *(f"rm -rf top/upper/{name}; mknod top/upper/{name} c 0 0" for name in _unusual_folders()),
-        f"mount -t overlay {shlex.quote(spec.root_device)} -o {_OVERLAY_OPTIONS} root",
+        _root_script(spec),
         "mount -t proc proc root/proc",
         "mount --bind /sys root/sys; mount -o remount,bind,ro root/sys",
         _DEV_SCRIPT,
@@ -181,6 +185,19 @@ def _mount_script(base: Path, spec: HostSpec, layer: Path | None) -> str:
     for path, options in options_by_folder.items():
         lines += [f"mkdir -p root{path}; mount -t tmpfs -o {options} tmpfs root{path}"]
     return "\n".join([*lines, "hostname overlay-host"])
+
+
+def _root_script(spec: HostSpec) -> str:
+    if not spec.is_root_ext4:
+        return f"mount -t overlay {shlex.quote(spec.root_device)} -o {_OVERLAY_OPTIONS} root"
+    return f"""\
+mkdir merged; mount -t overlay overlay -o {_OVERLAY_OPTIONS} merged
+truncate -s {spec.size_mib}m disk; mkfs.ext4 -q -F -i 4096 -O ^has_journal disk
+mount -o loop,noinit_itable disk root
+cp -a merged/etc root/etc
+for folder in usr var; do mkdir root/$folder; mount --bind merged/$folder root/$folder; done
+for folder in bin sbin lib lib64; do cp -a merged/$folder root/$folder; done
+mkdir root/proc root/sys root/dev"""
 
 
 _DEV_SCRIPT = """\

@@ -119,7 +119,7 @@ def _result_lines(findings: Findings) -> tuple[SummaryLine, ...]:
         *(SummaryLine(label="STIG", text=line) for line in headline.stig_lines),
         *(
             SummaryLine(label="evaluated", text=line)
-            for line in (findings.describe_differences(),)
+            for line in (findings.describe_script_rules(), findings.describe_differences())
             if line
         ),
         SummaryLine(label="current", text=format_counts(findings.counts)),

@@ -54,6 +54,7 @@ def _target_rows(findings: Findings) -> list[tuple[str, str]]:
         ("profile", content.profile_id),
         *(("", line) for line in (content.choice,) if line),
         *_tailoring_rows(content),
+        *(("", line) for line in (findings.describe_script_rules(),) if line),
         *(("", line) for line in (findings.describe_differences(),) if line),
     ]
 

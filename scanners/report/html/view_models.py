@@ -212,7 +212,7 @@ def _list_references(rule: RulePart) -> tuple[tuple[str, str], ...]:
         ("CCI", ", ".join(rule.ccis)),
         ("CCE", rule.cce),
         ("NIST 800-53", ", ".join(rule.nist)),
-        ("Checked by", rule.engine),
+        ("Engine", rule.engine),
         ("Rule", rule.rule_id),
     )
     return tuple((label, value) for label, value in candidates if value)

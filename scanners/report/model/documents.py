@@ -11,6 +11,7 @@ from pydantic import Field
 
 from hardpan.core.errors import ToolError
 from hardpan.profiles.schema import ssg
+from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.scanners.model.results import NOT_COLLECTED_PREFIX, CheckOutcome
 from hardpan.scanners.report.model.check_sections import CheckPart
 from hardpan.scanners.report.model.content_sections import ContentPart
@@ -35,6 +36,9 @@ from hardpan.scanners.report.model.waiver_sections import WaiverRecordPart
 
 Percent = Annotated[str, Field(pattern=r"^([0-9]{1,3}\.[0-9]{2})?$")]
 """Two decimals; empty for a share of nothing."""
+
+_MAX_SCRIPT_RULES = 12
+"""Names of rules on one line."""
 
 
 class Findings(Document):
@@ -70,6 +74,15 @@ class Findings(Document):
     """Every name in the waivers of the scan, also one that matched no rule."""
     stig: StigPart | None = None
     """None if the content belongs to no known STIG."""
+
+    def describe_script_rules(self) -> str:
+        """List the rules that a script check (SCE) evaluated instead of OVAL; empty if none."""
+        names = [shorten_id(r.rule_id) for r in self.rules if r.engine == "SCE"]
+        if not names:
+            return ""
+        omitted = len(names) - _MAX_SCRIPT_RULES
+        more = f" and {omitted} more" if omitted > 0 else ""
+        return f"engine: SCE for {', '.join(names[:_MAX_SCRIPT_RULES])}{more}; OVAL for the others"
 
     def describe_differences(self) -> str:
         """Describe on one line what OpenSCAP evaluated otherwise; empty if nothing."""

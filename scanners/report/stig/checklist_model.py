@@ -178,7 +178,8 @@ def format_finding_details(assessed: AssessedRequirement, findings: Findings) ->
 
 def format_rule_details(rule: RulePart) -> str:
     """A rule's verdict and what was found, a line each."""
-    heading = f"{shorten_id(rule.rule_id)}: {rule.verdict} ({rule.engine or 'no check ran'})"
+    engine = f"engine: {rule.engine}" if rule.engine else "no check ran"
+    heading = f"{shorten_id(rule.rule_id)}: {rule.verdict} ({engine})"
     return truncate("\n".join([heading, *(f"  {line}" for line in rule.evidence_lines)]))
 
 

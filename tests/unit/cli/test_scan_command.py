@@ -137,6 +137,7 @@ def test_evidence_without_the_requested_timestamp_is_written(
         (["scan", "root@lab", "--nonce", "n" * 257], "expected at most 256 printable ASCII"),
         (["scan", "local:", "--transport", "openssh"], "--transport: expected no SSH option"),
         (["content", "list", "rhel9", "--content", "x.xml"], "expected no PRODUCT with a file"),
+        (["scan", "root@lab", "--engine", "ocil"], "'ocil' is not one of 'oval', 'sce'"),
         (["smoke", "local:", "--identity", "key"], "local: expected no SSH option"),
     ],
 )

@@ -345,6 +345,7 @@ ANSWERS = {
     "os_release": OS_RELEASE,
     "fips": "1\n",
     "processors": "8\n",
+    "oscap": "missing awk\nOpenSCAP command line tool (oscap) 1.3.7\nSCE Version: 1.0 (from x)\n",
     "memory": "MemAvailable:   8388608 kB\n",
     "packages": "bash-0:5.2-1.x86_64\ngpg-pubkey-0:1-1.(none)\nacl-0:2.3-1.x86_64\n",
 }
@@ -382,6 +383,7 @@ def test_host_is_collected_in_a_single_round_trip_without_raw_ids() -> None:
 
     assert len(fake.commands) == 1
     assert evidence.job_count == 4
+    assert evidence.missing_for_scripts == ("awk",)
     assert evidence.packages == ("acl-0:2.3-1.x86_64", "bash-0:5.2-1.x86_64")
     assert evidence.host is not None
     assert (evidence.host.hostname, evidence.host.os_id, evidence.host.os_version) == (
@@ -391,6 +393,23 @@ def test_host_is_collected_in_a_single_round_trip_without_raw_ids() -> None:
     )
     assert evidence.host.fips_kernel_flag
     assert "0123456789abcdef" not in repr(evidence.host)
+
+
+@pytest.mark.parametrize(
+    ("answer", "missing"),
+    [
+        ("SCE Version: 1.0 (from libopenscap_sce.so.25)", ()),
+        ("oscap 1.4.2", (host.SCE_PLUGIN,)),
+        ("the SCE Version: 1", (host.SCE_PLUGIN,)),
+        ("missing findmnt\nmissing awk\nmissing rm\nSCE Version: 1.0", ("awk", "findmnt")),
+    ],
+)
+def test_host_reports_missing_programs_of_script_checks(
+    answer: str, missing: tuple[str, ...]
+) -> None:
+    evidence = collect_identity(AnsweringTarget({**ANSWERS, "oscap": answer}))
+
+    assert evidence.missing_for_scripts == missing
 
 
 @pytest.mark.parametrize(

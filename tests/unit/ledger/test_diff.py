@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.scanners.comparison import package_changes
 from hardpan.scanners.comparison.formatting import format_rule_counts, format_sections
 from hardpan.scanners.comparison.scan_diff import compare_scans
@@ -333,6 +334,22 @@ def test_different_host_is_noted(host: dict[str, str], note: str) -> None:
     (actual,) = compare_scans(snapshot(samples.scan()), snapshot(other)).notes
 
     assert note in actual
+
+
+def test_rules_of_another_engine_are_noted() -> None:
+    scan = samples.scan()
+    results = scan.evaluation.results
+    names = [shorten_id(r.rule_id) for r in results if r.engine == "OVAL"]
+    scripts = tuple(replace(r, engine="SCE" if r.engine == "OVAL" else "") for r in results)
+    other = samples.scan(evaluation=replace(scan.evaluation, results=scripts))
+
+    assert 0 < len(names) <= 12
+    assert compare_scans(snapshot(scan), snapshot(scan)).notes == ()
+    (note,) = compare_scans(snapshot(scan), snapshot(other)).notes
+    assert note == (
+        f"the engines differ (OVAL or SCE) for {', '.join(names)}: verdicts may differ for that "
+        "reason"
+    )
 
 
 def test_wrong_order_and_different_content_are_noted() -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from hardpan.scanners.model.scan import Verdict
 from hardpan.scanners.openscap.arf.results import Arf, ArfRuleResult
 from hardpan.scanners.openscap.comparison import MAX_DIFFERENCES, compare_result
 from tests.unit.openscap.samples import make_arf, make_prepared, make_rule
@@ -84,3 +85,29 @@ def test_many_differences_are_counted() -> None:
 
     assert len(differences) == MAX_DIFFERENCES + 1
     assert differences[-1] == "and 5 more differences"
+
+
+@pytest.mark.parametrize(
+    ("engine", "verdict", "answer"),
+    [
+        ("SCE", Verdict.FAIL, ""),
+        ("", Verdict.NOT_APPLICABLE, ""),
+        ("OVAL", Verdict.FAIL, "OVAL, fail"),
+        ("", Verdict.NOT_CHECKED, "no engine, notchecked"),
+        ("SCE", Verdict.NOT_CHECKED, "SCE, notchecked"),
+    ],
+)
+def test_rule_without_oval_check_needs_the_script_engine(
+    engine: str, verdict: Verdict, answer: str
+) -> None:
+    part = replace(CONTENT.parts[0], script_rule_ids=frozenset({"two"}))
+    arf = change_rule(engine=engine, verdict=verdict)
+
+    expected = f"engine of rule 'two': expected 'SCE', got '{answer}'"
+    assert compare_result(BENCHMARK, part, arf) == ((expected,) if answer else ())
+    assert compare(arf) == ()
+    unchecked = replace(
+        BENCHMARK, rules=(RULES[0], replace(RULES[1], role="unchecked"), *RULES[2:])
+    )
+    arf = change_rule(engine=engine, verdict=verdict, role="unchecked")
+    assert compare_result(unchecked, part, arf) == ()

@@ -141,7 +141,7 @@ def test_details_list_evidence_and_missing_rules() -> None:
 
     assert checklist_model.format_finding_details(assess_group(sample, HIGH.group_id), sample) == (
         f"Scanned on {samples.FINISHED} with ssg-rhel9-ds.xml 0.1.82, profile stig.\n"
-        "\nr001: fail (OVAL)\n  /etc/x: a\n  /etc/y: b"
+        "\nr001: fail (engine: OVAL)\n  /etc/x: a\n  /etc/y: b"
     )
     assert (
         "No rule of that profile checks this requirement"

@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from hardpan.core.files import canonical_json, sha256_bytes
+from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.content.prepare import prepare
 from hardpan.scanners.evidence.statement import model
@@ -15,6 +16,7 @@ from hardpan.scanners.report.formats import text_summary
 from hardpan.scanners.report.model import build
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.registry import Report, load_renderer
+from hardpan.scanners.report.stig import checklist_model
 from tests.unit.content import content_folders
 from tests.unit.evidence import samples
 
@@ -131,3 +133,25 @@ def test_invalid_content_values_are_rejected(key: str, value: str) -> None:
 
     with pytest.raises(ValidationError):
         Findings.model_validate(data)
+
+
+def test_formats_name_the_rules_that_scripts_evaluated() -> None:
+    scan = samples.scan()
+    first, *others = scan.evaluation.results
+    results = (replace(first, engine="SCE"), *(replace(r, engine="OVAL") for r in others))
+    script = build.build_findings(
+        replace(scan, evaluation=replace(scan.evaluation, results=results))
+    )
+    line = f"engine: SCE for {shorten_id(first.rule_id)}; OVAL for the others"
+
+    assert script.describe_script_rules() == line
+    assert line in " ".join(" ".join(text_summary.format_summary(script, None)).split())
+    report = Report(findings=script, smoke=None, signer_sha256=samples.SHA, predicate_type="x")
+    for name in ("html", "summary"):
+        assert line in load_renderer(name).render(report).decode().replace("\\_", "_")
+    assert f"{shorten_id(first.rule_id)}: {first.verdict} (engine: SCE)" in (
+        checklist_model.format_rule_details(script.rules[0])
+    )
+    oval = tuple(replace(r, engine="OVAL") for r in results)
+    plain = build.build_findings(replace(scan, evaluation=replace(scan.evaluation, results=oval)))
+    assert plain.describe_script_rules() == ""

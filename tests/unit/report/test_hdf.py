@@ -154,7 +154,7 @@ def test_unassigned_rule_becomes_a_control() -> None:
     assert len(controls_by_id) == 445 + 2
     assert heimdall_status(controls_by_id["r007"]) == "Failed"
     assert controls_by_id["r007"]["tags"]["nist"] == ["CM-6(a)"]
-    assert controls_by_id["r007"]["results"][0]["message"] == "r007: fail (OVAL)\n  a: b"
+    assert controls_by_id["r007"]["results"][0]["message"] == "r007: fail (engine: OVAL)\n  a: b"
     assert heimdall_status(controls_by_id["r008"]) == "Not Applicable"
 
 

@@ -10,13 +10,17 @@ import pytest
 from hardpan.core.errors import InputError
 from hardpan.core.events import Event, StageMessage, discard
 from hardpan.scanners import content_provider
+from hardpan.scanners.collect.base import SCE_PLUGIN
 from hardpan.scanners.collect.plan import ScanPlan
 from hardpan.scanners.content.prepare import PreparedContent
+from hardpan.scanners.content.products import OsRelease
+from hardpan.scanners.content.script_checks import CheckEngine
 from hardpan.scanners.content_provider import ContentProvider
 from tests.unit.evidence import samples
 from tests.unit.scanners.test_pipeline import CONTENT, SOURCE
 
-IDENTITY: Any = SimpleNamespace(job_count=3)
+_PACKAGE = "openscap-engine-sce"
+IDENTITY: Any = SimpleNamespace(job_count=3, missing_for_scripts=())
 
 
 def provide(
@@ -33,7 +37,8 @@ def test_part_count_is_the_requested_number_or_that_of_the_host(
 ) -> None:
     requested_counts: list[int] = []
 
-    def prepare(*_: object, part_count: int) -> PreparedContent:
+    def prepare(*_: object, part_count: int, engine: CheckEngine) -> PreparedContent:
+        assert engine is CheckEngine.OVAL
         requested_counts.append(part_count)
         return CONTENT
 
@@ -56,6 +61,42 @@ def test_settings_that_oscap_ignores_are_warnings(monkeypatch: pytest.MonkeyPatc
         *(f"warning: tailoring: note {n}" for n in range(5)),
         "warning: tailoring: ignored 2 more: 'hardpan check --tailoring FILE' lists them",
     ]
+
+
+@pytest.mark.parametrize(
+    ("missing", "os_id", "text"),
+    [
+        ((SCE_PLUGIN,), "rocky", f"{SCE_PLUGIN}; run on the target: dnf install {_PACKAGE}"),
+        ((SCE_PLUGIN, "awk"), "sles", f"awk; run on the target: zypper install {_PACKAGE}"),
+        ((SCE_PLUGIN,), "ubuntu", "run on the target: apt install openscap-scanner"),
+        ((SCE_PLUGIN,), "x", f"run on the target: install {_PACKAGE}"),
+        (("awk", "findmnt"), "rocky", "lacks awk, findmnt; install the package that has it"),
+    ],
+)
+def test_script_engine_is_used_only_with_the_plugin(
+    monkeypatch: pytest.MonkeyPatch, missing: tuple[str, ...], os_id: str, text: str
+) -> None:
+    engines: list[CheckEngine] = []
+    events: list[Event] = []
+
+    def prepare(*_: object, part_count: int, engine: CheckEngine) -> PreparedContent:
+        engines.append(engine)
+        return CONTENT
+
+    monkeypatch.setattr(content_provider, "prepare_content", prepare)
+    provider = ContentProvider(plan=ScanPlan(name="x"), content=SOURCE, engine=CheckEngine.SCE)
+    choices = []
+    for lack in ((), missing):
+        identity: Any = SimpleNamespace(
+            job_count=1, missing_for_scripts=lack, release=OsRelease(os_id=os_id)
+        )
+        choices.append(provider.provide(identity, events.append).content.choice)
+
+    assert engines == [CheckEngine.SCE, CheckEngine.OVAL]
+    assert "SCE" not in choices[0]
+    assert choices[1].endswith(text)
+    warnings = [e for e in events if isinstance(e, StageMessage) and "warning" in e.text]
+    assert [w.text.endswith(text) for w in warnings] == [True]
 
 
 @pytest.mark.parametrize("name", ["sudo", "SSH"])
