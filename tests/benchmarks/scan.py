@@ -1,7 +1,8 @@
 """``make bench-scan``: a complete, signed scan of a host against ``oscap-ssh``.
 
-Both evaluate the same content on the same host over a real sshd, in turns. oscap-ssh gets the
-options with which its users call it: ARF, XCCDF results and the HTML report.
+Both evaluate the same content on the same host over a real sshd, in turns; hardpan also with
+``--engine sce``. oscap-ssh gets the options with which its users call it: ARF, XCCDF results and
+the HTML report.
 """
 
 import dataclasses
@@ -33,6 +34,7 @@ from tests.benchmarks.scan_host import (
 )
 from tests.benchmarks.scan_limits import (
     HARDPAN,
+    HARDPAN_SCE,
     OSCAP_SSH,
     ScanMeasurement,
     compute_medians,
@@ -44,6 +46,7 @@ from tests.benchmarks.scan_limits import (
 from tests.integration.overlay_host import OverlayHost, overlay_host
 
 _LIMIT_S = 3600
+_SEARCHING_RULE = "_rule_file_permissions_ungroupowned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,9 @@ class _Bench:
         run(argv, timeout_s=_LIMIT_S, ok=(0, 1), env=os.environ | homes)
         with zipfile.ZipFile(evidence) as archive:
             rules = json.loads(archive.read("findings.json"))["rules"]
+        engines = {r["engine"] for r in rules if r["ruleId"].endswith(_SEARCHING_RULE)}
+        if engines != {"SCE" if name == HARDPAN_SCE else "OVAL"}:
+            raise click.ClickException(f"{name}: {_SEARCHING_RULE}: got engine {engines}")
         return {r["ruleId"]: r["verdict"] for r in rules}
 
 
@@ -108,7 +114,7 @@ def main(pairs: int, as_json: bool) -> None:
     source = find("rhel9")
     root = parse_data_stream(source.data, source.name)
     remove_platforms(root)
-    runs: dict[str, list[ScanMeasurement]] = {HARDPAN: [], OSCAP_SSH: []}
+    runs: dict[str, list[ScanMeasurement]] = {HARDPAN: [], HARDPAN_SCE: [], OSCAP_SSH: []}
     verdicts: list[dict[str, str]] = []
     with tempfile.TemporaryDirectory(prefix="hardpan-bench-") as name:
         folder = Path(name)

@@ -16,7 +16,7 @@ _CHUNK = 1 << 18
 _SAMPLE_S = 0.1
 _NOT_A_CONTAINER = ("/.dockerenv", "/run/.containerenv")
 _FILES_SCRIPT = """
-mkdir /srv/data; cd /srv/data
+mkdir -p /srv/data; cd /srv/data
 files=$(find / -xdev | wc -l)
 folders=$(( files < 145000 ? (155000 - files) / 500 : 20 ))
 i=0
@@ -37,7 +37,7 @@ chown 4242:4343 d4/file7.dat
 
 HOST = HostSpec(
     setup=_FILES_SCRIPT,
-    root_device="/dev/mapper/root",
+    is_root_ext4=True,
     removed=_NOT_A_CONTAINER,
     size_mib=2048,
     sshd_settings={"Subsystem": "sftp internal-sftp"},  # for scp of OpenSSH 9

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from tests.benchmarks import scan_limits
@@ -70,10 +72,14 @@ def test_scan_limits_are_relative_to_oscap_ssh() -> None:
     within = scan_limits.ScanMeasurement(wall_s=35, moved_mib=2, peak_mib=300)
     beyond = scan_limits.ScanMeasurement(wall_s=36, moved_mib=2.1, peak_mib=301)
 
-    for measurement, is_met in ((within, True), (beyond, False)):
-        medians = {scan_limits.HARDPAN: measurement, scan_limits.OSCAP_SSH: peer}
+    for measurement, script_s, is_met in ((within, 15, True), (beyond, 16, False)):
+        medians = {
+            scan_limits.HARDPAN: measurement,
+            scan_limits.HARDPAN_SCE: dataclasses.replace(measurement, wall_s=script_s),
+            scan_limits.OSCAP_SSH: peer,
+        }
         limits = scan_limits.evaluate_limits(medians)
-        assert [x.is_met for x in limits] == [is_met] * 3
+        assert [x.is_met for x in limits] == [is_met] * 4
 
 
 def test_scan_benchmark_reports_different_verdicts_and_undecided_rules() -> None:
