@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import TypeVar, cast
 from urllib.parse import quote, quote_plus
-from xml.sax.saxutils import escape
 
 REDACTED = "[redacted]"
 _REPLACEMENTS = (REDACTED, "[removed]", "***", "---")
@@ -173,6 +172,9 @@ def encode_variants(secret: str) -> frozenset[bytes]:
     data = secret.encode("utf-8", "surrogateescape")
     if len(secret) < _MIN_SECRET_CHARS:
         return frozenset((data,))
+    # It imports urllib.request, ssl and email, which most runs of hardpan do not need.
+    from xml.sax.saxutils import escape
+
     code_points = [ord(c) for c in secret]
     texts = [
         secret[::-1],

@@ -132,15 +132,6 @@ def build_evidence_resource(ids: OscalIds) -> Json:
     }
 
 
-def build_subject(findings: Findings, ids: OscalIds) -> Json:
-    """Build a reference to the host."""
-    return {
-        "subject-uuid": ids.stable_id("host"),
-        "type": "inventory-item",
-        "title": escape_inline(findings.host.hostname),
-    }
-
-
 def build_observation(rule: RulePart, findings: Findings, ids: OscalIds) -> Json:
     """Build the observation of one rule, for any verdict."""
     evidence_text = (
@@ -162,8 +153,8 @@ def build_observation(rule: RulePart, findings: Findings, ids: OscalIds) -> Json
         ),
         "methods": ["TEST"],
         "types": ["finding" if rule.verdict in NOT_PASSED else "control-objective"],
-        "origins": build_origins(ids),
-        "subjects": [build_subject(findings, ids)],
+        "origins": ids.origins,
+        "subjects": [ids.subject],
         "relevant-evidence": [
             {"href": f"#{ids.scan_id('findings.json')}", "description": evidence_text}
         ],
@@ -186,7 +177,7 @@ def build_oscal_findings(rule: RulePart, ids: OscalIds) -> list[Json]:
             "props": build_props(
                 ("rule", rule.rule_id), ("control", control), ("verdict", rule.verdict)
             ),
-            "origins": build_origins(ids),
+            "origins": ids.origins,
             "target": {
                 "type": kind,
                 "target-id": target,
@@ -241,7 +232,7 @@ def build_risk(rule: RulePart, ids: OscalIds) -> Json:
             ),
         ),
         "status": "deviation-approved" if rule.is_waived else "open",
-        "origins": build_origins(ids),
+        "origins": ids.origins,
         "related-observations": [{"observation-uuid": ids.scan_id("observation", rule.rule_id)}],
     }
     if rule.is_waived and waiver is not None:
@@ -257,11 +248,6 @@ def build_risk(rule: RulePart, ids: OscalIds) -> Json:
             }
         ]
     return item
-
-
-def build_origins(ids: OscalIds) -> list[Json]:
-    """Build the origin: the engine of the scan."""
-    return [{"actors": [{"type": "tool", "actor-uuid": ids.scan_id("engine")}]}]
 
 
 def to_token(text: str) -> str:
