@@ -33,8 +33,9 @@ from hardpan.ssh.target import Target
 from hardpan.ssh.transport_kind import TransportChoice
 
 _GRACE_S = 20.0
-_SESSION_TIMEOUT_S = 60.0
-"""For the start of a command on a host that is overloaded or still booting."""
+_SESSION_TIMEOUT_S = 180.0
+"""For the start of a command. sshd opens the PAM session before it answers; pam_systemd may wait
+90 s there for the user's service manager, on a host that is booting or overloaded."""
 
 _CANNOT_EXECUTE = 126
 _MiB = 1 << 20
