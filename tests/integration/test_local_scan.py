@@ -1,5 +1,6 @@
 """``hardpan scan local:`` on this machine, and the same host over the system's ssh."""
 
+import contextlib
 import json
 import os
 import signal
@@ -133,16 +134,22 @@ def test_signal_leaves_nothing_on_this_machine(
 ) -> None:
     """SIGKILL is what ``core.process.run`` sends at its time limit."""
     argv, environment, started = slow_scan
+    # A shell that runs the tests in the background has them ignore SIGINT.
+    program = ["env", "--default-signal=INT", sys.executable, "-m", "hardpan"]
     with subprocess.Popen(
-        [sys.executable, "-m", "hardpan", *argv],
+        [*program, *argv],
         cwd=tmp_path,
         env=environment,
         stderr=subprocess.PIPE,
         process_group=0,
     ) as process:
-        wait_until(lambda: started.is_file() and len(started.read_text().split()) == 2, 90)
-        os.killpg(process.pid, signal_number)
-        _, stderr = process.communicate(timeout=60)
+        try:
+            wait_until(lambda: started.is_file() and len(started.read_text().split()) == 2, 90)
+            os.killpg(process.pid, signal_number)
+            _, stderr = process.communicate(timeout=60)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
     exit_status = -9 if signal_number == signal.SIGKILL else 128 + signal_number
     assert process.returncode == exit_status, stderr
