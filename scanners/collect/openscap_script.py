@@ -141,7 +141,6 @@ echo "hardpan-engine $(echo "$version" | head -n 1); SCE plugin: $sce; package: 
 # Copies at most $1 blocks of 512 bytes at once, and reads the rest: neither the disk nor the
 # connection gets more, and oscap is not blocked. The file $2 exists when the input has ended.
 copy_start() {
-  trap - EXIT TERM INT HUP
   dd bs=512 count="$1" 2>/dev/null
   cat >/dev/null
   : > "$2"
@@ -158,12 +157,21 @@ limit=$((end - $(uptime_s)))
 for n in @PARTS@; do
   mkdir "t$n"
   mkfifo "progress$n" "messages$n"
-  copy_start 20000 "progress_end$n" < "progress$n" >&2 3<&- &
-  copy_start 2000 "messages_end$n" < "messages$n" > "err$n" 3<&- &
+  # Opened for both: no process then waits for another that fails to open its end. 'command':
+  # where the folder was removed, the shell goes on.
+  { command exec 4<>"progress$n" 5<>"messages$n"; } 2>/dev/null
+  # 'exec' in a subshell: for a function, dash keeps copies of the closed descriptors.
+  ( trap - EXIT TERM INT HUP
+    exec < "progress$n" >&2 3<&- 4<&- 5<&-
+    copy_start 20000 "progress_end$n" ) &
+  ( trap - EXIT TERM INT HUP
+    exec < "messages$n" > "err$n" 3<&- 4<&- 5<&-
+    copy_start 2000 "messages_end$n" ) &
   # timeout leads a process group: with oscap, its script checks are ended, too.
   TMPDIR="$work/t$n" OSCAP_PROBE_MEMORY_USAGE_RATIO=@RATIO@ timeout -k 5 "$limit" nice -n 5 \
     oscap xccdf eval --progress --skip-validation --profile @PROFILE@ \
-    --results-arf "arf$n.xml" "part$n.xml" 3<&- > "progress$n" 2> "messages$n" &
+    --results-arf "arf$n.xml" "part$n.xml" > "progress$n" 2> "messages$n" 3<&- 4<&- 5<&- &
+  exec 4<&- 5<&-
   eval "pid$n=$!"
   pids="$pids $!"
   echo "$!" >> pids
