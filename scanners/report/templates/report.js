@@ -106,8 +106,13 @@
     if (!target) return;
     if (target.closest("[hidden]")) reset();
     for (let part = target; part; part = part.parentElement) if (part.localName === "details") part.open = true;
+    show(target, 3);
+  };
+  // Rows that come into view get their real heights, and move the target for a frame or two.
+  const show = (target, frames) => {
     target.scrollIntoView({ behavior: "instant", block: "start" });
-    if (target.localName === "summary") target.focus({ preventScroll: true });
+    if (frames) requestAnimationFrame(() => show(target, frames - 1));
+    else if (target.localName === "summary") target.focus({ preventScroll: true });
   };
   addEventListener("hashchange", follow);
   // Also for a link to where one already is: no hashchange comes then.
