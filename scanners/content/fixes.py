@@ -222,7 +222,7 @@ def _quote_value(fix: ContentFix, value: FixValue, line: str, following: str) ->
     if _ASSIGNMENT.fullmatch(line) and following.startswith("'"):
         return text.replace("'", "'\\''")
     if value.is_declared or _PLAIN_VALUE.fullmatch(text):
-        return text  # a part of the script as upstream made it, or harmless
+        return text  # a part of upstream's script, or harmless
     if _QUOTED_WORD.fullmatch(line) and following.startswith('"'):
         return _SPECIAL_IN_QUOTES.sub(r"\\\g<0>", text)
     raise InputError(

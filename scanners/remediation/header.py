@@ -25,7 +25,7 @@ _MAX_CHARACTERS = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemediationSource:
-    """The evidence and the content that a remediation is made from."""
+    """The evidence and the content of a remediation."""
 
     findings: Findings
     evidence_sha256: str

@@ -33,8 +33,9 @@ _ACCESS_RULES = frozenset(
 )
 """Short ids: their fixes restrict who logs in over SSH, or what sudo runs without a person.
 
-Upstream declares a low disruption. On the lab host, ``sudo_remove_nopasswd`` made every later task
-of the playbook fail with "Missing sudo password", and left a user without a password locked out.
+Upstream declares a low disruption. On the lab host, each task of the playbook after
+``sudo_remove_nopasswd`` failed with "Missing sudo password"; the user, who has no password, was
+locked out.
 """
 
 MinSeverity = Literal["high", "medium", "low"]

@@ -1,6 +1,6 @@
 """Third-party programs read the numbers that the evidence states out of every one of its formats.
 
-The other tests of this folder read made-up scans. These read a file that a scan wrote, such as the
+The other tests of this folder read sample scans. These read a file that a scan wrote, such as the
 demo's: a program that ends with 0 but read nothing would fail them.
 """
 

@@ -83,12 +83,12 @@ def test_csv_has_a_row_per_rule(rendered_folder: Path) -> None:
     assert len(rows) == 1 + len(findings.rules_and_checks)
 
 
-@pytest.mark.parametrize("source", ["made", EVIDENCE])
+@pytest.mark.parametrize("source", ["sample", EVIDENCE])
 def test_sbom_is_valid_cyclonedx(
     programs: Consumers, named_evidence: Path | None, tmp_path: Path, source: str
 ) -> None:
     bom = tmp_path / "sbom.cdx.json"
-    bom.write_bytes(_sample_bom() if source == "made" else _evidence_bom(named_evidence))
+    bom.write_bytes(_sample_bom() if source == "sample" else _evidence_bom(named_evidence))
     programs.run("python", "-c", _BOM, bom, "1.6", cwd=tmp_path)
 
     bom.write_bytes(bom.read_bytes().replace(b'"operating-system"', b'"operating system"'))

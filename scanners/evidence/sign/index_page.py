@@ -1,7 +1,7 @@
 """``index.html``: what the files of the evidence are, for a person who opens the archive.
 
 The page is a file of the statement like every other one. It cannot have its own digest, nor those
-of the files that are made from the statement. The same files give the same bytes.
+of the files derived from the statement. The same files give the same bytes.
 """
 
 import base64
@@ -78,7 +78,7 @@ class IndexEntry:
     consumers: str
     size_bytes: int = 0
     sha256: str = ""
-    """Empty for a file that is made from the statement."""
+    """Empty for a file derived from the statement."""
 
     @property
     def is_linked(self) -> bool:
@@ -89,7 +89,7 @@ class IndexEntry:
 def render_index(
     report: Report, files: Mapping[str, CompressedBlob], signature_files: Iterable[str]
 ) -> bytes:
-    """Return the page about ``files``, which the statement lists, and the files made from it."""
+    """Return the page about ``files``, which the statement lists, and those derived from it."""
     css = (_TEMPLATES / "index.css").read_text("utf-8")
     headline = build_headline(report.findings)
     look, mark = _LOOKS[headline.state]

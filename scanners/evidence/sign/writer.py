@@ -187,7 +187,7 @@ class _Signing:
 
     @property
     def _signature_files(self) -> tuple[str, ...]:
-        """The files that are made from the statement."""
+        """The files derived from the statement."""
         post_quantum = () if self.pq_signer is None else (PQ_ENVELOPE,)
         return (*UNSIGNED_FILES, *self.options.companion_files, *post_quantum)
 

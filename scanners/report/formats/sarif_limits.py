@@ -1,4 +1,4 @@
-"""Limits of the services that read SARIF, and how a log is kept below them.
+"""Limits of the services that read SARIF, and how a log stays below them.
 
 GitHub documents 25,000 results and rules per run, 20 tags per rule, 1,000 locations per result,
 1,024 characters per description and 10 MB for the compressed file; it shows 5,000 results,
