@@ -23,8 +23,9 @@ from hardpan.builder.artifacts import (
 from hardpan.builder.layers import registry, vendor_packages
 from hardpan.builder.media.remaster import remaster
 from hardpan.builder.vm.boot import boot
+from hardpan.builder.vm.devices import FILE_SYSTEM_BLOCK_BYTES
 from hardpan.builder.vm.probe import Acceleration
-from hardpan.builder.vm.qemu import FILE_SYSTEM_BLOCK_BYTES, VmSpec, check_disk, copy_disk
+from hardpan.builder.vm.qemu import VmSpec, check_disk, copy_disk
 from hardpan.core import clock
 from hardpan.core.error_collector import ErrorCollector
 from hardpan.core.events import Emit, StageMessage

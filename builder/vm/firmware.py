@@ -1,11 +1,12 @@
 """Find UEFI firmware for guests by the QEMU firmware descriptors of the distribution."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from hardpan.core.errors import ToolError
+from hardpan.profiles.schema.machine import FirmwareKind
 
 DESCRIPTOR_FOLDERS = (Path("/etc/qemu/firmware"), Path("/usr/share/qemu/firmware"))
 """Folders of the descriptors (QEMU's docs/interop/firmware.json), in order of precedence."""
@@ -14,6 +15,10 @@ _COMMON_PATHS = (
     ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
     ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),
     ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
+)
+_COMMON_SECURE_BOOT_PATHS = (
+    ("/usr/share/OVMF/OVMF_CODE_4M.ms.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"),
+    ("/usr/share/edk2/ovmf/OVMF_CODE.secboot.fd", "/usr/share/edk2/ovmf/OVMF_VARS.secboot.fd"),
 )
 """Common paths of code and variables, for systems without descriptors."""
 
@@ -29,23 +34,36 @@ class Firmware:
     requires_smm: bool
     """Whether it requires system management mode, as builds with Secure Boot do."""
 
+    enforces_secure_boot: bool
+    """Whether its variables contain enrolled keys, so that Secure Boot is on."""
 
-def find_firmware(folders: tuple[Path, ...] = DESCRIPTOR_FOLDERS) -> Firmware | None:
-    """Return raw flash firmware for x86_64, preferably without Secure Boot, or None."""
+
+def find_firmware(
+    kind: FirmwareKind = "uefi", folders: tuple[Path, ...] = DESCRIPTOR_FOLDERS
+) -> Firmware | None:
+    """Return raw flash firmware for x86_64 of a UEFI kind, or None.
+
+    For ``uefi``, Secure Boot is off: enrolled keys would reject an unsigned boot loader.
+    """
+    is_secure_boot = kind == "uefi-secure-boot"
     candidates = [*_read_descriptors(folders), *_common_firmware()]
-    installed = [f for f in candidates if f.code.is_file() and f.variables.is_file()]
-    return min(installed, key=lambda f: f.requires_smm, default=None)
+    installed = (f for f in candidates if f.code.is_file() and f.variables.is_file())
+    suitable = (f for f in installed if f.enforces_secure_boot == is_secure_boot)
+    return min(suitable, key=lambda f: f.requires_smm, default=None)
 
 
-def require_firmware() -> Firmware:
-    """Return UEFI firmware.
+def require_firmware(kind: FirmwareKind) -> Firmware:
+    """Return UEFI firmware of ``kind``.
 
     Raises:
         ToolError: none is installed.
     """
-    firmware = find_firmware()
+    firmware = find_firmware(kind)
     if firmware is None:
-        raise ToolError(["ovmf"], "is not installed", hint="hardpan doctor shows how to install it")
+        problem = "is not installed"
+        if kind == "uefi-secure-boot":
+            problem += " with Secure Boot on and enrolled keys"
+        raise ToolError(["ovmf"], problem, hint="hardpan doctor shows how to install it")
     return firmware
 
 
@@ -89,11 +107,15 @@ def _from_descriptor(descriptor: Mapping[str, object]) -> Firmware | None:
     is_supported = any(t["architecture"] == "x86_64" and _is_q35(t["machines"]) for t in targets)
     parts = [mapping["executable"], mapping["nvram-template"]]
     is_raw = all(part["format"] == "raw" for part in parts)
-    # Enrolled keys would reject an unsigned boot loader such as the lab's.
-    if not is_supported or not is_raw or "enrolled-keys" in features:
+    if not is_supported or not is_raw:
         return None
     code, variables = (Path(part["filename"]) for part in parts)
-    return Firmware(code=code, variables=variables, requires_smm="requires-smm" in features)
+    return Firmware(
+        code=code,
+        variables=variables,
+        requires_smm="requires-smm" in features,
+        enforces_secure_boot="enrolled-keys" in features,
+    )
 
 
 def _is_q35(machines: list[str]) -> bool:
@@ -101,5 +123,15 @@ def _is_q35(machines: list[str]) -> bool:
 
 
 def _common_firmware() -> Iterator[Firmware]:
-    for code, variables in _COMMON_PATHS:
-        yield Firmware(code=Path(code), variables=Path(variables), requires_smm=False)
+    yield from _list_common(_COMMON_PATHS, is_secure_boot=False)
+    yield from _list_common(_COMMON_SECURE_BOOT_PATHS, is_secure_boot=True)
+
+
+def _list_common(paths: Iterable[tuple[str, str]], *, is_secure_boot: bool) -> Iterator[Firmware]:
+    for code, variables in paths:
+        yield Firmware(
+            code=Path(code),
+            variables=Path(variables),
+            requires_smm=is_secure_boot,
+            enforces_secure_boot=is_secure_boot,
+        )

@@ -10,10 +10,10 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from hardpan.builder.vm import egress_proxy, firmware, qmp
+from hardpan.builder.vm import devices, egress_proxy, firmware, qmp
 from hardpan.builder.vm.console import GuestConsole
+from hardpan.builder.vm.devices import BootDevice, DiskBus
 from hardpan.builder.vm.egress_proxy import Endpoint
 from hardpan.builder.vm.firmware import escape_option
 from hardpan.builder.vm.probe import QEMU, Acceleration, find_qemu
@@ -22,12 +22,10 @@ from hardpan.core.errors import ToolError
 from hardpan.core.files import create_private
 from hardpan.core.identifiers import INSTALL_PORT
 from hardpan.core.process import Process, run, spawn
+from hardpan.profiles.schema.machine import FirmwareKind
 
 PROXY_URL = "http://10.0.2.100:3128"
 """URL of the egress proxy in the guest."""
-
-FILE_SYSTEM_BLOCK_BYTES = 4096
-"""Block size of ext4 and XFS, the smallest unit that a guest discards."""
 
 _ENDPOINTS_FILE = "allowed-endpoints.json"
 _CONVERT_TIMEOUT_S = 1800
@@ -44,11 +42,18 @@ class VmSpec:
 
     vcpus: int
     memory_mib: int
-    firmware: str
-    """``bios`` or ``uefi``."""
+    firmware: FirmwareKind
+    """Each start begins with the firmware package's variables."""
+
+    disk_bus: DiskBus = "virtio-blk"
+    has_empty_first_disk: bool = False
+    """Attach an empty disk before ``disk``, which is then e.g. sdb instead of sda."""
+
+    tpm_state: Path | None = None
+    """Folder of the memory of a TPM 2.0; None for a guest without TPM."""
 
     cdrom: Path | None = None
-    boot_device: Literal["disk", "cdrom", "usb"] = "disk"
+    boot_device: BootDevice = "disk"
     """First boot device. With ``usb`` the ISO is attached both as a USB disk and as a CD, for
     kernels without USB drivers such as the lab's."""
 
@@ -158,7 +163,7 @@ def start_vm(spec: VmSpec, acceleration: Acceleration, *, log: Path) -> Iterator
     A console can show secrets, so log and screenshot are readable by their owner only.
 
     Raises:
-        ToolError: QEMU or the firmware is missing, or QEMU does not start.
+        ToolError: QEMU, swtpm or the firmware is missing, or one does not start.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     create_private(log)  # QEMU truncates it and keeps its mode
@@ -171,7 +176,10 @@ def start_vm(spec: VmSpec, acceleration: Acceleration, *, log: Path) -> Iterator
             (workdir / _ENDPOINTS_FILE).write_text(json.dumps(spec.allowed_endpoints), "utf-8")
         qemu_log = workdir / "qemu.log"
         argv = [*_argv(spec, acceleration, workdir, log), *_firmware_options(spec, workdir)]
-        with spawn(argv, log=qemu_log) as process:
+        with (
+            devices.start_tpm(spec.tpm_state, workdir) as tpm_options,
+            spawn([*argv, *tpm_options], log=qemu_log) as process,
+        ):
             machine = VirtualMachine(process, workdir, log)
             try:
                 with qmp.open_qmp(workdir / "qmp", process.poll) as control:
@@ -224,12 +232,10 @@ def check_disk(path: Path) -> None:
 
 
 def _argv(spec: VmSpec, acceleration: Acceleration, workdir: Path, log: Path) -> list[str]:
-    disk = f"file={escape_option(spec.disk)},format=qcow2,if=none,id=disk"
-    discard_option = f"discard_granularity={FILE_SYSTEM_BLOCK_BYTES}"
     argv = [
         *(str(find_qemu() or QEMU), "-machine", "q35", *acceleration.arguments),
         *("-smp", str(spec.vcpus), "-m", str(spec.memory_mib)),
-        *("-nodefaults", "-display", "none", "-vga", "std", "-no-reboot", "-action", "panic=none"),
+        *("-nodefaults", "-display", "none", "-vga", "std", "-action", "panic=none"),
         # Paused until the QMP connection is open: a guest may power off immediately.
         "-S",
         *("-qmp", f"unix:{escape_option(workdir / 'qmp')},server=on,wait=off"),
@@ -242,20 +248,23 @@ def _argv(spec: VmSpec, acceleration: Acceleration, workdir: Path, log: Path) ->
         ),
         *("-device", f"virtserialport,chardev=port,name={INSTALL_PORT}"),
         *("-device", "virtio-rng-pci", "-device", "pvpanic-pci"),
-        # A build can be repeated, so the host may cache all writes.
-        *("-drive", f"{disk},cache=unsafe,discard=unmap"),
-        *(
-            "-device",
-            f"virtio-blk-pci,drive=disk,{discard_option},bootindex={_boot_index(spec, 'disk')}",
-        ),
     ]
+    # NOTE: where shim finds a TPM and no boot entry of the system, it writes one and resets.
+    if spec.tpm_state is None or spec.firmware == "bios":
+        argv.append("-no-reboot")
+    argv += devices.disk_arguments(
+        spec.disk,
+        spec.disk_bus,
+        boot_index=devices.boot_index(spec.boot_device, "disk"),
+        empty_disk=workdir / "empty.raw" if spec.has_empty_first_disk else None,
+    )
     argv += [
         "-netdev",
         _network_option(spec, workdir),
         "-device",
         "virtio-net-pci,netdev=net,romfile=",
     ]
-    return argv + _cdrom_options(spec)
+    return argv + devices.cdrom_arguments(spec.cdrom, spec.boot_device)
 
 
 def _network_option(spec: VmSpec, workdir: Path) -> str:
@@ -276,27 +285,10 @@ def _network_option(spec: VmSpec, workdir: Path) -> str:
     return net
 
 
-def _boot_index(spec: VmSpec, name: str) -> int:
-    return 0 if spec.boot_device == name else ("disk", "cdrom").index(name) + 1
-
-
-def _cdrom_options(spec: VmSpec) -> list[str]:
-    if spec.cdrom is None:
-        return []
-    drive = f"file={escape_option(spec.cdrom)},format=raw,if=none,readonly=on"
-    cd = f"scsi-cd,drive=cd,bus=scsi.0,bootindex={_boot_index(spec, 'cdrom')}"
-    argv = ["-drive", f"{drive},id=cd,media=cdrom", "-device", "virtio-scsi-pci,id=scsi"]
-    argv += ["-device", cd]
-    if spec.boot_device == "usb":
-        usb = "usb-storage,bus=usb.0,drive=stick,removable=on,bootindex=0"
-        argv += ["-drive", f"{drive},id=stick", "-device", "qemu-xhci,id=usb", "-device", usb]
-    return argv
-
-
 def _firmware_options(spec: VmSpec, workdir: Path) -> list[str]:
     if spec.firmware == "bios":
         return []
-    uefi = firmware.require_firmware()
+    uefi = firmware.require_firmware(spec.firmware)
     variables = workdir / "vars.fd"
     variables.write_bytes(uefi.variables.read_bytes())
     return firmware.firmware_arguments(uefi, variables)

@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import reduce
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import click
 
 from hardpan.builder.vm.qcow2_header import require_self_contained
 from hardpan.core.console import prompt_secret
 from hardpan.core.errors import UsageError
+from hardpan.profiles.schema.machine import FirmwareKind
 from hardpan.ssh.destination import validate_user
 from hardpan.ssh.local_target import LOCAL, AnyTarget, find_local_target
 from hardpan.ssh.target import parse_target
@@ -59,7 +60,7 @@ _OPTIONS = (
     ),
     click.option(
         "--image-firmware",
-        type=click.Choice(["bios", "uefi"]),
+        type=click.Choice(get_args(FirmwareKind)),
         help="Firmware that boots an image: target; default: bios.",
     ),
     click.option(
@@ -109,7 +110,7 @@ class TargetOptions:
     trust_new_host_key: bool
     transport: str
     image_user: str | None
-    image_firmware: Literal["bios", "uefi"] | None
+    image_firmware: FirmwareKind | None
     cloud_init: bool
     ask_ssh_password: bool
     ask_sudo_password: bool

@@ -122,9 +122,9 @@ def _check_machine(environment: Environment, errors: ErrorCollector) -> Environm
     accelerator = None
     with errors.collecting("machine"):
         accelerator = detect_acceleration()
-    if environment.builds_image and machine.firmware == "uefi":
+    if environment.builds_image and machine.firmware != "bios":
         with errors.collecting("machine"):
-            firmware.require_firmware()
+            firmware.require_firmware(machine.firmware)
     with errors.collecting("machine"):
         _require_memory(machine.memory_mib if environment.builds_image else 0)
     return replace(environment, acceleration=accelerator)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from hardpan.profiles.schema.machine import FirmwareKind
 from hardpan.scanners.model.scan import ImageRef
 from hardpan.ssh.local_target import AnyTarget
 
@@ -24,7 +24,7 @@ class ImageTarget:
     uses_cloud_init: bool = False
     """Create ``user`` with its key by a NoCloud seed, for an image with cloud-init."""
 
-    firmware: Literal["bios", "uefi"] = "bios"
+    firmware: FirmwareKind = "bios"
     host_keys: tuple[str, ...] = ()
     """Pinned public host keys; without any, the guest's console shows them."""
 

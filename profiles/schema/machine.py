@@ -30,6 +30,9 @@ from hardpan.profiles.schema.types import (
     UserName,
 )
 
+FirmwareKind = Literal["bios", "uefi", "uefi-secure-boot"]
+"""Firmware of a virtual machine."""
+
 
 class Media(ProfileSection):
     """Install media of the image."""
@@ -169,5 +172,6 @@ class Machine(ProfileSection):
     memory_mib: MibSize = Field(alias="memory")
     """Memory, e.g. ``4 GiB``."""
 
-    firmware: Literal["bios", "uefi"]
-    """Firmware of the build VM and therefore of the image."""
+    firmware: FirmwareKind
+    """Firmware of the build VM: ``bios``, ``uefi``, or ``uefi-secure-boot`` with the keys that the
+    host's firmware package enrols (Microsoft's)."""

@@ -6,7 +6,6 @@ FAT image, not the one in ISO 9660 (weldr/lorax#1292).
 """
 
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
@@ -14,12 +13,14 @@ from hardpan import kickstart
 from hardpan.builder.artifacts import InstallMedia, UnattendedIso
 from hardpan.builder.media.inspect import extract, inspect_iso
 from hardpan.builder.media.remaster import remaster
+from hardpan.builder.vm.devices import BootDevice
 from hardpan.builder.vm.probe import detect_acceleration
 from hardpan.builder.vm.qemu import VmSpec, create_disk, start_vm
 from hardpan.core import clock
 from hardpan.core.events import discard
 from hardpan.core.files import Sha256
 from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.profiles.schema.machine import FirmwareKind
 from tests.integration import tiny_media
 
 pytestmark = pytest.mark.integration
@@ -81,7 +82,7 @@ def make_el9_layout(lab_install_media: InstallMedia, workdir: Path) -> InstallMe
 @pytest.mark.parametrize("firmware", ["bios", "uefi"])
 @pytest.mark.parametrize("first", ["cdrom", "usb"])
 def test_kernel_receives_every_boot_argument(
-    unattended_iso: UnattendedIso, tmp_path: Path, firmware: str, first: Literal["cdrom", "usb"]
+    unattended_iso: UnattendedIso, tmp_path: Path, firmware: FirmwareKind, first: BootDevice
 ) -> None:
     create_disk(tmp_path / "disk.qcow2", size_mib=1024)
     spec = VmSpec(

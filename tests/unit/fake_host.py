@@ -21,7 +21,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "validate_roles", lambda _profile: None)
     monkeypatch.setattr(checks, "require_free_space", lambda *_, **__: None)
     monkeypatch.setattr(checks, "_require_memory", lambda _mib: None)
-    monkeypatch.setattr(firmware, "require_firmware", lambda: None)
+    monkeypatch.setattr(firmware, "require_firmware", lambda _kind: None)
     monkeypatch.setattr(ksvalidator, "validate", lambda *_: True)
     monkeypatch.setattr(bash_syntax, "syntax_error", lambda _script: "")
     monkeypatch.setattr(host_tools, "find_program", lambda program: Path("/usr/bin") / program)

@@ -10,6 +10,7 @@ from hardpan.builder.vm import egress_proxy, firmware, qemu
 from hardpan.builder.vm.egress_proxy import Endpoint
 from hardpan.builder.vm.probe import Acceleration
 from hardpan.builder.vm.qemu import VmSpec
+from hardpan.core.errors import ToolError
 
 TCG = Acceleration(kind="tcg", reason="")
 
@@ -34,14 +35,15 @@ def write_descriptor(
 
 @pytest.fixture(autouse=True)
 def _no_common_paths(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(firmware, "_COMMON_PATHS", ())
+    for name in ("_COMMON_PATHS", "_COMMON_SECURE_BOOT_PATHS"):
+        monkeypatch.setattr(firmware, name, ())
 
 
 def test_firmware_without_secure_boot_is_preferred(tmp_path: Path) -> None:
     write_descriptor(tmp_path, "10.json", features=["requires-smm", "secure-boot"], code="SB.fd")
     write_descriptor(tmp_path, "60.json", features=["acpi-s3"], code="PLAIN.fd")
 
-    uefi = firmware.find_firmware((tmp_path,))
+    uefi = firmware.find_firmware(folders=(tmp_path,))
 
     assert uefi is not None
     assert uefi.code.name == "PLAIN.fd"
@@ -51,7 +53,7 @@ def test_firmware_without_secure_boot_is_preferred(tmp_path: Path) -> None:
 def test_secure_boot_firmware_enables_smm(tmp_path: Path) -> None:
     write_descriptor(tmp_path, "10.json", features=["requires-smm", "secure-boot"], code="SB.fd")
 
-    uefi = firmware.find_firmware((tmp_path,))
+    uefi = firmware.find_firmware(folders=(tmp_path,))
 
     assert uefi is not None
     assert "smm=on" in firmware.firmware_arguments(uefi, tmp_path / "v")
@@ -70,14 +72,35 @@ def test_secure_boot_firmware_enables_smm(tmp_path: Path) -> None:
 def test_unsupported_firmware_is_ignored(tmp_path: Path, more: dict[str, object]) -> None:
     write_descriptor(tmp_path, "10.json", code="A.fd", **{"features": [], **more})  # type: ignore[arg-type]
 
-    assert firmware.find_firmware((tmp_path,)) is None
+    assert firmware.find_firmware(folders=(tmp_path,)) is None
+
+
+def test_secure_boot_requires_enrolled_keys(tmp_path: Path) -> None:
+    features = ["requires-smm", "secure-boot"]
+    write_descriptor(tmp_path, "10.json", features=features, code="NO-KEYS.fd")
+    write_descriptor(tmp_path, "20.json", features=[*features, "enrolled-keys"], code="MS.fd")
+
+    uefi = firmware.find_firmware("uefi-secure-boot", (tmp_path,))
+
+    assert uefi is not None
+    assert uefi.code.name == "MS.fd"
+    assert "driver=cfi.pflash01,property=secure,value=on" in firmware.firmware_arguments(
+        uefi, tmp_path / "v"
+    )
+
+
+def test_missing_secure_boot_firmware_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(firmware, "find_firmware", lambda _kind: None)
+
+    with pytest.raises(ToolError, match="not installed with Secure Boot on and enrolled keys"):
+        firmware.require_firmware("uefi-secure-boot")
 
 
 def test_broken_descriptor_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "00.json").write_text("{")
     write_descriptor(tmp_path, "60.json", features=[], code="A.fd")
 
-    uefi = firmware.find_firmware((tmp_path,))
+    uefi = firmware.find_firmware(folders=(tmp_path,))
     assert uefi is not None
     assert uefi.code.name == "A.fd"
 

@@ -1,0 +1,68 @@
+"""QEMU's options for disks and TPM: which device each specification attaches."""
+
+from pathlib import Path
+
+import pytest
+
+from hardpan.builder.vm import devices, qemu
+from hardpan.builder.vm.devices import DiskBus
+from hardpan.builder.vm.probe import Acceleration
+from hardpan.builder.vm.qemu import VmSpec
+from hardpan.profiles.schema.machine import FirmwareKind
+
+TCG = Acceleration(kind="tcg", reason="")
+
+
+@pytest.mark.parametrize(
+    ("bus", "device"),
+    [
+        ("virtio-blk", "virtio-blk-pci,drive=disk"),
+        ("virtio-scsi", "scsi-hd,bus=disks.0,scsi-id=0,drive=disk"),
+        ("nvme", "nvme,serial=hardpan-0,drive=disk"),
+        ("sata", "ide-hd,bus=ide.0,drive=disk"),
+    ],
+)
+def test_disk_is_attached_to_its_bus(tmp_path: Path, bus: DiskBus, device: str) -> None:
+    argv = devices.disk_arguments(tmp_path / "d", bus, boot_index=3)
+
+    assert argv[-1] == f"{device},discard_granularity=4096,bootindex=3"
+    assert argv.count("-drive") == 1
+    assert ("virtio-scsi-pci,id=disks" in argv) == (bus == "virtio-scsi")
+
+
+def test_empty_disk_comes_first_and_does_not_boot(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.raw"
+
+    argv = devices.disk_arguments(tmp_path / "d", "sata", boot_index=0, empty_disk=empty)
+
+    disks = [value for value in argv if value.startswith("ide-hd")]
+    assert disks == [
+        "ide-hd,bus=ide.0,drive=empty",
+        "ide-hd,bus=ide.1,drive=disk,discard_granularity=4096,bootindex=0",
+    ]
+    assert empty.stat().st_size == 64 << 20
+
+
+def test_guest_without_tpm_starts_no_process(tmp_path: Path) -> None:
+    with devices.start_tpm(None, tmp_path) as argv:
+        assert argv == []
+
+
+@pytest.mark.parametrize(
+    ("firmware", "has_tpm", "may_reset"),
+    [("bios", False, False), ("bios", True, False), ("uefi", False, False), ("uefi", True, True)],
+)
+def test_only_uefi_guest_with_tpm_may_reset(
+    tmp_path: Path, firmware: FirmwareKind, has_tpm: bool, may_reset: bool
+) -> None:
+    spec = VmSpec(
+        disk=tmp_path / "d",
+        vcpus=1,
+        memory_mib=64,
+        firmware=firmware,
+        tpm_state=tmp_path if has_tpm else None,
+    )
+
+    argv = qemu._argv(spec, TCG, tmp_path, tmp_path / "log")
+
+    assert ("-no-reboot" not in argv) == may_reset
