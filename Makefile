@@ -169,8 +169,8 @@ test-ai: setup ## the demo with the AI service (half an hour; not part of 'make 
 	$(BIN)/pytest tests/integration -q -m demo_ai
 
 .PHONY: test-system
-test-system: setup ## README's long command blocks and the demo with the AI service (an hour; not part of 'make test')
-	$(BIN)/pytest tests/integration -q -m "system or demo_ai"
+test-system: setup ## all other tests that boot machines, in parts of at most an hour; continues (PART=, RESTART=1)
+	$(BIN)/python -u -m tests.tools.system_tests $(PART) $(if $(RESTART),--restart)
 
 .PHONY: test-demo
 test-demo: setup setup-interop-full ## the demo, then third-party programs read everything in its evidence

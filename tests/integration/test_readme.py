@@ -194,7 +194,9 @@ def test_scan_block_writes_evidence_that_verifies(tmp_path: Path) -> None:
 
 @pytest.mark.system
 def test_two_commands_block_runs_the_demo(tmp_path: Path) -> None:
-    argv = ["make", "demo", f"OUT={tmp_path / 'demo'}"]
+    # 'make test-system' keeps the image for the tests that boot it.
+    output = os.environ.get("HARDPAN_DEMO_OUT", str(tmp_path / "demo"))
+    argv = ["make", "demo", f"OUT={output}"]
     process = run(argv, timeout_s=7200, cwd=REPO)
 
     assert "verdict     verified" in process.stdout
