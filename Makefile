@@ -217,6 +217,10 @@ bench-filter: setup-venv ## time from a key in the filter of report.html to the 
 bench-scan: setup ## compare a signed scan with oscap-ssh over a real sshd (root; PAIRS=5 BENCH=--json)
 	$(BIN)/python -m tests.benchmarks.scan $(if $(PAIRS),--pairs $(PAIRS)) $(BENCH)
 
+.PHONY: bench-demo
+bench-demo: setup ## compare the duration of the demo with that of an earlier commit (root; BASE=commit BENCH=--json)
+	$(BIN)/python -m tests.benchmarks.demo --base $(or $(BASE),HEAD~1) $(BENCH)
+
 .PHONY: docs
 docs: setup-venv ## write the generated pages: docs/cli.md, and the tables of conflicts and kernel settings
 	$(BIN)/python -m tests.tools.cli_reference

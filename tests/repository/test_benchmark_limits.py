@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from tests.benchmarks import scan_limits
+from tests.benchmarks import demo_limits, scan_limits
 from tests.benchmarks.limits import (
     PROGRAMS,
     Measurement,
@@ -93,3 +93,30 @@ def test_scan_benchmark_reports_different_verdicts_and_undecided_rules() -> None
     assert scan_limits.has_decided(first)
     assert not scan_limits.has_decided({"a": "pass", "b": "notchecked"})
     assert not scan_limits.has_decided({})
+
+
+def test_demo_is_compared_by_cold_and_warm_medians() -> None:
+    def run_of(wall_s: float) -> demo_limits.DemoRun:
+        return demo_limits.DemoRun(wall_s=wall_s, stage_durations_s={"install": wall_s / 2})
+
+    base = demo_limits.DemoRuns(cold=[run_of(100)], warm=[run_of(50)])
+    current = demo_limits.DemoRuns(cold=[run_of(s) for s in (70, 10, 900)], warm=[run_of(31)])
+
+    cold, warm = demo_limits.evaluate_limits(current, base)
+
+    assert (cold.measured, cold.is_met) == (0.7, True)
+    assert (warm.measured, warm.is_met) == (0.62, False)
+    assert "install                         50.0        35.0        25.0        15.5" in (
+        demo_limits.format_table(current, base, (cold, warm))
+    )
+
+
+def test_stage_durations_are_summed_without_reused_stages() -> None:
+    lines = (
+        '{"kind": "stage_ended", "stage": "media", "duration_s": 9.0, "reused": true}',
+        '{"kind": "stage_started", "stage": "boot"}',
+        '{"kind": "stage_ended", "stage": "boot", "duration_s": 2.0, "reused": false}',
+        '{"kind": "stage_ended", "stage": "boot", "duration_s": 3.5, "reused": false}',
+    )
+
+    assert demo_limits.read_stage_durations(lines) == {"boot": 5.5}
