@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from hardpan.core.errors import InputError
 from hardpan.scanners.content.benchmark import read_status_date, read_version
-from hardpan.scanners.content.resolve import resolve
+from hardpan.scanners.content.resolve import count_rules
 from hardpan.scanners.content.resolve_items import read_boolean
 from hardpan.scanners.content.scap_xml import (
     DS,
@@ -116,6 +116,12 @@ def _component_ids(stream: Element) -> set[str]:
 
 
 def _summarize(bench: Element, name: str) -> BenchmarkSummary:
+    profiles = [
+        profile
+        for profile in bench.findall(XCCDF + "Profile")
+        if not read_boolean(profile.get("abstract"))
+    ]
+    rule_counts = count_rules(bench, (p.get("id", "") for p in profiles), name)
     return BenchmarkSummary(
         benchmark_id=bench.get("id", ""),
         title=element_text(bench.find(XCCDF + "title")),
@@ -127,9 +133,8 @@ def _summarize(bench: Element, name: str) -> BenchmarkSummary:
             ProfileSummary(
                 profile_id=profile.get("id", ""),
                 title=element_text(profile.find(XCCDF + "title")),
-                rule_count=len(resolve(bench, profile.get("id", ""), name).rules),
+                rule_count=rule_count,
             )
-            for profile in bench.findall(XCCDF + "Profile")
-            if not read_boolean(profile.get("abstract"))
+            for profile, rule_count in zip(profiles, rule_counts, strict=True)
         ),
     )

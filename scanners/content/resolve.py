@@ -80,22 +80,30 @@ def resolve(bench: Element, profile_id: str, name: str) -> ResolvedProfile:
     Raises:
         InputError: the benchmark is one that oscap refuses, or on which it crashes.
     """
-    items = read_items(bench, name)
-    profiles = {p.get("id", ""): p for p in bench.findall(XCCDF + "Profile")}
-    for other_id in profiles:
-        read_lineage(other_id, profiles, name)  # oscap resolves all: a loop anywhere is fatal
-    lineage = read_lineage(profile_id, profiles, name)
-    settings = read_settings(lineage, name)
-    clusters = _read_clusters(items.values())
-    selection = _Selection(items, _apply_selects(items, clusters, settings), name)
-    refinements = _merge_refinements(items, clusters, settings)
-    rules = tuple(
-        _resolve_rule(items[rule_id], refinements.get(rule_id), name)
-        for rule_id in selection.evaluate(bench)
-    )
+    resolver = _Resolver(bench, name)
+    lineage, settings = resolver.read_profile(profile_id)
     return ResolvedProfile(
-        lineage=lineage, rules=rules, values=resolve_values(items, settings, name), items=items
+        lineage=lineage,
+        rules=resolver.resolve_rules(settings),
+        values=resolve_values(resolver.items, settings, name),
+        items=resolver.items,
     )
+
+
+def count_rules(bench: Element, profile_ids: Iterable[str], name: str) -> tuple[int, ...]:
+    """Return how many rules each of the profiles evaluates.
+
+    Raises:
+        InputError: the benchmark is one that oscap refuses, or on which it crashes.
+    """
+    resolver = _Resolver(bench, name)
+    counts: list[int] = []
+    for profile_id in profile_ids:
+        _, settings = resolver.read_profile(profile_id)
+        if not counts:
+            resolve_values(resolver.items, settings, name)  # what it refuses, it always refuses
+        counts.append(len(resolver.resolve_rules(settings)))
+    return tuple(counts)
 
 
 def resolve_declared(bench: Element, rule_ids: Collection[str], name: str) -> list[ResolvedRule]:
@@ -174,12 +182,55 @@ def _resolve_rule(item: Item, refinement: RuleRefinement | None, name: str) -> R
     )
 
 
+class _Resolver:
+    """Items and profiles of a benchmark, read once for all profiles."""
+
+    def __init__(self, bench: Element, name: str) -> None:
+        self.items = read_items(bench, name)
+        self._bench = bench
+        self._name = name
+        self._profiles = {p.get("id", ""): p for p in bench.findall(XCCDF + "Profile")}
+        for profile_id in self._profiles:
+            # oscap resolves all: a loop anywhere is fatal
+            read_lineage(profile_id, self._profiles, name)
+        self._clusters = _read_clusters(self.items.values())
+        self._conflicts: dict[str, tuple[str, ...]] = {}
+
+    def read_profile(self, profile_id: str) -> tuple[tuple[Element, ...], ProfileSettings]:
+        """Return the elements of a profile, as its ``lineage``, and their settings."""
+        lineage = read_lineage(profile_id, self._profiles, self._name)
+        return lineage, read_settings(lineage, self._name)
+
+    def resolve_rules(self, settings: ProfileSettings) -> tuple[ResolvedRule, ...]:
+        """Resolve the rules that are evaluated, in document order."""
+        selection = _Selection(
+            self.items,
+            _apply_selects(self.items, self._clusters, settings),
+            self._conflicts,
+            self._name,
+        )
+        refinements = _merge_refinements(self.items, self._clusters, settings)
+        return tuple(
+            _resolve_rule(self.items[rule_id], refinements.get(rule_id), self._name)
+            for rule_id in selection.evaluate(self._bench)
+        )
+
+
 class _Selection:
     """Selected rules and groups; ``evaluate`` deselects as oscap does while it evaluates."""
 
-    def __init__(self, items: Mapping[str, Item], selected: dict[str, bool], name: str) -> None:
+    def __init__(
+        self,
+        items: Mapping[str, Item],
+        selected: dict[str, bool],
+        conflicts: dict[str, tuple[str, ...]],
+        name: str,
+    ) -> None:
         self._items = items
         self._selected = selected
+        self._conflicts = conflicts
+        """Item id -> the existing items that it conflicts with; read on first use."""
+
         self._name = name
 
     def evaluate(self, bench: Element) -> Iterator[str]:
@@ -216,8 +267,11 @@ class _Selection:
         return True
 
     def _is_in_conflict(self, item: Item) -> bool:
-        # Upstream's content for OL 10 and SLE 16 has conflicts with a rule that does not exist.
-        existing_ids = (i for i in read_conflicts(item) if i in self._items)
+        existing_ids = self._conflicts.get(item.item_id)
+        if existing_ids is None:
+            # Upstream's content for OL 10 and SLE 16 has conflicts with a rule that does not exist.
+            existing_ids = tuple(i for i in read_conflicts(item) if i in self._items)
+            self._conflicts[item.item_id] = existing_ids
         return any(self._is_selected(i, item) for i in existing_ids)
 
     def _has_requirements(self, item: Item) -> bool:
