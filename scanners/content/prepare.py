@@ -142,7 +142,7 @@ def _reduce(
     rule_groups = connected_rules(root, tailor(root, *choice))
     merged_count = merge_duplicates(root)
     optimized_count = filter_root_owned_first(root)
-    shared_searches = share_searches(root)
+    shared_searches = share_searches(root, by_property=part_count > 1)
     tailored_data = serialize(root)
     stream_parts = tuple(
         replace(

@@ -86,7 +86,8 @@ def test_each_test_requires_the_filters_of_its_object_of_shared_files() -> None:
         "t-f2": ["any_exist", "all", "OR", shared_id, "group", "path"],
     }
     # In the order of the schema. Only what every object excludes is excluded, and no names.
-    assert added_states(root) == [["type symbolic link"], ["group_id v-group", "user_id v-user"]]
+    # First the filter that excludes nearly every file.
+    assert added_states(root) == [["group_id v-group", "user_id v-user"], ["type symbolic link"]]
 
 
 def test_list_that_is_part_of_another_stands_for_both() -> None:
@@ -94,6 +95,34 @@ def test_list_that_is_part_of_another_stands_for_both() -> None:
 
     assert len(oval_share.share_searches(root)) == 1
     assert added_states(root) == [["group_id v-group"]]
+
+
+def test_searches_by_owner_and_by_group_are_separate_for_several_processes() -> None:
+    objects = [
+        make_object(f"f{number}", *states, search=search)
+        for number, (states, search) in enumerate(
+            [
+                (("link", "user"), SEARCH),
+                (("link", "group"), SEARCH),
+                (("link", "groups", "path"), SEARCH),
+                (("user",), SEARCH.replace(">/</u:path", ">/usr</u:path")),
+                (("group",), SEARCH.replace(">/</u:path", ">/usr</u:path")),
+            ]
+        )
+    ]
+    root = make_tree(*objects)
+
+    shared = oval_share.share_searches(root, by_property=True)
+
+    assert [s.object_count for s in shared] == [2, 2]
+    used = {test: values[3] for test, values in describe(root).items()}
+    assert used == {
+        "t-f0": "f0",
+        "t-f1": "oval:hardpan-search_0:obj:1",
+        "t-f2": "oval:hardpan-search_0:obj:1",
+        "t-f3": "oval:hardpan-search_1:obj:1",  # short: one process searches faster for both
+        "t-f4": "oval:hardpan-search_1:obj:1",
+    }
 
 
 @pytest.mark.parametrize(
