@@ -40,6 +40,9 @@ _MAX_TEXT = 1 << 18
 
 _PYTEST_LOCK = threading.Lock()  # pytest does not support two concurrent runs in one process
 _OPTIONS = ("-s", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:terminal")
+_NO_PLUGINS = "--disable-plugin-autoload"
+"""Plugins that are installed here for other purposes neither change the checks nor cost time."""
+
 _CONFIG = ("-c", "/dev/null", "--import-mode=importlib", "-W", "ignore", "--strict-markers")
 
 
@@ -89,7 +92,7 @@ def _run_checks(
 ) -> CollectedEvidence:
     recorder = CheckRecorder(InfraHost(backend), task, emit, scopes=scopes)
     stdout = io.StringIO()
-    arguments = [*_OPTIONS, *_CONFIG, f"--rootdir={CHECKS}", str(CHECKS)]
+    arguments = [*_OPTIONS, _NO_PLUGINS, *_CONFIG, f"--rootdir={CHECKS}", str(CHECKS)]
     with _PYTEST_LOCK, contextlib.redirect_stdout(stdout):
         exit_code = pytest.main(arguments, plugins=[recorder])
     if recorder.interrupt is not None:
