@@ -5,20 +5,24 @@ keep theirs, also if that part is the evaluation by oscap. Only the host's ident
 and oscap must be installed.
 """
 
+import contextlib
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from hardpan.core import clock, events
-from hardpan.core.errors import ToolError, TrustError
+from hardpan.core.errors import HardpanError, ToolError, TrustError
 from hardpan.core.events import Emit
 from hardpan.core.files import canonical_json, sha256_bytes
 from hardpan.profiles.schema.ssg import Fix
 from hardpan.profiles.schema.waivers import LocatedWaiver
 from hardpan.scanners.collect.base import (
+    COLLECTORS,
     CollectedEvidence,
     CollectTask,
     HostChallenge,
     build_failed_check,
+    create_collector,
 )
 from hardpan.scanners.collect.check_registry import load_registry
 from hardpan.scanners.collect.collection import CollectedParts, Collection, HostIdentity
@@ -48,6 +52,7 @@ from hardpan.scanners.model.scan import Evaluation, RuleResult, Scan, Verdict
 from hardpan.scanners.openscap.arf.results import UnreadableArf
 from hardpan.scanners.openscap.evaluate import EvaluatedParts, merge_results
 from hardpan.scanners.report.model.build import build_findings
+from hardpan.scanners.report.registry import import_renderers
 from hardpan.scanners.scan_request import ScanRequest
 from hardpan.signing import check_sshsig
 from hardpan.ssh.connection import Connection
@@ -103,6 +108,8 @@ def scan(request: ScanRequest, connection: Connection, emit: Emit) -> Scan:
     require_unambiguous(
         request.plan.waivers, (*content.benchmark.rules, *load_registry().list_names())
     )
+    # While the target evaluates. A daemon, so that it does not delay the end of a scan that fails.
+    threading.Thread(target=_import_later_modules, daemon=True).start()
     with events.run_stage(emit, "openscap"):
         openscap_evidence = attempt_evaluation(collection, content)
     evaluation = _evaluate(content, openscap_evidence, identity)
@@ -140,6 +147,14 @@ def let_host_sign(
     collection = Collection(connection, emit, required=required)
     with events.run_stage(emit, "host signature") as note:
         return _add_host_signature(result, collection, nonce, note)
+
+
+def _import_later_modules() -> None:
+    """Import what the scan needs after the evaluation; an error occurs again where it is used."""
+    with contextlib.suppress(ImportError, HardpanError):
+        for name in COLLECTORS:
+            create_collector(name)
+        import_renderers()
 
 
 def _evaluate(

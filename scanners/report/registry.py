@@ -195,6 +195,13 @@ def load_renderer(name: str) -> Renderer:
     return cast(Renderer, getattr(import_module(module), class_name)())
 
 
+def import_renderers() -> None:
+    """Import the renderers of all formats that evidence contains."""
+    for name, spec in FORMATS.items():
+        if spec.is_attached:
+            load_renderer(name)
+
+
 def render_attachments(report: Report) -> Iterator[tuple[str, bytes]]:
     """Render all formats that evidence contains, one by one: file name and content."""
     for name, spec in FORMATS.items():
