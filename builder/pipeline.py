@@ -24,8 +24,9 @@ from hardpan.builder.layers import registry, vendor_packages
 from hardpan.builder.media.remaster import remaster
 from hardpan.builder.vm.boot import boot
 from hardpan.builder.vm.devices import FILE_SYSTEM_BLOCK_BYTES
+from hardpan.builder.vm.disk_image import check_disk, copy_disk
 from hardpan.builder.vm.probe import Acceleration
-from hardpan.builder.vm.qemu import VmSpec, check_disk, copy_disk
+from hardpan.builder.vm.qemu import VmSpec
 from hardpan.core import clock
 from hardpan.core.error_collector import ErrorCollector
 from hardpan.core.events import Emit, StageMessage
@@ -68,6 +69,9 @@ class BuildPlan:
     emit: Emit
     luks_passphrase: str = ""
     """Opens the LUKS volume, where the profile has one."""
+
+    install_deadlines: install.Deadlines | None = None
+    """Time limits of the install; None for the defaults of this host."""
 
     def vm_spec(self, disk: Path) -> VmSpec:
         """Return the virtual machine that the profile is built in, with ``disk``."""
@@ -183,6 +187,7 @@ def install_base(plan: BuildPlan, iso: UnattendedIso) -> DiskImage:
             acceleration=plan.acceleration,
             log=plan.output_folder / "install.log",
             emit=plan.emit,
+            deadlines=plan.install_deadlines,
         )
         return {"sha256": installed.sha256, "duration_s": f"{installed.duration_s:.1f}"}
 

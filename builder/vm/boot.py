@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from hardpan.builder.artifacts import BootedGuest, SshAccess
+from hardpan.builder.vm.disk_image import create_disk
 from hardpan.builder.vm.probe import Acceleration
 from hardpan.builder.vm.qemu import (
     PROXY_URL,
     VirtualMachine,
     VmSpec,
-    create_disk,
     free_port,
     start_vm,
 )

@@ -1,50 +1,16 @@
 """Parse a guest's serial console. Pure functions; the guest is hostile.
 
-Markers and failure patterns are those of Anaconda, of the EL kernel and of the
-lab's installer (sources: anaconda's exception.py, lorax's monitor.py, the
-console patterns of RHSecurityCompliance/contest).
+What an installer's lines mean is in ``hardpan.builder.anaconda``.
 """
 
 import re
 from collections import deque
 from dataclasses import dataclass, field
 
-COMPLETE_MARKER = "HARDPAN-INSTALL: complete"
-FAILED_MARKER = "HARDPAN-INSTALL: failed"
+from hardpan.builder.anaconda.failures import COMPLETE_MARKER, Failure, find_failure, find_prompt
+from hardpan.builder.anaconda.lines import ConsoleLine, parse_line, split_line
+from hardpan.builder.anaconda.progress import InstallProgress
 
-FAILURE_PATTERNS = (
-    r"HARDPAN-INSTALL: failed.*",
-    r"The installation was stopped due to an error",
-    r"installation should be aborted",
-    r"error running the kickstart script",
-    r"There was an error running the kickstart",
-    r"Non interactive installation failed",
-    r"The installer will now terminate",
-    r"Kernel panic - not syncing.*",
-    r"Failed to start .*[Aa]naconda",
-    r"Press any key to enter the Boot Manager Menu",
-    r"failed to fetch stage2",
-    r"Could not boot\.",
-    r"[Tt]raceback script\(s\) have been run",
-    r"^Traceback \(most recent call last\)",
-    r"Out of memory: Killed process.*",
-    r"insufficient disk space",
-    r"Not enough disk space to download",
-    r"[Ee]rror populating transaction",
-    r"crashed on signal",
-    r"NoSuchPackage",
-    r"Error in POSTIN scriptlet",
-    r"anaconda dumped core",
-    r"FIPS integrity test failed",
-    r"dracut-emergency|Entering emergency mode|Give root password for maintenance",
-    r"error: no such device: .*|No bootable device",
-)
-"""Each of these lines means that the install has failed."""
-
-_FAILURE = re.compile("|".join(f"(?:{p})" for p in FAILURE_PATTERNS))
-_PHASE = re.compile(
-    r"HARDPAN-INSTALL: phase (?P<name>[a-z-]{1,40})(?: \[(?P<n>\d+)/(?P<of>\d+)\])?"
-)
 _HOST_KEY = re.compile(
     r"HARDPAN-HOSTKEY: (?P<key>(?:ssh|ecdsa)-[a-z0-9-]{1,40} [A-Za-z0-9+/]{40,1000}={0,2})\s*$"
 )
@@ -61,16 +27,23 @@ class GuestConsole:
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=_MAX_TAIL_LINES))
     """Last lines, without escape codes."""
 
-    failure: str = ""
-    """First line that means failure; empty if there is none."""
+    progress: InstallProgress = field(default_factory=InstallProgress)
+    """Position of an installation."""
 
     is_complete: bool = False
-    phase: str = ""
-    phase_position: tuple[int, int] = (0, 0)
-    """Number of the current phase and of all phases."""
-
+    _failure: Failure | None = None
     _host_key_counts: dict[str, int] = field(default_factory=dict)
     _partial_line: bytes = b""
+
+    @property
+    def failure(self) -> str:
+        """The first line that means failure, with its reason; empty if there is none."""
+        return self._failure.describe() if self._failure is not None else ""
+
+    @property
+    def has_panicked(self) -> bool:
+        """Whether the first failure is a panic of the kernel."""
+        return self._failure is not None and self._failure.pattern.name == "panic"
 
     def feed(self, data: bytes) -> list[str]:
         """Process console output and return its complete lines, cleaned."""
@@ -80,6 +53,8 @@ class GuestConsole:
         lines = [clean_line(line[:_MAX_LINE_BYTES]) for line in raw_lines]
         for line in lines:
             self._process_line(line)
+        if self._failure is None and self._partial_line:
+            self._failure = find_prompt(clean_line(self._partial_line))
         return lines
 
     @property
@@ -93,14 +68,20 @@ class GuestConsole:
         self.tail.append(line)
         if COMPLETE_MARKER in line:
             self.is_complete = True
-        elif (phase := _PHASE.search(line)) is not None:
-            self.phase = phase["name"]
-            self.phase_position = (int(phase["n"] or 0), int(phase["of"] or 0))
         elif (key := _HOST_KEY.search(line)) is not None:
             if key["key"] in self._host_key_counts or len(self._host_key_counts) < _MAX_HOST_KEYS:
                 self._host_key_counts[key["key"]] = self._host_key_counts.get(key["key"], 0) + 1
-        elif not self.failure and (match := _FAILURE.search(line)) is not None:
-            self.failure = match[0][:300]
+        else:
+            for part in split_line(line):
+                self._process_installer_line(parse_line(part))
+
+    def _process_installer_line(self, line: ConsoleLine) -> None:
+        if self.progress.update(line):
+            return
+        if self._failure is None:
+            self._failure = find_failure(line)
+        else:
+            self._failure.add_line(line)
 
 
 def clean_line(line: bytes) -> str:

@@ -21,14 +21,14 @@ from hardpan.core import clock
 from hardpan.core.errors import ToolError
 from hardpan.core.files import create_private
 from hardpan.core.identifiers import INSTALL_PORT
-from hardpan.core.process import Process, run, spawn
+from hardpan.core.process import Process, spawn
 from hardpan.profiles.schema.machine import FirmwareKind
 
 PROXY_URL = "http://10.0.2.100:3128"
 """URL of the egress proxy in the guest."""
 
 _ENDPOINTS_FILE = "allowed-endpoints.json"
-_CONVERT_TIMEOUT_S = 1800
+_DISK_POLL_INTERVAL_S = 5.0
 _CHUNK_BYTES = 1 << 20
 _MAX_LOG_BYTES = 64 << 20
 
@@ -82,7 +82,12 @@ class VirtualMachine:
         self.last_output_at = clock.monotonic_s()
         """Time of the guest's last output."""
 
+        self.last_disk_access_at = clock.monotonic_s()
+        """Time at which the guest was last seen to have read or written a disk."""
+
         self.control: qmp.QmpConnection | None = None
+        self._disk_bytes = 0
+        self._next_disk_poll_at = 0.0
 
     def watch(self, duration_s: float = 0.3) -> list[str]:
         """Wait ``duration_s`` seconds and return the new console lines.
@@ -93,6 +98,7 @@ class VirtualMachine:
         if self.control is not None:
             with contextlib.suppress(EOFError, ConnectionError):
                 self.control.process_events(duration_s)
+        self._poll_disks()
         data = self._serial_log.read(_CHUNK_BYTES)
         port_output = self._port_log.read(_CHUNK_BYTES)
         if data or port_output:
@@ -101,6 +107,17 @@ class VirtualMachine:
             raise self.failure(f"wrote more than {_MAX_LOG_BYTES >> 20} MiB to its console")
         self.port.feed(port_output)
         return self.console.feed(data)
+
+    def _poll_disks(self) -> None:
+        """Read from QEMU how many bytes the guest has read and written."""
+        now = clock.monotonic_s()
+        if self.control is None or self.is_off or now < self._next_disk_poll_at:
+            return
+        self._next_disk_poll_at = now + _DISK_POLL_INTERVAL_S
+        with contextlib.suppress(ToolError, EOFError, ConnectionError):
+            disk_bytes = self.control.count_disk_bytes()
+            if disk_bytes != self._disk_bytes:
+                self._disk_bytes, self.last_disk_access_at = disk_bytes, now
 
     @property
     def is_off(self) -> bool:
@@ -115,7 +132,7 @@ class VirtualMachine:
     def has_panicked(self) -> bool:
         """Return whether QEMU or the guest's console reported a panic."""
         has_panic_event = self.control is not None and "GUEST_PANICKED" in self.control.event_names
-        return has_panic_event or "Kernel panic" in self.console.failure
+        return has_panic_event or self.console.has_panicked
 
     def power_off(self, *, timeout_s: float) -> None:
         """Press the virtual power button and wait until the guest is off.
@@ -139,16 +156,20 @@ class VirtualMachine:
                 raise self.failure(f"did not power off within {timeout_s:g} s")
             self.watch()
 
-    def failure(self, reason: str) -> ToolError:
-        """Return an error with the console's tail; save a screenshot next to the log."""
-        hint = f"console log: {self.log}"
+    def failure(self, reason: str, *, hint: str = "") -> ToolError:
+        """Return an error with the console's tail; save a screenshot next to the log.
+
+        ``hint`` is the next step, if there is a better one than to read the log.
+        """
+        hint = f"{hint}; console log: {self.log}".removeprefix("; ")
         screenshot = self.log.with_suffix(".ppm")
         if not self.is_off and self.control is not None:
             with contextlib.suppress(ToolError, EOFError, ConnectionError):
                 create_private(screenshot)
                 self.control.call("screendump", filename=str(screenshot.absolute()))
                 hint += f"; screen: {screenshot}"
-        return ToolError(["the guest"], reason, output_tail="\n".join(self.console.tail), hint=hint)
+        tail = "\n".join([*self.port.tail, *self.console.tail])
+        return ToolError(["the guest"], reason, output_tail=tail, hint=hint)
 
     def close(self) -> None:
         """Close the logs."""
@@ -199,36 +220,6 @@ def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return int(s.getsockname()[1])
-
-
-def create_disk(path: Path, *, size_mib: int = 0, backing: Path | None = None) -> None:
-    """Create an empty qcow2, or an overlay of ``backing``."""
-    argv = ["qemu-img", "create", "-q", "-f", "qcow2"]
-    if backing is not None:
-        run([*argv, "-b", backing.absolute(), "-F", "qcow2", path], timeout_s=60)
-    else:
-        run([*argv, path, f"{size_mib}M"], timeout_s=60)
-
-
-def copy_disk(source: Path, destination: Path, *, cluster_bytes: int | None = None) -> None:
-    """Copy the guest-visible content of a qcow2, without discarded blocks and stale clusters.
-
-    ``cluster_bytes`` is the smallest unit that a guest can discard in the copy; with QEMU's
-    default of 64 KiB, a freed block remains while another block of its cluster is in use.
-    """
-    argv = ["qemu-img", "convert", "-q", "-f", "qcow2", "-O", "qcow2"]
-    if cluster_bytes is not None:
-        argv += ["-o", f"cluster_size={cluster_bytes}"]
-    run([*argv, source, destination], timeout_s=_CONVERT_TIMEOUT_S)
-
-
-def check_disk(path: Path) -> None:
-    """Check a disk with ``qemu-img check``.
-
-    Raises:
-        ToolError: the disk is damaged.
-    """
-    run(["qemu-img", "check", "-q", path], timeout_s=300)
 
 
 def _argv(spec: VmSpec, acceleration: Acceleration, workdir: Path, log: Path) -> list[str]:

@@ -53,6 +53,20 @@ class QmpConnection:
         except (QMPError, TimeoutError) as e:
             raise ToolError(["qemu"], f"refused {command}: {e}") from e
 
+    def count_disk_bytes(self) -> int:
+        """Return how many bytes the guest has read from and written to its disks and CDs.
+
+        Raises:
+            ToolError: QEMU rejected the command or did not respond in time.
+        """
+        devices = self.call("query-blockstats")
+        if not isinstance(devices, list):
+            raise ToolError(["qemu"], "reported no statistics of block devices")
+        return sum(
+            int(device["stats"]["rd_bytes"]) + int(device["stats"]["wr_bytes"])
+            for device in devices
+        )
+
 
 @contextlib.contextmanager
 def open_qmp(socket: Path, poll: Callable[[], int | None]) -> Iterator[QmpConnection]:

@@ -42,6 +42,8 @@ class BuildOptions:
     build_key: str | None
     luks_passphrase_file: Path | None
     cache: Path
+    stall_timeout: int | None
+    install_timeout: int | None
     dry_run: bool
     as_json: bool
     quiet: bool
@@ -73,8 +75,14 @@ class BuildOptions:
                 passphrase_source=passphrase_source(self.passphrase_file, self.passphrase_env),
             ),
             luks_passphrase_file=self.luks_passphrase_file,
+            stall_timeout_s=_to_seconds(self.stall_timeout),
+            install_timeout_s=_to_seconds(self.install_timeout),
             invocation=("hardpan", *sys.argv[1:]),
         )
+
+
+def _to_seconds(minutes: int | None) -> float | None:
+    return None if minutes is None else minutes * 60.0
 
 
 def build_options(command: _Command) -> _Command:
@@ -113,6 +121,18 @@ def build_options(command: _Command) -> _Command:
             type=_PATH,
             default=cache_home,
             help="Media, base installs, AI models; default: hardpan in $XDG_CACHE_HOME.",
+        ),
+        click.option(
+            "--stall-timeout",
+            type=click.IntRange(min=1),
+            metavar="MINUTES",
+            help="Limit of an install without output and disk access; default: 5, emulated 20.",
+        ),
+        click.option(
+            "--install-timeout",
+            type=click.IntRange(min=1),
+            metavar="MINUTES",
+            help="Time limit of the whole install; default: 120, emulated 480.",
         ),
         click.option(
             "--dry-run",

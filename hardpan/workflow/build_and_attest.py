@@ -9,6 +9,7 @@ from pathlib import Path
 from hardpan.builder import pipeline as build_pipeline
 from hardpan.builder.artifacts import Assessment, BootedGuest, UnattendedIso
 from hardpan.builder.attest import provenance, sbom
+from hardpan.builder.install import choose_deadlines
 from hardpan.builder.media import sources
 from hardpan.builder.pipeline import BuildPlan, HardenedImage
 from hardpan.builder.vm.boot import boot
@@ -93,6 +94,9 @@ def prepare_build(request: BuildRequest, emit: Emit) -> BuildPlan:
         cache_folder=request.cache_folder,
         emit=emit,
         luks_passphrase=request.read_luks_passphrase(),
+        install_deadlines=choose_deadlines(
+            accelerator, stall_s=request.stall_timeout_s, total_s=request.install_timeout_s
+        ),
     )
 
 

@@ -33,6 +33,12 @@ class BuildRequest:
     keys_folder: Path | None = None
     key_refs: KeyRefs = field(default_factory=KeyRefs)
     luks_passphrase_file: Path | None = None
+    stall_timeout_s: float | None = None
+    """Limit of an install without output and disk access; None for the default of this host."""
+
+    install_timeout_s: float | None = None
+    """Limit of a whole install; None for the default of this host."""
+
     run_smoke_test: bool = True
     nonce: str = ""
     timestamp_url: str = ""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hardpan.builder.vm.devices import FILE_SYSTEM_BLOCK_BYTES
-from hardpan.builder.vm.qemu import copy_disk, create_disk
+from hardpan.builder.vm.disk_image import copy_disk, create_disk
 from hardpan.core.process import run
 
 pytestmark = pytest.mark.integration

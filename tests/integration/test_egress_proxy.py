@@ -19,9 +19,10 @@ from pathlib import Path
 import pytest
 
 from hardpan.builder.vm import egress_proxy
+from hardpan.builder.vm.disk_image import create_disk
 from hardpan.builder.vm.egress_proxy import Endpoint
 from hardpan.builder.vm.probe import detect_acceleration
-from hardpan.builder.vm.qemu import VmSpec, _network_option, create_disk, start_vm
+from hardpan.builder.vm.qemu import VmSpec, _network_option, start_vm
 from hardpan.core.process import run
 from tests.integration.frame_socket import open_frame_socket
 

@@ -12,8 +12,9 @@ import pytest
 from hardpan.builder.artifacts import SshAccess, UnattendedIso
 from hardpan.builder.install import Deadlines, install
 from hardpan.builder.vm.boot import boot
+from hardpan.builder.vm.disk_image import check_disk
 from hardpan.builder.vm.probe import detect_acceleration
-from hardpan.builder.vm.qemu import VmSpec, check_disk
+from hardpan.builder.vm.qemu import VmSpec
 from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit, Event, StageMessage, discard
 from hardpan.core.files import MiB, Sha256
@@ -21,11 +22,15 @@ from hardpan.core.process import run, spawn
 
 pytestmark = pytest.mark.integration
 
-SHORT_DEADLINES = Deadlines(phase_s=60, stall_s=8, total_s=120)
+SHORT_DEADLINES = Deadlines(stall_s=8, total_s=120)
 HANG_CODE = bytes([0xF4, 0xEB, 0xFD])  # hlt; jmp to it
 POWER_OFF_CODE = bytes(
     [0xBA, 0x04, 0x06, 0xB8, 0x00, 0x20, 0xEF, 0xF4]
 )  # ACPI S5 on q35: power off
+# l: mov si, packet; mov ah, 0x42; int 0x13 (extended read); jmp l; then the packet: one sector of
+# 2048 bytes, LBA 16, to 0:9000
+READ_CD_CODE = bytes([0xBE, 0x09, 0x7C, 0xB4, 0x42, 0xCD, 0x13, 0xEB, 0xF7])
+READ_CD_CODE += bytes([0x10, 0, 1, 0, 0, 0x90, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0])
 
 
 def boot_sector(code: bytes) -> bytes:
@@ -63,7 +68,9 @@ def make_spec(tmp_path: Path) -> VmSpec:
     return VmSpec(disk=tmp_path / "disk.qcow2", vcpus=1, memory_mib=128, firmware="bios")
 
 
-def fail_install(tmp_path: Path, code: bytes, emit: Emit = discard) -> ToolError:
+def fail_install(
+    tmp_path: Path, code: bytes, emit: Emit = discard, deadlines: Deadlines = SHORT_DEADLINES
+) -> ToolError:
     with pytest.raises(ToolError) as caught:
         install(
             make_boot_iso(tmp_path, code),
@@ -72,7 +79,7 @@ def fail_install(tmp_path: Path, code: bytes, emit: Emit = discard) -> ToolError
             acceleration=detect_acceleration(),
             log=tmp_path / "install.log",
             emit=emit,
-            deadlines=SHORT_DEADLINES,
+            deadlines=deadlines,
         )
     leftover_disks = sorted(p.name for p in tmp_path.iterdir() if "qcow2" in p.name)
     assert leftover_disks == []
@@ -82,11 +89,18 @@ def fail_install(tmp_path: Path, code: bytes, emit: Emit = discard) -> ToolError
 def test_guest_that_never_boots_is_stopped_by_stall_limit(tmp_path: Path) -> None:
     error = fail_install(tmp_path, HANG_CODE)
 
-    assert "wrote nothing for 8 s before the installer started" in str(error)
+    assert "stalled before the installer started" in str(error)
+    assert "accessed no disk for 8 s" in str(error)
     assert "install.log" in error.hint
     assert (tmp_path / "install.ppm").read_bytes().startswith(b"P6")
     for name in ("install.log", "install.ppm"):
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_silent_guest_that_reads_its_cd_is_not_stalled(tmp_path: Path) -> None:
+    error = fail_install(tmp_path, READ_CD_CODE, deadlines=Deadlines(stall_s=8, total_s=20))
+
+    assert "was not done after 20 s, before the installer started" in str(error)
 
 
 def test_panicking_guest_is_reported_with_console_tail(tmp_path: Path) -> None:
@@ -173,6 +187,7 @@ def test_terminated_install_leaves_no_process_or_partial_disk(tmp_path: Path) ->
 import signal
 from pathlib import Path
 from hardpan.builder.install import install
+from hardpan.builder.vm.disk_image import check_disk
 from hardpan.builder.vm.probe import detect_acceleration
 from hardpan.builder.vm.qemu import VmSpec
 from hardpan.builder.artifacts import UnattendedIso
