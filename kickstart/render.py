@@ -60,6 +60,7 @@ def render_kickstart(profile: Profile, access_public_key: str, *, passphrase: st
                 if not _is_plain_partition(p)
             ],
             arguments=profile.kernel_arguments,
+            consoles=[a for a in profile.kernel_arguments if a.startswith("console=")],
             port=f"/dev/virtio-ports/{INSTALL_PORT}",
             complete=MARKER_COMPLETE,
             failed=MARKER_FAILED,

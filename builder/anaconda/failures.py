@@ -114,10 +114,12 @@ FAILURE_PATTERNS = (
     # dracut: dracut-lib.sh, 01fips/fips.sh, 98dracut-systemd; systemd: emergency.service
     _pattern("dracut-no-root", r".{0,60}?Could not boot\.", Origin.ANY),
     _pattern("fips", r".{0,60}?FIPS integrity test failed.*", Origin.ANY),
+    # systemd writes to the last console only, sulogin to every console.
     _pattern(
         "emergency",
         r".{0,120}?(?:dracut-emergency|Entering emergency mode|You are in emergency mode"
-        r"|Give root password for maintenance).*",
+        r"|Give root password for maintenance"
+        r"|Cannot open access to console, the root account is locked).*",
         Origin.ANY,
     ),
     # Linux: kernel/panic.c, mm/oom_kill.c

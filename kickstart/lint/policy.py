@@ -19,6 +19,7 @@ def policy_problems(document: KickstartDocument, release: str) -> Iterator[LintP
     yield from _check_boot_loader(document)
     yield from _check_superuser(document)
     yield from _check_ssh_keys(document)
+    yield from _check_pre_reports(document)
     yield from _check_ending(document)
     if release != "lab9":
         yield from _check_selinux(document)
@@ -98,6 +99,19 @@ def _check_ssh_keys(document: KickstartDocument) -> Iterator[LintProblem]:
             yield LintProblem(
                 line=key.line,
                 text=f"sshkey for {key.options.get('username', '')!a}, who is not a user",
+            )
+
+
+def _check_pre_reports(document: KickstartDocument) -> Iterator[LintProblem]:
+    """Anaconda runs %pre before it knows %onerror, and shows nothing of a script that fails."""
+    for script in document.scripts("%pre"):
+        parts = ("trap report EXIT", _FAILED_MARKER, "poweroff -f")
+        missing = [part for part in parts if part not in script.body]
+        if missing:
+            yield LintProblem(
+                line=script.line,
+                text=f"a failing %pre is mute; expected it to report and power off, got no"
+                f" {', '.join(map(repr, missing))}",
             )
 
 

@@ -1,5 +1,6 @@
 """Lint rules for partitions, volumes and mount options."""
 
+import re
 from collections.abc import Iterator
 
 from hardpan.kickstart.syntax import KickstartCommand, KickstartDocument, LintProblem
@@ -20,6 +21,9 @@ _FSOPTIONS = frozenset(
     }
 )
 _SHM = "/dev/shm"  # noqa: S108
+_ESP = "/boot/efi"
+_ESP_OPTIONS = re.compile(r"^for option in (?P<options>.+); do$", re.MULTILINE)
+"""Line of the %post that adds mount options to the ESP's line in /etc/fstab."""
 
 
 def storage_problems(document: KickstartDocument) -> Iterator[LintProblem]:
@@ -28,6 +32,9 @@ def storage_problems(document: KickstartDocument) -> Iterator[LintProblem]:
     yield from _check_volumes(document)
     for command in document.commands_named("part", "partition", "logvol"):
         yield from _check_file_system(command)
+    for option in _esp_options(document):
+        if not _is_valid_option(option):
+            yield LintProblem(line=0, text=f"unknown mount option {option!a} of {_ESP} in a %post")
     yield from _check_mounts(document)
 
 
@@ -69,7 +76,7 @@ def _check_file_system(command: KickstartCommand) -> Iterator[LintProblem]:
     if fstype is not None and fstype not in _FSTYPES:
         yield LintProblem(line=command.line, text=f"unknown file system {fstype!a}")
     for option in _mount_options(command):
-        if option.partition("=")[0] not in _FSOPTIONS:
+        if not _is_valid_option(option):
             yield LintProblem(line=command.line, text=f"unknown mount option {option!a}")
 
 
@@ -80,7 +87,11 @@ def _check_mounts(document: KickstartDocument) -> Iterator[LintProblem]:
         if mount in mount_points and mount != "swap":
             yield LintProblem(line=command.line, text=f"a second {mount}")
         mount_points.add(mount)
-        missing = [o for o in REQUIRED_OPTIONS.get(mount, ()) if o not in _mount_options(command)]
+        options = _mount_options(command)
+        if mount == _ESP:
+            yield from _check_esp_command(command)
+            options = _esp_options(document)
+        missing = [o for o in REQUIRED_OPTIONS.get(mount, ()) if o not in options]
         if missing:
             yield LintProblem(
                 line=command.line, text=f"{mount} without {','.join(missing)}, required by the STIG"
@@ -90,12 +101,35 @@ def _check_mounts(document: KickstartDocument) -> Iterator[LintProblem]:
     yield from _check_shared_memory(document)
 
 
+def _check_esp_command(command: KickstartCommand) -> Iterator[LintProblem]:
+    if "fsoptions" in command.options:
+        yield LintProblem(
+            line=command.line,
+            text=f"Anaconda replaces --fsoptions of {_ESP}; expected a %post that edits /etc/fstab",
+        )
+
+
+def _esp_options(document: KickstartDocument) -> list[str]:
+    """Return the mount options that a %post adds to the ESP's line in /etc/fstab."""
+    return [
+        option
+        for script in document.scripts("%post")
+        if _ESP in script.body and "/etc/fstab" in script.body
+        for match in _ESP_OPTIONS.finditer(script.body)
+        for option in match["options"].split()
+    ]
+
+
 def _check_shared_memory(document: KickstartDocument) -> Iterator[LintProblem]:
     fstab_line = f"tmpfs {_SHM} tmpfs defaults,{','.join(REQUIRED_OPTIONS[_SHM])} 0 0"
     if not any(fstab_line in script.body for script in document.scripts("%post")):
         yield LintProblem(
             line=0, text=f"expected a %post that writes '{fstab_line}' into /etc/fstab"
         )
+
+
+def _is_valid_option(option: str) -> bool:
+    return option.partition("=")[0] in _FSOPTIONS
 
 
 def _mount_options(command: KickstartCommand) -> list[str]:

@@ -13,6 +13,7 @@ from pydantic import Field
 from hardpan.core.files import MiB
 from hardpan.profiles.schema.ai_service import AiService
 from hardpan.profiles.schema.audit import Audit
+from hardpan.profiles.schema.boot_packages import BOOT_PACKAGES, EXCLUDED_PACKAGES
 from hardpan.profiles.schema.containers import Containers
 from hardpan.profiles.schema.frameworks import Frameworks, required_packages
 from hardpan.profiles.schema.hardware import Hardware, ProfileSection
@@ -166,14 +167,24 @@ class Profile(ProfileSection):
 
     @property
     def install_packages(self) -> tuple[str, ...]:
-        """Packages that the installer installs: the packages section's and the layers'."""
+        """Packages to install: the packages section's, the layers' and the boot loaders'."""
         is_static = self.tuning is not None and self.tuning.manager == "static"
         layers = tuple(x for x in self.layers if not (is_static and x == "tuning"))
         log_packages = self.audit.log_packages(self.release) if self.audit else ()
-        extra_packages = (*required_packages(self.frameworks, self.release), *log_packages)
+        extra_packages = (
+            *BOOT_PACKAGES.get(self.release, ()),
+            *required_packages(self.frameworks, self.release),
+            *log_packages,
+        )
         return tuple(
             dict.fromkeys((*with_layer_packages(self.packages.install, layers), *extra_packages))
         )
+
+    @property
+    def excluded_packages(self) -> tuple[str, ...]:
+        """Packages that the installer leaves out, even of groups."""
+        excluded = (*self.packages.remove, *EXCLUDED_PACKAGES.get(self.release, ()))
+        return tuple(x for x in dict.fromkeys(excluded) if x not in self.packages.install)
 
     @property
     def ai_python(self) -> str:

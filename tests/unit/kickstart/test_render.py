@@ -32,14 +32,34 @@ def test_stig_mount_points_have_required_options(text9: str) -> None:
     }
 
     assert set(REQUIRED_OPTIONS) - set(mounts) == {"/dev/shm"}  # the one that is no partition
+    mounts["/boot/efi"] = {"nosuid"}  # set by a %post: Anaconda replaces --fsoptions
     missing = {m: set(o) - mounts[m] for m, o in REQUIRED_OPTIONS.items() if m in mounts}
     assert {mount: options for mount, options in missing.items() if options} == {}
 
 
-def test_efi_partition_is_mounted_private(text9: str) -> None:
-    assert find_line(text9, "part /boot/efi ").endswith(
-        '--fsoptions="umask=0077,shortname=winnt,nosuid"'
+def test_efi_partition_gets_its_options_from_a_post_script(
+    rocky9: Profile, text9: str, key: str
+) -> None:
+    assert find_line(text9, "part /boot/efi ") == (
+        "part /boot/efi --fstype=efi --size=600 --ondisk=vda"
     )
+    assert "for option in umask=0077 shortname=winnt nosuid; do\n" in text9
+
+    partitions = tuple(
+        p.model_copy(update={"options": ()}) if p.mount == "/boot/efi" else p
+        for p in rocky9.storage.partitions
+    )
+    storage = rocky9.storage.model_copy(update={"partitions": partitions})
+    text = render_kickstart(rocky9.model_copy(update={"storage": storage}), key)
+    assert "for option in" not in text
+
+
+def test_console_order_is_that_of_the_profile(rocky9: Profile, text9: str, key: str) -> None:
+    assert '"${words}console=ttyS0,115200 console=tty0"' in text9
+
+    boot = rocky9.boot.model_copy(update={"kernel_arguments": ("audit=1",)})
+    text = render_kickstart(rocky9.model_copy(update={"boot": boot}), key)
+    assert "reorder" not in text
 
 
 def test_dev_shm_has_hardening_options(text9: str) -> None:

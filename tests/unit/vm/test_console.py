@@ -24,6 +24,7 @@ def feed_lines(*lines: str) -> GuestConsole:
         "Traceback (most recent call last):",
         "dracut: FATAL: FIPS integrity test failed",
         "You are in emergency mode. Give root password for maintenance",
+        "Cannot open access to console, the root account is locked.",
         "[  99.0] Out of memory: Killed process 12 (dnf)",
     ],
 )
