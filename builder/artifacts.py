@@ -27,6 +27,9 @@ class InstallMedia:
     verified_by: str = ""
     """How it was verified, e.g. ``sha256 from the catalogue`` or ``built here``."""
 
+    metadata_sha256: Sha256 | None = None
+    """Digest of the repository metadata that the profile was compared with."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnattendedIso:

@@ -55,7 +55,7 @@ def provenance_statement(record: BuildRecord) -> dict[str, object]:
                 },
                 "resolvedDependencies": [
                     _resource("profile", record.profile_sha256),
-                    _resource(f"media:{record.media.name}", record.media.sha256),
+                    *_media_resources(record.media),
                     _resource("kickstart", record.iso.kickstart_sha256),
                     _resource("content", record.content_sha256),
                     *_stack_resources(record.layers),
@@ -80,6 +80,12 @@ def _subject(name: str, sha256: str, media_type: str) -> dict[str, object]:
 
 def _resource(name: str, sha256: str) -> dict[str, object]:
     return {"name": name, "digest": {"sha256": sha256}}
+
+
+def _media_resources(media: InstallMedia) -> Iterator[dict[str, object]]:
+    yield _resource(f"media:{media.name}", media.sha256)
+    if media.metadata_sha256 is not None:
+        yield _resource(f"media-metadata:{media.name}", media.metadata_sha256)
 
 
 def _stack_resources(layers: Iterable[LayerResult]) -> Iterator[dict[str, object]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from hardpan.core.errors import InputError
 from hardpan.core.extracted_files import MissingFileError, open_regular_file
@@ -16,6 +17,19 @@ _CHUNK = 1 << 16
 _WAIT_TIMEOUT_S = 20.0
 _FILE_TIMEOUT_S = 300.0
 _PATH_SEGMENT = re.compile(r"[A-Za-z0-9_.+~^-]+", re.ASCII)
+
+
+class MetadataSource(Protocol):
+    """Where the files of a repository come from; its text is the source's name in messages."""
+
+    def fetch(self, name: str, destination: Path, *, max_bytes: int) -> None:
+        """Copy the repository's file ``name`` to ``destination``.
+
+        Raises:
+            InputError: it does not exist, or is not a file of at most ``max_bytes`` inside of the
+                repository.
+            UnreachableError: the server does not respond in time.
+        """
 
 
 class RepositoryClient:
@@ -45,17 +59,7 @@ class RepositoryClient:
                 regular file, or it is longer than ``max_bytes``.
             UnreachableError: the server does not respond in time.
         """
-        parts = PurePosixPath(name).parts
-        if not parts or not all(_PATH_SEGMENT.fullmatch(p) and p != ".." for p in parts):
-            raise InputError(
-                f"{self}: expected a file inside of the repository, got {name[:200]!a}"
-            )
-        if len(name) > MAX_PATH_BYTES or len(parts) > MAX_PATH_DEPTH:
-            raise InputError(
-                f"{self}: a name is too long: expected at most {MAX_PATH_DEPTH} parts and"
-                f" {MAX_PATH_BYTES} characters, got {len(parts)} and {len(name)}"
-            )
-        name = "/".join(parts)
+        name = check_file_name(name, str(self))
         open_source = _open_remote_file if self.is_url else self._open_local_file
         location = self._base + name if self.is_url else name
         with open_source(location, max_bytes) as source, destination.open("wb") as sink:
@@ -71,6 +75,23 @@ class RepositoryClient:
             raise InputError(str(e), hint="create the metadata with createrepo_c") from e
         with f:
             yield _iter_bounded(f, self._folder / name, max_bytes)
+
+
+def check_file_name(name: str, source: str) -> str:
+    """Return the name of a file inside of the repository ``source``, normalized.
+
+    Raises:
+        InputError: it leaves the repository, is too long, or has unusual characters.
+    """
+    parts = PurePosixPath(name).parts
+    if not parts or not all(_PATH_SEGMENT.fullmatch(p) and p != ".." for p in parts):
+        raise InputError(f"{source}: expected a file inside of the repository, got {name[:200]!a}")
+    if len(name) > MAX_PATH_BYTES or len(parts) > MAX_PATH_DEPTH:
+        raise InputError(
+            f"{source}: a name is too long: expected at most {MAX_PATH_DEPTH} parts and"
+            f" {MAX_PATH_BYTES} characters, got {len(parts)} and {len(name)}"
+        )
+    return "/".join(parts)
 
 
 def _parse_url(repo: str) -> str:

@@ -1,7 +1,6 @@
 """Provide install media from a file or the media catalog, and verify them."""
 
 import json
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from hardpan.builder.artifacts import InstallMedia
 from hardpan.builder.media.inspect import inspect_iso
+from hardpan.builder.media.package_check import require_usable
+from hardpan.builder.media.repositories import MediaContent, read_media_content
 from hardpan.core import validation_errors
 from hardpan.core.errors import InputError, ToolError, TrustError
 from hardpan.core.events import Emit, StageMessage
@@ -31,14 +32,14 @@ class MediaEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str
-    volume_id: str
-    """Regular expression of the volume label."""
+    family: str
+    """Name of the distribution, as in the media's ``.treeinfo``."""
+
+    release: str
+    """Major version, as in ``.treeinfo``."""
 
     build: str = ""
     """Module that builds the media on this host."""
-
-    file: str = ""
-    """Glob pattern of the distributor's file name."""
 
     download_location: str = ""
     """Download location."""
@@ -62,6 +63,9 @@ class MediaCandidate:
     sha256: Sha256 | None = None
     """Digest recorded when the media were built; None if unknown."""
 
+    content: MediaContent | None = None
+    """What is on the media; None if they are not built yet."""
+
 
 def provide_media(
     name: str, *, file: Path | None, sha256: str | None, cache: Path, emit: Emit
@@ -69,7 +73,8 @@ def provide_media(
     """Return the media ``name`` of the catalog, from ``file`` if given; build them if needed.
 
     Raises:
-        InputError: the name is unknown, the ISO is missing or invalid, or has another label.
+        InputError: the name is unknown, or the ISO is missing, invalid, incomplete or of another
+            distribution.
         TrustError: the digest is not ``sha256``.
         ToolError: building the media failed.
     """
@@ -90,12 +95,14 @@ def find_local(name: str, *, file: Path | None, cache: Path) -> MediaCandidate:
     if file is not None or not entry.build:
         return _inspect_file(name, entry, file)
     receipt = _run_media_builder(entry, cache, "--show-cached")
+    path = Path(receipt["iso"]) if receipt else None
     return MediaCandidate(
         title=entry.title,
-        path=Path(receipt["iso"]) if receipt else None,
+        path=path,
         size=int(receipt.get("size", 0)),
         volume_id=str(receipt.get("volume_label", "")),
         sha256=Sha256(receipt["sha256"]) if receipt else None,
+        content=_read_content(entry, path) if path else None,
     )
 
 
@@ -132,17 +139,19 @@ def _inspect_file(name: str, entry: MediaEntry, file: Path | None) -> MediaCandi
             f"{file}: no such ISO", hint=f"download it from {entry.download_location or name}"
         )
     facts = inspect_iso(file)
-    if not re.search(entry.volume_id, facts.volume_id):
-        raise InputError(
-            f"{file}: expected a volume label like {entry.volume_id}, got {facts.volume_id!r}",
-            hint=f"the profile uses {entry.title}",
-        )
     return MediaCandidate(
         title=entry.title,
         path=file,
         size=file.stat().st_size,
         volume_id=facts.volume_id,
+        content=_read_content(entry, file),
     )
+
+
+def _read_content(entry: MediaEntry, file: Path) -> MediaContent:
+    content = read_media_content(file)
+    require_usable(file, content, family=entry.family, major=entry.release, title=entry.title)
+    return content
 
 
 def _verify_digest(

@@ -9,7 +9,10 @@ from hardpan.cli.content_option import content_option
 from hardpan.cli.deviation_options import tailoring_option, waivers_option
 from hardpan.core import clock
 from hardpan.core.console import print_json, print_line, print_message, stderr
+from hardpan.core.error_collector import ErrorCollector
 from hardpan.core.errors import InputError, UsageError
+from hardpan.core.xdg import cache_home
+from hardpan.preflight.checks import check_media
 from hardpan.preflight.deviation_checks import (
     DeviationFiles,
     DeviationProblems,
@@ -30,6 +33,11 @@ from hardpan.scanners.content.datastream import ContentSelection
 @waivers_option
 @tailoring_option
 @content_option
+@click.option(
+    "--media",
+    type=click.Path(path_type=Path),
+    help="Also check that this install ISO has every package of the profiles.",
+)
 @click.option("--schema", "as_schema", is_flag=True, help="Print the JSON Schema of a profile.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(
@@ -37,6 +45,7 @@ def check(
     waiver_file: Path | None,
     tailoring_file: Path | None,
     content: ContentSelection | None,
+    media: Path | None,
     as_schema: bool,
     as_json: bool,
 ) -> None:
@@ -57,7 +66,8 @@ def check(
     deviations = check_deviations(loaded_profiles, files, content)
     for facts, loaded in results:
         if loaded is not None:
-            _add_problems(facts, deviations.by_profile.get(loaded.profile.name, []))
+            problems = deviations.by_profile.get(loaded.profile.name, [])
+            _add_problems(facts, [*problems, *_check_media(loaded, media)])
     all_facts = [facts for facts, _ in results] + _describe_files(files, deviations)
     if as_json:
         print_json(all_facts, indent=2)
@@ -80,6 +90,15 @@ def _check_profile(source: str) -> tuple[dict[str, object], LoadedProfile | None
         "sha256": profile_digest(loaded.profile),
         "problems": [],
     }, loaded
+
+
+def _check_media(loaded: LoadedProfile, media: Path | None) -> list[str]:
+    """Return what prevents a build of the profile from the ISO ``media``."""
+    if media is None:
+        return []
+    errors = ErrorCollector()
+    check_media(loaded.profile, media, cache_home(), errors)
+    return [str(collected.error) for collected in errors.collected]
 
 
 def _add_problems(facts: dict[str, object], problems: list[str]) -> None:

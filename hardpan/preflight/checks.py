@@ -15,6 +15,11 @@ from hardpan.builder import pipeline as build_pipeline
 from hardpan.builder.artifacts import SshAccess
 from hardpan.builder.layers.role_validation import validate_roles
 from hardpan.builder.media import sources
+from hardpan.builder.media.package_check import (
+    MediaPackages,
+    compare_packages,
+    require_packages,
+)
 from hardpan.builder.media.sources import MediaCandidate
 from hardpan.builder.vm import firmware
 from hardpan.builder.vm.probe import Acceleration, detect_acceleration
@@ -23,6 +28,7 @@ from hardpan.core.errors import ResourceError, UsageError, raise_if_any
 from hardpan.core.events import Emit, StageMessage
 from hardpan.core.files import check_sha256, require_free_space, require_writable_folder
 from hardpan.preflight.deviation_checks import require_matching_deviations
+from hardpan.profiles.schema.profile import Profile
 from hardpan.scanners.content import datastream
 from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.evidence.signing_options import timestamper
@@ -55,6 +61,9 @@ class Environment:
     """True if ksvalidator accepts it, False if ksvalidator is not installed."""
 
     media: MediaCandidate | None = None
+    media_packages: MediaPackages | None = None
+    """The profile's packages on the media; None if the media are missing or not built yet."""
+
     keyring: KeyRing | None = None
     content: ContentSource | None = None
 
@@ -98,6 +107,25 @@ def verify_media_digest(environment: Environment, errors: ErrorCollector, emit: 
         emit(StageMessage(stage="media", text=f"checking the digest of {request.media.name}"))
         with errors.collecting("media"):
             check_sha256(request.media, request.media_sha256)
+
+
+def check_media(
+    profile: Profile, file: Path | None, cache_folder: Path, errors: ErrorCollector
+) -> tuple[MediaCandidate | None, MediaPackages | None]:
+    """Return the media of the profile, and its packages on them.
+
+    Collects whatever prevents a build: media that cannot be used, and each missing package. Lab
+    media that are not built yet have no packages.
+    """
+    candidate = None
+    with errors.collecting("media"):
+        candidate = sources.find_local(profile.media.catalog, file=file, cache=cache_folder)
+    if candidate is None or candidate.content is None or candidate.path is None:
+        return candidate, None
+    packages = compare_packages(profile, candidate.content)
+    with errors.collecting("media"):
+        require_packages(candidate.path, packages)
+    return candidate, packages
 
 
 def check_digest_form(text: str | None) -> None:
@@ -149,11 +177,8 @@ def _check_access(environment: Environment, errors: ErrorCollector) -> Environme
 
 def _check_media(environment: Environment, errors: ErrorCollector) -> Environment:
     request = environment.request
-    name = request.profile.media.catalog
-    candidate = None
-    with errors.collecting("media"):
-        candidate = sources.find_local(name, file=request.media, cache=request.cache_folder)
-    return replace(environment, media=candidate)
+    candidate, packages = check_media(request.profile, request.media, request.cache_folder, errors)
+    return replace(environment, media=candidate, media_packages=packages)
 
 
 def _check_keyring(environment: Environment, errors: ErrorCollector) -> Environment:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from hardpan.builder import pipeline as build_pipeline
 from hardpan.builder.artifacts import Assessment, BootedGuest, UnattendedIso
 from hardpan.builder.attest import provenance, sbom
 from hardpan.builder.install import choose_deadlines
-from hardpan.builder.media import sources
+from hardpan.builder.media import package_check, sources
+from hardpan.builder.media.repositories import read_media_content
 from hardpan.builder.pipeline import BuildPlan, HardenedImage
 from hardpan.builder.vm.boot import boot
 from hardpan.builder.vm.probe import detect_acceleration
@@ -85,6 +86,12 @@ def prepare_build(request: BuildRequest, emit: Emit) -> BuildPlan:
             cache=request.cache_folder,
             emit=emit,
         )
+        # The lab's media may be newer than those that the preflight checks read.
+        content = read_media_content(media.path)
+        package_check.require_packages(
+            media.path, package_check.compare_packages(request.profile, content)
+        )
+        media = replace(media, metadata_sha256=content.sha256)
     return BuildPlan(
         profile=request.profile,
         media=media,

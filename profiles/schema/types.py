@@ -205,7 +205,9 @@ KernelArgument = Annotated[
 PackageName = Annotated[
     str,
     Pattern(
-        r"(?:@\^?)?[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}", "a package, @group or @^environment name"
+        r"(?:@\^?)?[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}"
+        r"|@[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}:[A-Za-z0-9_.+-]{1,99}(?:/[A-Za-z0-9_.+-]{1,99})?",
+        "a package, @group, @^environment or @module:stream",
     ),
 ]
 ServiceName = Annotated[

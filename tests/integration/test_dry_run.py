@@ -14,7 +14,7 @@ from hardpan.core.files import sha256_file
 from hardpan.kickstart import KickstartError
 from hardpan.profiles.loader.profile_file import load_profile
 from hardpan.profiles.loader.shipped import shipped_profiles
-from tests.integration import tiny_media
+from tests.integration import rocky_dvd
 from tests.unit.preflight.test_checks import BLOCKING_AREAS
 
 pytestmark = pytest.mark.integration
@@ -59,7 +59,7 @@ def test_rocky_build_can_start_with_media(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "iso").mkdir()
-    iso = tiny_media.make_el10_media(tmp_path / "iso", label="Rocky-10-2-x86_64-dvd").path
+    iso = rocky_dvd.write_iso(rocky_dvd.complete_dvd(10), tmp_path / "iso")
     original_paths = sorted(tmp_path.rglob("*"))
     arguments = ("build", "rocky10-stig", "--as", "iso", "--media", iso, "--media-sha256")
 

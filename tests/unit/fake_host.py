@@ -26,3 +26,4 @@ def install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bash_syntax, "syntax_error", lambda _script: "")
     monkeypatch.setattr(host_tools, "find_program", lambda program: Path("/usr/bin") / program)
     monkeypatch.setattr(sources, "_run_media_builder", lambda *_, **__: {})
+    monkeypatch.setattr(sources, "_read_content", lambda *_: None)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.builder.dnf import repodata
+from hardpan.builder.dnf import decompression, metadata_xml, repodata, repomd
 from hardpan.builder.dnf.repodata import read_repository
 from hardpan.builder.dnf.repository import RepositoryClient
 from hardpan.core.errors import HardpanError, InputError, ToolError, TrustError
@@ -197,7 +197,7 @@ def test_uncompressed_size_is_limited(
 def test_compressed_size_is_limited(
     make_repository: MakeRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repodata, "MAX_COMPRESSED_BYTES", 100)
+    monkeypatch.setattr(repomd, "MAX_COMPRESSED_BYTES", 100)
 
     with pytest.raises(InputError, match="expected at most 100 bytes, got more"):
         read_repository(str(make_repository()))
@@ -216,7 +216,7 @@ def test_package_count_is_limited(
 def test_element_count_per_package_is_limited(
     make_repository: MakeRepository, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    monkeypatch.setattr(repodata, "_MAX_ELEMENTS", 50)
+    monkeypatch.setattr(metadata_xml, "MAX_ELEMENTS", 50)
     text = PRIMARY.replace(place, f"{'<a/>' * 100}{place}", 1)
 
     with pytest.raises(InputError, match="got too many other elements"):
@@ -226,7 +226,7 @@ def test_element_count_per_package_is_limited(
 def test_missing_zstd_is_reported(
     make_repository: MakeRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repodata, "find_program", lambda _: None)
+    monkeypatch.setattr(decompression, "find_program", lambda _: None)
 
     with pytest.raises(ToolError, match="zstd is not installed"):
         read_repository(str(make_repository(href="repodata/primary.xml.zst")))
@@ -305,7 +305,7 @@ def test_invalid_primary_location_is_reported(
 def test_comments_and_elements_per_package_are_limited(
     make_repository: MakeRepository, monkeypatch: pytest.MonkeyPatch, place: str, piece: str
 ) -> None:
-    monkeypatch.setattr(repodata, "_MAX_ELEMENTS", 50)
+    monkeypatch.setattr(metadata_xml, "MAX_ELEMENTS", 50)
     text = PRIMARY.replace(place, piece * 100 + place, 1)
 
     with pytest.raises(InputError, match="got too many other elements"):
@@ -319,7 +319,7 @@ def test_comments_and_elements_per_package_are_limited(
 def test_text_per_package_is_limited(
     make_repository: MakeRepository, monkeypatch: pytest.MonkeyPatch, place: str, piece: str
 ) -> None:
-    monkeypatch.setattr(repodata, "MAX_PACKAGE_BYTES", 2 << 20)
+    monkeypatch.setattr(metadata_xml, "MAX_PACKAGE_BYTES", 2 << 20)
     text = PRIMARY.replace(place, piece * 15 + place, 1)
 
     with pytest.raises(InputError, match="expected a package within 2097152 bytes, got none"):
