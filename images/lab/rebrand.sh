@@ -32,6 +32,25 @@ sed -i -e '/^Requires=audit-rules\.service$/d' -e 's/^\(After=.*\) audit-rules\.
 sed -i -e '/^ConditionFirstBoot/d' -e '/^ConditionPathIsSymbolicLink/d' \
     -e 's/^WantedBy=.*/WantedBy=sshd.service/' $units/sshd-keygen.service
 sed -i 's/^SELINUX=.*/SELINUX=disabled/' /etc/selinux/config
+# Debian's policy is EL's reference policy under another name; nothing in it names the folder.
+for place in /etc/selinux /usr/share/selinux /var/lib/selinux; do
+    mv $place/default $place/targeted
+done
+sed -i 's/^SELINUXTYPE=.*/SELINUXTYPE=targeted/' /etc/selinux/config
+semodule -n -s targeted -i /usr/share/selinux/packages/hardpan_lab.cil
+
+# fapolicyd with EL's rules ('known-libs', as its %post installs them) and paths of this system.
+# Debian's build reads no rpm database; /usr/libexec/fapolicyd-rpm-trust writes it as a file.
+rules=/usr/share/fapolicyd/sample-rules
+mkdir -p /etc/fapolicyd/rules.d
+sed -n '/^fapolicyd.rules.known-libs/,/^fapolicyd.rules.restrictive/p' $rules/README-rules |
+    sed -n 's/^\([0-9].*\.rules\).*/\1/p' | while read -r name; do
+    sed "s,exe=/usr/bin/python3 ,exe=$(readlink -f /usr/bin/python3) ," \
+        "$rules/$name" >"/etc/fapolicyd/rules.d/$name"
+done
+sed -i 's/^trust = .*/trust = file/' /etc/fapolicyd/fapolicyd.conf
+chgrp -R fapolicyd /etc/fapolicyd
+chmod 750 /etc/fapolicyd /etc/fapolicyd/rules.d /etc/fapolicyd/trust.d
 
 # PAM and nsswitch as EL manages them, with EL 9's hash for passwords.
 sed -i 's/pam_unix\.so yescrypt/pam_unix.so sha512/' /usr/share/authselect/default/*/*

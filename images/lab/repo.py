@@ -10,7 +10,7 @@ from pathlib import Path
 from hardpan.core.errors import ToolError
 from hardpan.core.process import run
 from images.lab import dpkg, file_ownership, plan, spec
-from images.lab.media_definition import MediaDefinition
+from images.lab.media_definition import LAB_FOLDER, MediaDefinition
 from images.lab.root import OVERLAY, apply_el_layout, require_inside, run_in_root
 
 CHROOT_WORKDIR = Path("/run/hardpan-lab")
@@ -18,6 +18,9 @@ CHROOT_WORKDIR = Path("/run/hardpan-lab")
 
 KEY_FILE = "RPM-GPG-KEY-hardpan-lab"
 _KEY_OWNER = "hardpan lab (throwaway key of one build) <lab@hardpan.invalid>"
+SCRIPTLETS = LAB_FOLDER / "scriptlets"
+"""Bodies of ``%post``: ``EL-NAME.sh``."""
+
 _PRESET = "usr/lib/systemd/system-preset/90-default.preset"
 _CAPS = re.compile(r"^(?P<path>.+?) (?P<caps>cap_\S+)$")
 
@@ -78,7 +81,11 @@ def build_rpms(root: Path, build: Path, package_set: PackageSet) -> Path:
         (lists / name).write_text(spec.render_file_list(entries), "utf-8")
     presets = spec.parse_preset((OVERLAY / _PRESET).read_text("utf-8"))
     text = spec.render_spec(
-        package_set.packages, package_set.owned, presets, _account_provides(root)
+        package_set.packages,
+        package_set.owned,
+        presets,
+        _account_provides(root),
+        {path.stem: path.read_text("utf-8") for path in SCRIPTLETS.glob("*.sh")},
     )
     (build / "lab.spec").write_text(text, "utf-8")
     (build / "rpms").mkdir()

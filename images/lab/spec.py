@@ -39,12 +39,18 @@ def render_spec(
     owned: OwnedPaths,
     presets: frozenset[str],
     account_provides: Iterable[str],
+    scriptlets: Mapping[str, str],
 ) -> str:
-    """The spec. ``people`` are the ``user(x)`` and ``group(x)`` that setup provides."""
+    """The spec.
+
+    ``account_provides`` are the ``user(x)`` and ``group(x)`` that setup provides,
+    ``scriptlets`` the bodies of ``%post`` of packages that have one.
+    """
     parts = [_HEAD]
     for p in packages.values():
         extra = tuple(account_provides) if p.name == "setup" else ()
-        parts.append(_render_package(p, extra, find_enabled_units(owned.get(p.name, ()), presets)))
+        units = find_enabled_units(owned.get(p.name, ()), presets)
+        parts.append(_render_package(p, extra, units, scriptlets.get(p.name, "")))
     return "".join(parts)
 
 
@@ -65,7 +71,9 @@ def parse_preset(preset: str) -> frozenset[str]:
     return frozenset(r[1] for r in rows if len(r) == 2 and r[0] == "enable")
 
 
-def _render_package(p: ElPackage, extra: tuple[str, ...], started_units: tuple[str, ...]) -> str:
+def _render_package(
+    p: ElPackage, extra: tuple[str, ...], started_units: tuple[str, ...], scriptlet: str
+) -> str:
     v = p.version
     full_version = f"{v.epoch}:{v.version}-{v.release}" if v.epoch else f"{v.version}-{v.release}"
     lines = [
@@ -89,9 +97,12 @@ def _render_package(p: ElPackage, extra: tuple[str, ...], started_units: tuple[s
         ),
         f"%files -n {p.name} -f %{{lists}}/{p.name}",
     ]
+    if started_units or scriptlet:
+        lines.append(f"%post -n {p.name}")
+    if scriptlet:
+        lines.append(_escape_percent(scriptlet.rstrip()))
     if started_units:
         lines += [
-            f"%post -n {p.name}",
             'if [ "$1" -eq 1 ] && [ -x /usr/bin/systemctl ]; then',
             f"systemctl --no-reload preset {' '.join(started_units)} || :",
             "fi",

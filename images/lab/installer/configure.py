@@ -3,6 +3,7 @@
 
 from pathlib import Path
 
+from . import selinux
 from .config_files import render_chrony_conf, render_crypttab, render_fstab, render_networkd_dhcp
 from .console import InstallerConsole
 from .plan import FirewallSettings, InstallError, SystemSettings
@@ -32,11 +33,7 @@ def apply(system: SystemSettings, console: InstallerConsole) -> None:
         name = device.replace(":", "-")
         _write_file(f"etc/systemd/network/10-{name}.network", render_networkd_dhcp(device))
     if system.selinux is not None:
-        # EL's policy does not exist for this system's files: an enforcing kernel
-        # without a policy does not start. The console reports it.
-        console.print_line(
-            f"selinux --{system.selinux}: recorded only; the lab has no SELinux policy to enforce"
-        )
+        selinux.set_mode(system.selinux, console)
     _configure_firewall(system.firewall, console)
     _configure_services(system, console)
 

@@ -5,7 +5,7 @@ import shutil
 import traceback
 from pathlib import Path
 
-from . import accounts, bootloader, configure, payload, scripts, storage
+from . import accounts, bootloader, configure, payload, scripts, selinux, storage
 from .console import InstallerConsole
 from .media import BootOptions, parse_boot_options, read_kickstart
 from .plan import InstallError, InstallPlan, RefusedKickstartError, Script, ScriptSection
@@ -95,6 +95,7 @@ def _install(plan: InstallPlan, boot_options: BootOptions, console: InstallerCon
         scripts.run_all(plan.scripts_in(ScriptSection.POST), console)
     with console.phase("finish"):
         _save_logs()
+        selinux.label_files(console)
         storage.unmount_all(target)
 
 

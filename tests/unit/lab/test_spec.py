@@ -55,7 +55,8 @@ def test_spec_contains_package_requirements_and_scriptlet() -> None:
         conffiles=frozenset(),
     )
     owned = {"audit": [make_path("/usr/lib/systemd/system/auditd.service")]}
-    lines = render_spec({"audit": audit}, owned, frozenset({"auditd.service"}), ()).splitlines()
+    presets = frozenset({"auditd.service"})
+    lines = render_spec({"audit": audit}, owned, presets, (), {"audit": "echo 5%\n"}).splitlines()
 
     assert "%package -n audit" in lines
     assert "Epoch: 1" in lines
@@ -64,10 +65,11 @@ def test_spec_contains_package_requirements_and_scriptlet() -> None:
     assert "Provides: /sbin/auditd" in lines
     assert "Provides: auditd = 1:4.0.2-2.lab9" in lines
     assert "systemctl --no-reload preset auditd.service || :" in lines
+    assert lines[lines.index("%post -n audit") + 1] == "echo 5%%"
 
 
 def test_spec_disables_rpmbuild_scripts() -> None:
-    head = render_spec({}, {}, frozenset(), ())
+    head = render_spec({}, {}, frozenset(), (), {})
 
     assert "%global __spec_install_pre %{nil}" in head
     assert "%install" not in head

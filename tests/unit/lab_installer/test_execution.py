@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from images.lab.installer import accounts, bootloader, configure, payload, process, scripts, storage
+from images.lab.installer import (
+    accounts,
+    bootloader,
+    configure,
+    payload,
+    process,
+    scripts,
+    selinux,
+    storage,
+)
 from images.lab.installer.config_files import Mount
 from images.lab.installer.console import InstallerConsole
 from images.lab.installer.disks import InstallDisk
@@ -47,7 +56,7 @@ class Recorder:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recorder:
     recorder = Recorder()
-    for module in (accounts, bootloader, configure, payload, scripts, storage):
+    for module in (accounts, bootloader, configure, payload, scripts, selinux, storage):
         monkeypatch.setattr(module, "run", recorder)
         if hasattr(module, "SYSROOT"):
             monkeypatch.setattr(module, "SYSROOT", tmp_path)
@@ -347,3 +356,28 @@ def test_failing_script_stops_installation_only_with_erroronfail(
     )
     assert (tmp_path / "root/x.log").read_text() == "first\nlast words\n"
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_selinux_mode_is_set_and_files_are_labelled_with_a_policy(
+    plan: InstallPlan, installed: Path, run: Recorder, console: InstallerConsole
+) -> None:
+    contexts = installed / "etc/selinux/targeted/contexts/files/file_contexts"
+    contexts.parent.mkdir(parents=True)
+    contexts.touch()
+
+    configure.apply(plan.system, console)
+    selinux.label_files(console)
+
+    config = installed / "etc/selinux/config"
+    assert config.read_text() == "SELINUX=enforcing\nSELINUXTYPE=targeted\n"
+    (labelling,) = [line for line in run.lines if "setfiles" in line]
+    assert labelling.startswith("chroot setfiles -F -e /dev -e /proc -e /run -e /sys /etc/selinux")
+
+
+def test_files_are_not_labelled_without_a_policy(
+    installed: Path, run: Recorder, console: InstallerConsole
+) -> None:
+    selinux.label_files(console)
+
+    assert not (installed / "etc/selinux/config").exists()
+    assert not [line for line in run.lines if "setfiles" in line]

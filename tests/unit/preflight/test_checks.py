@@ -72,6 +72,7 @@ def create_fake_iso(workdir: Path, monkeypatch: pytest.MonkeyPatch, release: str
 BLOCKING_AREAS = {
     "lab-ai": [],
     "lab-stig": [],
+    "lab-strict": [],
     "rocky9-stig": ["media"],
     "rocky9-stig-amd": [*["layers"] * 4, "stacks", "stacks", "media"],
     "rocky9-stig-cpu": ["stacks", "media"],

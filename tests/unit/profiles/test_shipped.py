@@ -11,6 +11,7 @@ from hardpan.profiles.loader.profile_file import load_profile
 NAMES = (
     "lab-ai",
     "lab-stig",
+    "lab-strict",
     *(
         f"rocky{release}-stig{accelerator}"
         for release in ("10", "9")
@@ -76,3 +77,14 @@ def test_shipped_profile_does_not_accept_nvidia_licence(name: str) -> None:
 
     assert nvidia is not None
     assert not nvidia.accept_eula
+
+
+def test_lab_strict_waives_nothing_that_the_lab_can_enforce() -> None:
+    """The rules of lab-stig, without those of SELinux, fapolicyd and OpenSSL's FIPS provider."""
+    waived = {w.rule for w in load_profile("lab-stig").stig.waivers}
+    enforced = {
+        *("hardpan-check-fips-state", "service_fapolicyd_enabled", "fapolicy_default_deny"),
+        *("selinux_state", "selinux_policytype", "account_password_selinux_faillock_dir"),
+    }
+
+    assert {w.rule for w in load_profile("lab-strict").stig.waivers} == waived - enforced
