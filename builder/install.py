@@ -1,4 +1,4 @@
-"""Unattended install: boots the same ISO that is delivered."""
+"""Unattended install from the ISO that is delivered."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hardpan.builder.anaconda.failures import FAILED_MARKER
 from hardpan.builder.anaconda.progress import InstallProgress
-from hardpan.builder.artifacts import DiskImage, UnattendedIso
+from hardpan.builder.artifacts import DiskImage
 from hardpan.builder.vm.disk_image import check_disk, create_disk
 from hardpan.builder.vm.probe import Acceleration
 from hardpan.builder.vm.qemu import VirtualMachine, VmSpec, start_vm
@@ -59,7 +59,6 @@ def choose_deadlines(
 
 
 def install(
-    iso: UnattendedIso,
     spec: VmSpec,
     *,
     size_mib: MiB,
@@ -68,7 +67,7 @@ def install(
     emit: Emit,
     deadlines: Deadlines | None = None,
 ) -> DiskImage:
-    """Boot ``iso`` with an empty disk at ``spec.disk`` and wait for the success marker.
+    """Boot the ISO ``spec.cdrom`` with an empty disk at ``spec.disk``; await the success marker.
 
     Success is the marker of the kickstart's last ``%post`` on the virtio port, followed by
     power-off. The disk is created only on success. An installer that panics is restarted on an
@@ -83,7 +82,8 @@ def install(
     limits = deadlines or choose_deadlines(acceleration)
     start = clock.monotonic_s()
     with atomic_path(spec.disk, mode=PRIVATE_MODE) as temp:
-        boot_spec = replace(spec, disk=temp, cdrom=iso.path, boot_device="cdrom")
+        installer_log = log.with_suffix(".anaconda.log")
+        boot_spec = replace(spec, disk=temp, boot_device="cdrom", installer_log=installer_log)
         for attempts_left in reversed(range(acceleration.max_attempts)):
             create_disk(temp, size_mib=size_mib)
             if _install_once(

@@ -22,6 +22,7 @@ from hardpan.builder.artifacts import (
 )
 from hardpan.builder.layers import registry, vendor_packages
 from hardpan.builder.media.remaster import remaster
+from hardpan.builder.media.serial_console import overlay_with_serial_console
 from hardpan.builder.vm.boot import boot
 from hardpan.builder.vm.devices import FILE_SYSTEM_BLOCK_BYTES
 from hardpan.builder.vm.disk_image import check_disk, copy_disk
@@ -180,15 +181,15 @@ def install_base(plan: BuildPlan, iso: UnattendedIso) -> DiskImage:
     (disk,) = stage.outputs
 
     def execute(_note: Callable[[str], None]) -> StageResult:
-        installed = install.install(
-            iso,
-            plan.vm_spec(disk),
-            size_mib=disk_size_mib,
-            acceleration=plan.acceleration,
-            log=plan.output_folder / "install.log",
-            emit=plan.emit,
-            deadlines=plan.install_deadlines,
-        )
+        with overlay_with_serial_console(iso.path, plan.output_folder) as cdrom:
+            installed = install.install(
+                replace(plan.vm_spec(disk), cdrom=cdrom, cdrom_format="qcow2"),
+                size_mib=disk_size_mib,
+                acceleration=plan.acceleration,
+                log=plan.output_folder / "install.log",
+                emit=plan.emit,
+                deadlines=plan.install_deadlines,
+            )
         return {"sha256": installed.sha256, "duration_s": f"{installed.duration_s:.1f}"}
 
     result = stage.run(plan.emit, execute)

@@ -3,6 +3,10 @@
 from hardpan.kickstart.quoting import KickstartError, ks_word
 from hardpan.profiles.schema.profile import Profile
 
+CONSOLE_ARGUMENTS = ("console=ttyS0,115200", "console=tty0")
+"""Consoles of the unattended installer. The last one is /dev/console, where Anaconda and emergency
+shells write: the screen, because a server may have no serial port."""
+
 _MAX_LABEL_CHARS = 32
 
 
@@ -40,6 +44,5 @@ def boot_arguments(profile: Profile, volume_label: str) -> tuple[str, ...]:
         "inst.notmux",
         "inst.ksstrict",
         f"inst.nosave={nosave}",
-        "console=tty0",
-        "console=ttyS0,115200",
+        *CONSOLE_ARGUMENTS,
     )

@@ -48,6 +48,9 @@ def provenance_statement(record: BuildRecord) -> dict[str, object]:
                 "externalParameters": {"profile": record.profile},
                 "internalParameters": {
                     "accelerator": record.accelerator,
+                    # The guest that was installed saw the ISO with its two console= arguments in
+                    # the other order (builder/media/serial_console.py).
+                    "installConsole": "serial",
                     "layers": [
                         {"name": x.layer, "changed": x.changed_tasks, "rules": _count_outcomes(x)}
                         for x in record.layers

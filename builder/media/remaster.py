@@ -5,19 +5,17 @@ edited (weldr/lorax#1292). Shim, GRUB, kernel and initrd are not changed: Secure
 self-test of the installer depend on them.
 """
 
-import os
 import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from hardpan.builder.artifacts import InstallMedia, UnattendedIso
+from hardpan.builder.media import fat_menu
 from hardpan.builder.media.boot_menu import FAT_MENU, MAX_MENU_BYTES, MENUS, BootMenu
 from hardpan.builder.media.inspect import (
-    MAX_FILE_BYTES,
     XORRISO_MEMORY_BYTES,
     IsoFacts,
-    IsoFile,
     check_file_names,
     copy_bytes,
     exists,
@@ -40,7 +38,7 @@ from hardpan.core.process import run
 
 _KICKSTART = "/ks.cfg"
 _ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
-_DATE, _EPOCH_S = "2020010100000000", 1577836800
+_DATE = "2020010100000000"
 _LABEL = re.compile(r"[A-Z0-9_-]{1,32}")
 _KICKSTART_LABEL = re.compile(r"=hd:LABEL=([^:]*)")
 _TIMEOUT_S = 900
@@ -49,8 +47,6 @@ _MAX_GROWTH_BYTES = 1 << 30
 """Maximum growth of the ISO compared with the media; the kernel stops xorriso beyond it."""
 
 _MIN_FREE_MIB = 64
-_MAX_MTOOLS_MEMORY_BYTES = 1 << 30
-_MTOOLS_TIMEOUT_S = 60
 
 
 def remaster(
@@ -135,49 +131,10 @@ def _edit_menus(iso: Path, facts: IsoFacts, workdir: Path, menu: BootMenu) -> di
         edited_files[name] = create_file(
             workdir, f"menu{number}.cfg", menu.edit(name, data), mode=0o644
         )
-    fat = _extract_fat_image(iso, facts, workdir / "efi.img")
-    _read_fat_menu(fat, workdir / "menu_in_fat")
-    data = read_bytes(workdir, "menu_in_fat", max_bytes=MAX_MENU_BYTES)
-    menu_file = create_file(workdir, "menu_in_fat.cfg", menu.edit(FAT_MENU, data), mode=0o644)
-    # Without -m, mtools stamps the present time into the directory entry.
-    os.utime(menu_file, (_EPOCH_S, _EPOCH_S))
-    _mtools(["mcopy", "-o", "-m", "-i", fat, menu_file, FAT_MENU], fat, max_bytes=MAX_FILE_BYTES)
+    fat = fat_menu.extract_image(iso, facts, workdir / "efi.img")
+    text = menu.edit(FAT_MENU, fat_menu.read_menu(fat, workdir, "menu_in_fat"))
+    fat_menu.write_menu(fat, create_file(workdir, "menu_in_fat.cfg", text, mode=0o644))
     return edited_files
-
-
-def _extract_fat_image(iso: Path, facts: IsoFacts, destination: Path) -> Path:
-    copy_bytes(iso, IsoFile(offset=facts.efi_offset, size=facts.efi_size), destination)
-    return destination
-
-
-def _read_fat_menu(fat: Path, destination: Path) -> None:
-    """Write the menu in the FAT image to a new file.
-
-    mcopy would create files and folders with untrusted names if the menu were a folder.
-    """
-    _mtools(["mtype", "-i", fat, FAT_MENU], fat, max_bytes=MAX_MENU_BYTES, stdout_file=destination)
-
-
-def _mtools(
-    argv: Sequence[str | Path], fat: Path, *, max_bytes: int, stdout_file: Path | None = None
-) -> None:
-    """Run mtools on a FAT image of the media; ``max_bytes`` limits each written file."""
-    size = fat.stat().st_size
-    limits = ProcessLimits(max_file_bytes=max_bytes, max_memory_bytes=_MAX_MTOOLS_MEMORY_BYTES)
-    try:
-        run_limited(
-            argv,
-            limits=limits,
-            timeout_s=_MTOOLS_TIMEOUT_S,
-            stdout_file=stdout_file,
-            env={"TZ": "UTC"},
-        )
-    except ToolError as e:
-        if "is not installed" in str(e):
-            raise
-        raise InputError(f"the EFI image: {argv[0]}: no menu at {FAT_MENU}: {_last_line(e)}") from e
-    if fat.stat().st_size != size:
-        raise InputError(f"the EFI image: claims more than its {size} bytes")
 
 
 def _write_iso(
@@ -205,20 +162,14 @@ def _write_iso(
         max_file_bytes=source.stat().st_size + _MAX_GROWTH_BYTES,
         max_memory_bytes=XORRISO_MEMORY_BYTES,
     )
-    env = {"TZ": "UTC", "SOURCE_DATE_EPOCH": str(_EPOCH_S)}
+    env = {"TZ": "UTC", "SOURCE_DATE_EPOCH": str(fat_menu.EPOCH_S)}
     try:
         run_limited(argv, limits=limits, timeout_s=_TIMEOUT_S, env=env)
     except ToolError as e:
         if not any(ending in str(e) for ending in ("exited with", "was ended by")):
             raise
         require_free_space(destination.parent, _MIN_FREE_MIB, purpose="the remastered ISO")
-        raise InputError(f"{source}: xorriso cannot copy it: {_last_line(e)}") from e
-
-
-def _last_line(error: ToolError) -> str:
-    """Return the last output line of a program; it may contain untrusted names."""
-    lines = error.output_tail.splitlines() or [str(error)]
-    return ascii(lines[-1][:200])
+        raise InputError(f"{source}: xorriso cannot copy it: {fat_menu.last_line(e)}") from e
 
 
 def _verify_iso(
@@ -228,12 +179,12 @@ def _verify_iso(
     iso_facts = inspect_iso(iso)
     menu_files = {name: workdir / f"back{n}" for n, name in enumerate(MENUS) if exists(iso, name)}
     extract(iso, {**menu_files, _KICKSTART: workdir / "back.ks"})
-    fat = _extract_fat_image(iso, iso_facts, workdir / "back.img")
-    _read_fat_menu(fat, workdir / "back.fat")
-    copies = {**menu_files, FAT_MENU: workdir / "back.fat"}
+    fat = fat_menu.extract_image(iso, iso_facts, workdir / "back.img")
     menus = {
-        n: read_bytes(workdir, copy.name, max_bytes=MAX_MENU_BYTES) for n, copy in copies.items()
+        n: read_bytes(workdir, copy.name, max_bytes=MAX_MENU_BYTES)
+        for n, copy in menu_files.items()
     }
+    menus[FAT_MENU] = fat_menu.read_menu(fat, workdir, "back.fat")
     mismatches = [
         problem
         for problem, is_mismatch in (

@@ -18,6 +18,7 @@ DiskBus = Literal["virtio-blk", "virtio-scsi", "nvme", "sata"]
 """How the disk is attached: the first disk is vda, sda, nvme0n1 or sda in the guest."""
 
 BootDevice = Literal["disk", "cdrom", "usb"]
+ImageFormat = Literal["raw", "qcow2"]
 
 _EMPTY_DISK_BYTES = 64 << 20
 _TPM_START_TIMEOUT_S = 20.0
@@ -63,11 +64,13 @@ def boot_index(boot_device: BootDevice, name: BootDevice) -> int:
     return 0 if boot_device == name else ("disk", "cdrom").index(name) + 1
 
 
-def cdrom_arguments(cdrom: Path | None, boot_device: BootDevice) -> list[str]:
+def cdrom_arguments(
+    cdrom: Path | None, boot_device: BootDevice, image_format: ImageFormat = "raw"
+) -> list[str]:
     """Attach an ISO as a CD, and with ``usb`` also as a USB disk."""
     if cdrom is None:
         return []
-    drive = f"file={escape_option(cdrom)},format=raw,if=none,readonly=on"
+    drive = f"file={escape_option(cdrom)},format={image_format},if=none,readonly=on"
     cd = f"scsi-cd,drive=cd,bus=scsi.0,bootindex={boot_index(boot_device, 'cdrom')}"
     argv = ["-drive", f"{drive},id=cd,media=cdrom", "-device", "virtio-scsi-pci,id=scsi"]
     argv += ["-device", cd]

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from hardpan.builder.vm import devices, egress_proxy, firmware, qmp
 from hardpan.builder.vm.console import GuestConsole
-from hardpan.builder.vm.devices import BootDevice, DiskBus
+from hardpan.builder.vm.devices import BootDevice, DiskBus, ImageFormat
 from hardpan.builder.vm.egress_proxy import Endpoint
 from hardpan.builder.vm.firmware import escape_option
+from hardpan.builder.vm.installer_log import InstallerLog, open_installer_log
 from hardpan.builder.vm.probe import QEMU, Acceleration, find_qemu
 from hardpan.core import clock
 from hardpan.core.errors import ToolError
@@ -53,9 +54,15 @@ class VmSpec:
     """Folder of the memory of a TPM 2.0; None for a guest without TPM."""
 
     cdrom: Path | None = None
+    cdrom_format: ImageFormat = "raw"
+    """``qcow2`` for an overlay of an ISO."""
+
     boot_device: BootDevice = "disk"
     """First boot device. With ``usb`` the ISO is attached both as a USB disk and as a CD, for
     kernels without USB drivers such as the lab's."""
+
+    installer_log: Path | None = None
+    """File for the logs that Anaconda forwards; None for a guest that is no installer."""
 
     ssh_port: int = 0
     """Port on 127.0.0.1 forwarded to the guest's port 22; 0 for none."""
@@ -67,11 +74,14 @@ class VmSpec:
 class VirtualMachine:
     """A running QEMU process and its output. Created by ``start_vm``."""
 
-    def __init__(self, process: Process, workdir: Path, log: Path) -> None:
+    def __init__(
+        self, process: Process, workdir: Path, log: Path, installer_log: InstallerLog | None
+    ) -> None:
         self._process = process
         self._workdir = workdir
         self._serial_log = log.open("rb")
         self._port_log = (workdir / "port").open("rb")
+        self._installer_log = installer_log
         self.log = log
         """Serial console log."""
 
@@ -105,6 +115,8 @@ class VirtualMachine:
             self.last_output_at = clock.monotonic_s()
         if os.fstat(self._serial_log.fileno()).st_size > _MAX_LOG_BYTES:
             raise self.failure(f"wrote more than {_MAX_LOG_BYTES >> 20} MiB to its console")
+        if self._installer_log is not None:
+            self._installer_log.poll()
         self.port.feed(port_output)
         return self.console.feed(data)
 
@@ -168,7 +180,8 @@ class VirtualMachine:
                 create_private(screenshot)
                 self.control.call("screendump", filename=str(screenshot.absolute()))
                 hint += f"; screen: {screenshot}"
-        tail = "\n".join([*self.port.tail, *self.console.tail])
+        errors = self._installer_log.errors if self._installer_log is not None else ()
+        tail = "\n".join([*errors, *self.port.tail, *self.console.tail])
         return ToolError(["the guest"], reason, output_tail=tail, hint=hint)
 
     def close(self) -> None:
@@ -199,9 +212,13 @@ def start_vm(spec: VmSpec, acceleration: Acceleration, *, log: Path) -> Iterator
         argv = [*_argv(spec, acceleration, workdir, log), *_firmware_options(spec, workdir)]
         with (
             devices.start_tpm(spec.tpm_state, workdir) as tpm_options,
-            spawn([*argv, *tpm_options], log=qemu_log) as process,
+            open_installer_log(spec.installer_log) as installer_log,
+            spawn(
+                [*argv, *tpm_options, *(installer_log.arguments() if installer_log else ())],
+                log=qemu_log,
+            ) as process,
         ):
-            machine = VirtualMachine(process, workdir, log)
+            machine = VirtualMachine(process, workdir, log, installer_log)
             try:
                 with qmp.open_qmp(workdir / "qmp", process.poll) as control:
                     control.call("cont")
@@ -255,7 +272,7 @@ def _argv(spec: VmSpec, acceleration: Acceleration, workdir: Path, log: Path) ->
         "-device",
         "virtio-net-pci,netdev=net,romfile=",
     ]
-    return argv + devices.cdrom_arguments(spec.cdrom, spec.boot_device)
+    return argv + devices.cdrom_arguments(spec.cdrom, spec.boot_device, spec.cdrom_format)
 
 
 def _network_option(spec: VmSpec, workdir: Path) -> str:
@@ -265,12 +282,7 @@ def _network_option(spec: VmSpec, workdir: Path) -> str:
         net += f",hostfwd=tcp:127.0.0.1:{spec.ssh_port}-:22"
     if spec.allowed_endpoints:
         # QEMU splits it like a shell and starts it for each connection.
-        program = [
-            sys.executable,
-            "-ISB",
-            str(Path(egress_proxy.__file__)),
-            str(workdir / _ENDPOINTS_FILE),
-        ]
+        program = [sys.executable, "-ISB", egress_proxy.__file__, str(workdir / _ENDPOINTS_FILE)]
         proxy_address = PROXY_URL.removeprefix("http://")
         net += f",guestfwd=tcp:{proxy_address}-cmd:{shlex.join(program).replace(',', ',,')}"
     return net

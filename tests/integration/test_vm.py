@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.builder.artifacts import SshAccess, UnattendedIso
+from hardpan.builder.artifacts import SshAccess
 from hardpan.builder.install import Deadlines, install
 from hardpan.builder.vm.boot import boot
 from hardpan.builder.vm.disk_image import check_disk
@@ -17,7 +17,7 @@ from hardpan.builder.vm.probe import detect_acceleration
 from hardpan.builder.vm.qemu import VmSpec
 from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit, Event, StageMessage, discard
-from hardpan.core.files import MiB, Sha256
+from hardpan.core.files import MiB
 from hardpan.core.process import run, spawn
 
 pytestmark = pytest.mark.integration
@@ -45,7 +45,7 @@ def console_code(text: bytes) -> bytes:
     return code + text + b"\0"
 
 
-def make_boot_iso(tmp_path: Path, code: bytes) -> UnattendedIso:
+def make_boot_iso(tmp_path: Path, code: bytes) -> Path:
     """An ISO that boots ``code`` (El Torito, no emulation)."""
     tree = tmp_path / "tree"
     tree.mkdir()
@@ -53,15 +53,7 @@ def make_boot_iso(tmp_path: Path, code: bytes) -> UnattendedIso:
     path = tmp_path / "x.iso"
     argv = ["xorriso", "-as", "mkisofs", "-V", "X", "-b", "boot.img", "-no-emul-boot"]
     run([*argv, "-boot-load-size", "4", "-o", path, tree], timeout_s=60)
-    none = Sha256("0" * 64)
-    return UnattendedIso(
-        path=path,
-        sha256=none,
-        volume_id="X",
-        kickstart_sha256=none,
-        media_sha256=none,
-        has_secret=False,
-    )
+    return path
 
 
 def make_spec(tmp_path: Path) -> VmSpec:
@@ -73,8 +65,7 @@ def fail_install(
 ) -> ToolError:
     with pytest.raises(ToolError) as caught:
         install(
-            make_boot_iso(tmp_path, code),
-            make_spec(tmp_path),
+            replace(make_spec(tmp_path), cdrom=make_boot_iso(tmp_path, code)),
             size_mib=MiB(64),
             acceleration=detect_acceleration(),
             log=tmp_path / "install.log",
@@ -190,12 +181,10 @@ from hardpan.builder.install import install
 from hardpan.builder.vm.disk_image import check_disk
 from hardpan.builder.vm.probe import detect_acceleration
 from hardpan.builder.vm.qemu import VmSpec
-from hardpan.builder.artifacts import UnattendedIso
 signal.signal(signal.SIGTERM, signal.default_int_handler)
-iso = UnattendedIso(path=Path({str(iso.path)!r}), sha256="0", volume_id="X", kickstart_sha256="0",
-                    media_sha256="0", has_secret=False)
-spec = VmSpec(disk=Path({str(tmp_path / "disk.qcow2")!r}), vcpus=1, memory_mib=128, firmware="bios")
-install(iso, spec, size_mib=64, acceleration=detect_acceleration(),
+spec = VmSpec(disk=Path({str(tmp_path / "disk.qcow2")!r}), vcpus=1, memory_mib=128, firmware="bios",
+              cdrom=Path({str(iso)!r}))
+install(spec, size_mib=64, acceleration=detect_acceleration(),
         log=Path({str(tmp_path / "i.log")!r}), emit=lambda e: None)
 """
     with spawn([sys.executable, "-c", script], log=tmp_path / "outer.log") as p:

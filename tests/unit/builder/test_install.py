@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 
 from hardpan.builder import install
-from hardpan.builder.artifacts import UnattendedIso
 from hardpan.builder.install import Deadlines
 from hardpan.builder.vm.console import GuestConsole
 from hardpan.builder.vm.probe import Acceleration
 from hardpan.builder.vm.qemu import VmSpec
 from hardpan.core.errors import ToolError
 from hardpan.core.events import Event, StageMessage, StageProgress, discard
-from hardpan.core.files import MiB, Sha256
+from hardpan.core.files import MiB
 
 DEADLINES = Deadlines(stall_s=30, total_s=250, failure_logs_s=15)
 
@@ -266,19 +265,8 @@ def test_emulated_installer_is_retried_after_panic(
     monkeypatch.setattr(install, "start_vm", running)
     monkeypatch.setattr(install, "create_disk", create_disk)
     monkeypatch.setattr(install, "check_disk", lambda _: None)
-    nothing = Sha256("0" * 64)
-    iso = UnattendedIso(
-        path=tmp_path / "x.iso",
-        sha256=nothing,
-        volume_id="X",
-        kickstart_sha256=nothing,
-        media_sha256=nothing,
-        has_secret=False,
-    )
-
     with pytest.raises(ToolError, match=says) if says else contextlib.nullcontext():
         install.install(
-            iso,
             VmSpec(disk=tmp_path / "disk.qcow2", vcpus=1, memory_mib=128, firmware="bios"),
             size_mib=MiB(64),
             acceleration=Acceleration(kind=kind, reason=""),

@@ -269,8 +269,8 @@ def test_boot_arguments_name_kickstart_by_label(rocky9: Profile) -> None:
         "inst.notmux",
         "inst.ksstrict",
         "inst.nosave=input_ks",
-        "console=tty0",
         "console=ttyS0,115200",
+        "console=tty0",
     )
 
 
