@@ -40,12 +40,22 @@ MAX_MODULE_BYTES = 64 << 20
 """Of one kernel module, unpacked; the largest, of graphics cards, have some 10 MiB."""
 
 _REQUIRED_MODULES = frozenset({"virtio_blk", "sr_mod", "isofs", "loop", "squashfs", "overlay"})
+_SIGNED_LOADERS = {
+    "BOOTX64.EFI": "usr/lib/shim/shimx64.efi.signed",
+    "grubx64.efi": "usr/lib/grub/x86_64-efi-signed/gcdx64.efi.signed",
+    "mmx64.efi": "usr/lib/shim/mmx64.efi.signed",
+}
+"""Loaders in ``EFI/BOOT`` -> Debian's file."""
+
+_SIGNED_GRUB_FILES = {
+    ".disk/info": "hardpan lab\n",
+    "boot/grub/grub.cfg": "source ($root)/EFI/BOOT/grub.cfg\n",
+}
+"""What Debian's signed GRUB for CDs searches: the configuration in its image, which only Debian can
+change, looks for a device with the first file and reads the second one there. EL's reads
+``EFI/BOOT/grub.cfg`` at once."""
+
 _BIOS_MODULES = ("biosdisk", "iso9660", "part_gpt", "part_msdos", "search", "search_label")
-_EFI_MODULES = (
-    *("part_gpt", "part_msdos", "fat", "iso9660", "normal", "configfile", "linux", "boot"),
-    *("search", "search_label", "search_fs_file", "echo", "serial", "terminal", "test", "sleep"),
-    *("all_video", "minicmd", "ls", "cat", "halt", "reboot", "loadenv", "gzio"),
-)
 _CONSOLES = "console=tty0 console=ttyS0,115200"
 _QUIRKS = "loglevel=5 clearcpuid=cx16"
 """QEMU 7.2's emulator computes wrong flags in cmpxchg16b; see overlay/etc/default/grub."""
@@ -123,10 +133,19 @@ def render_grub_cfg(definition: MediaDefinition) -> str:
     )
 
 
+def collect_boot_loaders(root: Path, work: Path) -> None:
+    """Copy the signed boot loaders of the media from the Debian root into ``work``."""
+    for name, source in _SIGNED_LOADERS.items():
+        shutil.copyfile(require_inside(root, root / source), work / name)
+
+
 def write_boot_files(
     definition: MediaDefinition, root: Path, kernel: str, tree: Path, work: Path
 ) -> None:
-    """Write all boot files into the media's tree, and the boot records' images into ``work``."""
+    """Write all boot files into the media's tree, and the boot records' images into ``work``.
+
+    ``work`` has the boot loaders of ``collect_boot_loaders``.
+    """
     pxeboot = tree / "images/pxeboot"
     pxeboot.mkdir(parents=True)
     image = require_inside(root, root / f"boot/vmlinuz-{kernel}")
@@ -136,25 +155,24 @@ def write_boot_files(
     for folder in ("boot/grub2", "EFI/BOOT"):
         (tree / folder).mkdir(parents=True)
         (tree / folder / "grub.cfg").write_text(menu, "utf-8")
+    for name, text in _SIGNED_GRUB_FILES.items():
+        (tree / name).parent.mkdir(parents=True)
+        (tree / name).write_text(text, "utf-8")
     modules = tree / "boot/grub2/i386-pc"
     shutil.copytree(root / "usr/lib/grub/i386-pc", modules, ignore=shutil.ignore_patterns("*.img"))
-    images = {
-        "eltorito.img": ("i386-pc-eltorito", "/boot/grub2", _BIOS_MODULES),
-        "BOOTX64.EFI": ("x86_64-efi", "/EFI/BOOT", _EFI_MODULES),
-    }
-    for name, (kind, prefix, names) in images.items():
-        run_in_root(
-            root,
-            ["grub-mkimage", "-O", kind, "-p", prefix, "-o", f"{CHROOT_WORKDIR}/{name}", *names],
-            timeout_s=60,
-            binds={work: CHROOT_WORKDIR},
-        )
+    run_in_root(
+        root,
+        ["grub-mkimage", "-O", "i386-pc-eltorito", "-p", "/boot/grub2",
+         "-o", f"{CHROOT_WORKDIR}/eltorito.img", *_BIOS_MODULES],
+        timeout_s=60,
+        binds={work: CHROOT_WORKDIR},
+    )  # fmt: skip
     shutil.copyfile(work / "eltorito.img", tree / "images/eltorito.img")
-    shutil.copyfile(work / "BOOTX64.EFI", tree / "EFI/BOOT/BOOTX64.EFI")
+    for name in _SIGNED_LOADERS:
+        shutil.copyfile(work / name, tree / "EFI/BOOT" / name)
     shutil.copyfile(root / "usr/lib/grub/i386-pc/boot_hybrid.img", work / MBR_IMAGE)
-    _write_esp_image(
-        {"BOOTX64.EFI": work / "BOOTX64.EFI", "grub.cfg": tree / "EFI/BOOT/grub.cfg"}, work
-    )
+    esp_files = {name: work / name for name in _SIGNED_LOADERS}
+    _write_esp_image({**esp_files, "grub.cfg": tree / "EFI/BOOT/grub.cfg"}, work)
 
 
 def _write_esp_image(files: Mapping[str, Path], work: Path) -> None:

@@ -162,6 +162,7 @@ def _build_parts(
         build_dir.mkdir()
         on_progress(f"assembling {len(definition.install_packages)} packages and what they need")
         install_debian_packages(definition, source, root, on_progress)
+        boot.collect_boot_loaders(root, build_dir)
         package_set = repo.build_all(definition, root, build_dir, tree, on_progress)
         kernel = next((root / "usr/lib/modules").iterdir()).name
         boot.write_boot_files(definition, root, kernel, tree, build_dir)

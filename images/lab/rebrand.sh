@@ -105,6 +105,20 @@ depmod "$kernel"
 CRYPTSETUP=y mkinitramfs -o "/boot/initramfs-$kernel.img" "$kernel"
 chmod 600 "/boot/initramfs-$kernel.img"
 
+# The signed boot loaders where EL's packages have them. Debian's signed GRUB reads its
+# configuration from /EFI/debian only, so that is the vendor's folder.
+esp=/boot/efi/EFI
+mkdir -p $esp/BOOT $esp/debian
+mv /usr/lib/shim/shimx64.efi.signed $esp/debian/shimx64.efi
+mv /usr/lib/shim/mmx64.efi.signed $esp/debian/mmx64.efi
+mv /usr/lib/shim/fbx64.efi.signed $esp/BOOT/fbx64.efi
+cp $esp/debian/shimx64.efi $esp/BOOT/BOOTX64.EFI
+mv /usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed $esp/debian/grubx64.efi
+echo 'shimx64.efi,hardpan lab,,This is the boot entry for hardpan lab' |
+    iconv -t UTF-16 >$esp/debian/BOOTX64.CSV
+chmod -R 0700 /boot/efi
+rm -r /usr/lib/shim /usr/lib/grub/x86_64-efi-signed
+
 # Nothing of this build's identity travels with the image.
 rm -f /etc/ssh/ssh_host_* /etc/machine-id /var/lib/dbus/machine-id /etc/hostname \
     /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/.pwd.lock /etc/resolv.conf \

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from hardpan.builder.vm.disk_image import create_disk
 from hardpan.builder.vm.probe import detect_acceleration
-from hardpan.builder.vm.qemu import VmSpec, create_disk, start_vm
+from hardpan.builder.vm.qemu import VmSpec, start_vm
 from hardpan.core.errors import ToolError
 
 pytestmark = pytest.mark.integration

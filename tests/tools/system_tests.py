@@ -31,6 +31,8 @@ MARKERS = ("system", "demo_ai")
 PARTS: dict[str, tuple[str, ...]] = {
     "demo": ("tests/integration/test_readme.py",),
     "image-scan": ("tests/integration/test_image_scan.py",),
+    "hardware": ("tests/integration/test_hardware.py",),
+    "secure-boot": ("tests/integration/test_secure_boot.py",),
     "remediate": ("tests/integration/test_remediate_lab.py",),
     "demo-ai": ("tests/integration/test_prove_ai.py",),
 }

@@ -1,29 +1,46 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""GRUB for BIOS and UEFI, the boot entry, and the kernel's arguments."""
+"""The boot loader of this machine's firmware, the boot entry, and the kernel's arguments.
 
+As EL's installer: a machine with BIOS gets GRUB in the disk, a machine with UEFI gets the signed
+shim and GRUB of the packages, a stub grub.cfg in the vendor's folder and an entry in NVRAM. The
+other loader is the kickstart's task (anaconda 34, modules/storage/bootloader/efi.py: EFIGRUB).
+"""
+
+import re
 from pathlib import Path
 
-from .config_files import build_kernel_arguments, render_bls_entry, render_default_grub
+from .config_files import (
+    Mount,
+    build_kernel_arguments,
+    render_bls_entry,
+    render_default_grub,
+    render_grub_stub,
+)
 from .console import InstallerConsole
 from .plan import BootLoader, InstallError, PartitionKind, StoragePlan
 from .process import SYSROOT, run
 from .storage import InstallTarget
 
+EFI_FIRMWARE = Path("/sys/firmware/efi")
+"""Exists if the firmware of this machine is UEFI."""
+
+VENDOR_FOLDER = "boot/efi/EFI/debian"
+"""EL's is named after the distribution; the prefix of Debian's signed GRUB is fixed."""
+
+_ENTRY_LABEL = "hardpan lab"
+_SHIM = r"\EFI\debian\shimx64.efi"
 _MODULES = (
     "normal part_gpt lvm ext2 xfs fat linux boot configfile search search_fs_uuid search_label "
     "search_fs_file echo test terminal serial gfxterm all_video minicmd ls cat halt reboot "
     "loadenv gzio password password_pbkdf2 sleep true regexp gettext probe"
 )
-"""What the menu needs; copying GRUB's other 200 modules twice takes seconds in emulation."""
+"""What the menu needs; copying GRUB's other 200 modules takes seconds in emulation."""
 
 
-def grub_install_argv(kind: str, disk: str) -> list[str]:
-    """Install GRUB for ``i386-pc`` into the disk, or for ``x86_64-efi`` as the removable loader."""
-    argv = ["grub-install", f"--target={kind}", "--boot-directory=/boot", "--locales=", "--fonts=",
-            "--themes=", f"--install-modules={_MODULES}"]  # fmt: skip
-    if kind == "x86_64-efi":
-        return [*argv, "--efi-directory=/boot/efi", "--removable", "--no-nvram"]
-    return [*argv, disk]
+def grub_install_argv(disk: str) -> list[str]:
+    """Install GRUB for BIOS into the disk."""
+    argv = ["grub-install", "--target=i386-pc", "--boot-directory=/boot", "--locales=", "--fonts="]
+    return [*argv, "--themes=", f"--install-modules={_MODULES}", disk]
 
 
 def install_bootloader(
@@ -35,10 +52,11 @@ def install_bootloader(
     cmdline: str,
     fips: bool,
 ) -> None:
-    """Make the new system start.
+    """Make the new system start on this machine.
 
     Raises:
-        InstallError: the payload has no kernel, or GRUB cannot be installed.
+        InstallError: the payload has no kernel, the disk has no partition for this firmware's
+            boot loader, or it cannot be installed.
     """
     version = _find_kernel_version()
     boot, root = target.find_mount("/boot"), target.find_mount("/")
@@ -65,14 +83,45 @@ def install_bootloader(
     )
     if bootloader.password:
         _write_file("boot/grub2/user.cfg", f"GRUB2_PASSWORD={bootloader.password}\n", 0o600)
-    kinds = {PartitionKind.BIOSBOOT: "i386-pc", PartitionKind.EFI: "x86_64-efi"}
-    for kind in (name for k, name in kinds.items() if storage.has(k)):
-        console.print_line(f"GRUB for {kind}")
-        run(grub_install_argv(kind, target.disk), chroot=True, timeout_s=300)
+    if EFI_FIRMWARE.exists():
+        console.print_line("boot loader for UEFI")
+        _install_for_uefi(target, boot or root, is_separate=boot is not None)
+    else:
+        console.print_line("boot loader for BIOS")
+        _install_for_bios(storage, target.disk)
     run(["grub-editenv", "/boot/grub2/grubenv", "create"], chroot=True, timeout_s=30)
     argv = ["grub-mkconfig", "-o", "/boot/grub2/grub.cfg"]
     run(argv, chroot=True, timeout_s=300)
     (SYSROOT / "boot/grub2/grub.cfg").chmod(0o600)
+
+
+def _install_for_bios(storage: StoragePlan, disk: str) -> None:
+    if not storage.has(PartitionKind.BIOSBOOT):
+        raise InstallError(
+            "a BIOS machine needs a partition of type biosboot to start from a GPT disk"
+        )
+    run(grub_install_argv(disk), chroot=True, timeout_s=300)
+
+
+def _install_for_uefi(target: InstallTarget, boot: Mount, *, is_separate: bool) -> None:
+    """Add the NVRAM entry and the stub that leads GRUB from the ESP to ``/boot/grub2``."""
+    esp = target.find_mount("/boot/efi")
+    if esp is None:
+        raise InstallError("a UEFI machine needs an EFI system partition, mounted at /boot/efi")
+    entries = run(["efibootmgr"], chroot=True, timeout_s=60).output
+    for number in find_entries(entries):
+        run(["efibootmgr", "-q", "-b", number, "-B"], chroot=True, timeout_s=60)
+    (partition,) = re.findall(r"\d+$", esp.device)
+    argv = ["efibootmgr", "-q", "-c", "-w", "-L", _ENTRY_LABEL, "-d", target.disk]
+    run([*argv, "-p", partition, "-l", _SHIM], chroot=True, timeout_s=60)
+    stub = render_grub_stub(boot.uuid, "/grub2" if is_separate else "/boot/grub2")
+    _write_file(f"{VENDOR_FOLDER}/grub.cfg", stub, 0o700)
+
+
+def find_entries(listing: str) -> list[str]:
+    """Return the numbers of the lab's boot entries in the output of efibootmgr."""
+    pattern = rf"^Boot([0-9A-Fa-f]{{4}})[* ] {_ENTRY_LABEL}(?:\t.*)?$"
+    return re.findall(pattern, listing, re.MULTILINE)
 
 
 def _find_kernel_version() -> str:

@@ -78,6 +78,19 @@ def render_bls_entry(*, title: str, version: str, prefix: str, options: Sequence
     )
 
 
+def render_grub_stub(boot_uuid: str, prefix: str) -> str:
+    """The grub.cfg in the vendor's folder of the ESP: it leads to the one in ``prefix``.
+
+    ``boot_uuid`` is the UUID of the file system that has the folder ``prefix``.
+    """
+    return (
+        f"search --no-floppy --fs-uuid --set=dev {boot_uuid}\n"
+        f"set prefix=($dev){prefix}\n"
+        "export prefix\n"
+        "configfile $prefix/grub.cfg\n"
+    )
+
+
 def build_kernel_arguments(
     *,
     consoles: Sequence[str],

@@ -152,9 +152,13 @@ def test_useradd_argv_has_no_password_hash() -> None:
     ]
 
 
-def test_grub_install_argv_for_bios_and_uefi() -> None:
-    bios = bootloader.grub_install_argv("i386-pc", "/dev/vda")
-    uefi = bootloader.grub_install_argv("x86_64-efi", "/dev/vda")
+def test_boot_entries_are_listed_by_label() -> None:
+    listing = (
+        "BootCurrent: 0001\n"
+        "Boot0001* hardpan lab\tHD(2,GPT,x)/File(\\EFI\\debian\\shimx64.efi)\n"
+        "Boot000A  hardpan lab\n"
+        "Boot0002* hardpan lab 2\n"
+        "Boot0003* UEFI Misc Device\n"
+    )
 
-    assert bios[-1] == "/dev/vda"
-    assert uefi[-3:] == ["--efi-directory=/boot/efi", "--removable", "--no-nvram"]
+    assert bootloader.find_entries(listing) == ["0001", "000A"]

@@ -1,6 +1,7 @@
 """The steps that touch the system, over a recorder instead of processes."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,9 +147,13 @@ def test_passphrase_reaches_cryptsetup_on_stdin_only(
 
 def _make_target(*, boot: bool = True) -> InstallTarget:
     def mount(point: str, spec: str) -> Mount:
-        return Mount(spec=spec, device="/dev/x", mount=point, fstype="xfs", uuid="U-B")
+        return Mount(spec=spec, device="/dev/vda2", mount=point, fstype="xfs", uuid="U-B")
 
-    mounts = (mount("/", "/dev/mapper/vg0-root"), *([mount("/boot", "UUID=U-B")] if boot else []))
+    mounts = (
+        mount("/", "/dev/mapper/vg0-root"),
+        *([mount("/boot", "UUID=U-B")] if boot else []),
+        mount("/boot/efi", "UUID=U-E"),
+    )
     return InstallTarget(disk="/dev/vda", mounts=mounts, luks_uuids=(), groups=("vg0",))
 
 
@@ -167,8 +172,20 @@ def installed(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_bootloader_is_installed_for_bios_and_uefi_with_fips(
-    plan: InstallPlan, installed: Path, run: Recorder, console: InstallerConsole
+@pytest.fixture(params=["bios", "uefi"])
+def firmware(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """Firmware of the machine that runs the installer."""
+    folder = tmp_path / "firmware/efi"
+    if request.param == "uefi":
+        folder.mkdir(parents=True)
+    monkeypatch.setattr(bootloader, "EFI_FIRMWARE", folder)
+    return str(request.param)
+
+
+def test_bootloader_entry_and_arguments_are_written(
+    firmware: str, plan: InstallPlan, installed: Path, run: Recorder, console: InstallerConsole
 ) -> None:
     bootloader.install_bootloader(
         plan.bootloader,
@@ -189,11 +206,50 @@ def test_bootloader_is_installed_for_bios_and_uefi_with_fips(
     user_cfg = installed / "boot/grub2/user.cfg"
     assert user_cfg.read_text() == "GRUB2_PASSWORD=grub.pbkdf2.sha512.10000.AA.BB\n"
     assert user_cfg.stat().st_mode & 0o777 == 0o600
-    assert [a[2] for a in run.argvs if a[1] == "grub-install"] == [
-        "--target=i386-pc",
-        "--target=x86_64-efi",
-    ]
     assert run.argvs[-1] == ["chroot", "grub-mkconfig", "-o", "/boot/grub2/grub.cfg"]
+
+
+def test_only_the_loader_of_the_firmware_is_installed(
+    firmware: str, plan: InstallPlan, installed: Path, run: Recorder, console: InstallerConsole
+) -> None:
+    run.answer = lambda argv: ProcessResult(
+        exit_status=0, output="Boot0007* hardpan lab\n" if argv == ["efibootmgr"] else ""
+    )
+
+    bootloader.install_bootloader(
+        plan.bootloader, plan.storage, _make_target(), console, cmdline="", fips=False
+    )
+
+    commands = [a[1:] for a in run.argvs if a[1] in ("grub-install", "efibootmgr")]
+    stub = installed / "boot/efi/EFI/debian/grub.cfg"
+    if firmware == "bios":
+        assert [c[:2] for c in commands] == [["grub-install", "--target=i386-pc"]]
+        assert commands[0][-1] == "/dev/vda"
+        assert not stub.exists()
+        return
+    create = "efibootmgr -q -c -w -L hardpan lab -d /dev/vda -p 2 -l \\EFI\\debian\\shimx64.efi"
+    assert [" ".join(c) for c in commands] == [
+        "efibootmgr",
+        "efibootmgr -q -b 0007 -B",
+        create,
+    ]
+    assert stub.read_text() == (
+        "search --no-floppy --fs-uuid --set=dev U-B\n"
+        "set prefix=($dev)/grub2\nexport prefix\nconfigfile $prefix/grub.cfg\n"
+    )
+
+
+def test_disk_without_partition_for_the_firmware_is_an_error(
+    firmware: str, plan: InstallPlan, installed: Path, run: Recorder, console: InstallerConsole
+) -> None:
+    target = replace(_make_target(), mounts=_make_target().mounts[:1])
+    storage_plan = replace(plan.storage, partitions=())
+    problem = {"bios": "of type biosboot", "uefi": "an EFI system partition"}[firmware]
+
+    with pytest.raises(InstallError, match=problem):
+        bootloader.install_bootloader(
+            plan.bootloader, storage_plan, target, console, cmdline="", fips=False
+        )
 
 
 def test_boot_argument_is_omitted_without_boot_partition(
