@@ -69,6 +69,12 @@ FAILURE_PATTERNS = (
     ),
     _pattern("exception-dialog", r"An unknown error has occured, look at the .*"),
     _pattern("terminates", r"The installer will now terminate"),
+    # ui/lib/storage.py
+    _pattern(
+        "storage-configuration",
+        r"Failed to save (?:storage|boot loader) configuration",
+        has_details=True,
+    ),
     # errors.py, ErrorHandler.cb; ui/tui/hubs/summary.py
     _pattern("non-interactive", r"Non interactive installation failed: .*"),
     _pattern(
@@ -137,9 +143,12 @@ PROMPT_NAMES = frozenset({"prompt-key", "prompt-menu", "prompt-question"})
 
 _MAX_FAILURE_CHARS = 300
 _MAX_DETAILS = 40
+_WITH_EXACT_MESSAGE = frozenset({"cmdline-error", "exception"})
 _EXACT_MESSAGE = re.compile(r"The exact error message is: ?(?P<text>.*)")
 _EXCEPTION = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*(?:Error|Exception|Exit|Interrupt)\b.*")
-_LAST_LINE = re.compile(r"The installer will now terminate|HARDPAN-LOG: ")
+_LAST_LINE = re.compile(
+    r"The installer will now terminate|The installation was stopped due to|HARDPAN-LOG: "
+)
 _UNRELATED = re.compile(r"[=-]{10,}$|\[.{6}\] ")
 """Lines of a dialog's frame, and systemd's status lines."""
 
@@ -173,7 +182,7 @@ class Failure:
         """Return the reason in one line: the installer's exact message if it printed one."""
         for number, detail in enumerate(self._details):
             match = _EXACT_MESSAGE.match(detail)
-            if match is not None:
+            if match is not None and self.pattern.name in _WITH_EXACT_MESSAGE:
                 return _join([match["text"], *self._details[number + 1 :]])
         if self.pattern.name == "traceback":
             exceptions = [d for d in self._details if _EXCEPTION.match(d)]

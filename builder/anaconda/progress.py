@@ -5,11 +5,13 @@ Anaconda prints the title of each task queue and the messages of storage and pac
 ``PHASES`` in both releases. Sources of the strings:
 
 - ``Starting installer, one moment...``: anaconda.py
-- storage: ui/tui/spokes/storage.py, installation.py; ``Creating TYPE on DEVICE``: blivet,
+- storage: ui/lib/storage.py, installation.py; ``Creating TYPE on DEVICE``: blivet,
   deviceaction.py (3.6 in EL9, 3.10 in EL10)
 - packages, EL9: payload/dnf/payload.py, payload/dnf/download_progress.py, transaction_progress.py
 - packages, EL10: modules/payloads/payload/dnf/installation.py, download_progress.py,
   transaction_progress.py
+- ``Installing software N%``: an image as payload; EL9: payload/live/payload_base.py, EL10:
+  modules/payloads/payload/live_image/installation_progress.py
 - everything after the packages: installation.py
 
 ``Running pre-installation scripts`` is printed twice, for %pre and for %pre-install, so that it
@@ -41,7 +43,7 @@ _STATUS_LINES = tuple(
         (r"Starting installer, one moment\.\.\.", "boot"),
         (r"anaconda \S+ for .{1,100} started\.", "boot"),
         (r"Starting automated install\.*", "boot"),
-        (r"Generating updated storage configuration", "storage"),
+        (r"Saving storage configuration\.\.\.", "storage"),
         (r"Checking storage configuration\.\.\.", "storage"),
         (r"Setting up the installation environment", "storage"),
         (r"Configuring storage", "storage"),
@@ -50,6 +52,7 @@ _STATUS_LINES = tuple(
         (r"Running pre-installation tasks", "storage"),
         (r"Installing\.", "packages"),
         (r"Installing the software", "packages"),
+        (r"Installing software \d{1,3}%", "packages"),
         (r"Starting package installation process", "packages"),
         (r"Downloading packages", "packages"),
         (r"Downloading \d{1,7} RPMs, .{1,100} done\.", "packages"),
