@@ -254,7 +254,7 @@ def _execute_hardening(
             )
             report_progress("sysprep: removing identity, secrets and logs, discarding free blocks")
             with open_shell(guest) as root:
-                packages = sysprep.generalize(root)
+                packages = sysprep.generalize(root, _removed_key(plan))
         check_disk(work_disk)
         report_progress("writing the image without free blocks")
         copy_disk(work_disk, temp)
@@ -270,6 +270,15 @@ def _execute_hardening(
         "started": started,
         "finished": clock.format_rfc3339(clock.now()),
     }
+
+
+def _removed_key(plan: BuildPlan) -> sysprep.BuildKey | None:
+    """Return the operator's key, unless the profile keeps it or has it among its own."""
+    profile, line = plan.profile, plan.access.public_key.strip()
+    profile_keys = {tuple(key.split()[:2]) for user in profile.users for key in user.ssh_keys}
+    if profile.build_key == "keep" or not line or tuple(line.split()[:2]) in profile_keys:
+        return None
+    return sysprep.BuildKey(user=profile.build_user, public_key=line)
 
 
 def _assess_base(

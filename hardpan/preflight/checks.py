@@ -24,7 +24,7 @@ from hardpan.builder.media.sources import MediaCandidate
 from hardpan.builder.vm import firmware
 from hardpan.builder.vm.probe import Acceleration, detect_acceleration
 from hardpan.core.error_collector import ErrorCollector
-from hardpan.core.errors import ResourceError, UsageError, raise_if_any
+from hardpan.core.errors import InputError, ResourceError, UsageError, raise_if_any
 from hardpan.core.events import Emit, StageMessage
 from hardpan.core.files import check_sha256, require_free_space, require_writable_folder
 from hardpan.preflight.deviation_checks import require_matching_deviations
@@ -136,6 +136,16 @@ def check_digest_form(text: str | None) -> None:
     """
     if text is not None and not _SHA256_PATTERN.fullmatch(text):
         raise UsageError(f"--media-sha256 {text}: expected 64 digits 0-9 a-f, as sha256sum prints")
+
+
+def check_scan_login(profile: Profile, errors: ErrorCollector) -> None:
+    """Check that the finished image can be scanned with the operator's key."""
+    with errors.collecting("scan"):
+        if profile.build_key == "remove":
+            raise InputError(
+                f"{profile.name}: the scan logs in to the finished image with the operator's key,"
+                " and the profile has 'build_key: remove'"
+            )
 
 
 def check_disk_space(requirements: Iterable[tuple[Path, int, str]], errors: ErrorCollector) -> None:

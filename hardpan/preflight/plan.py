@@ -29,6 +29,7 @@ _DEFAULT_HINTS = {
     "machine": "'hardpan doctor' shows what this machine can do",
     "media": "name the complete, unmodified install ISO with --media",
     "signing keys": "'hardpan keys new FOLDER' creates keys for --keys",
+    "scan": "set 'build_key: keep', or build without 'prove' and scan as a user of the profile",
     "ssh key": "create one: ssh-keygen -t ecdsa -b 256",
     "stacks": "'hardpan render' shows the stacks; fix the profile or the lock",
     "timestamp": "omit --timestamp, or name the URL of an RFC 3161 authority",
@@ -80,6 +81,8 @@ def make_plan(
     """
     emit(StageMessage(stage="preflight", text="checking everything that the run needs"))
     environment, errors = checks.run_checks(request, builds_image=builds_image)
+    if with_scan:
+        checks.check_scan_login(request.profile, errors)
     planned_stages = plan_stages(environment, with_scan=with_scan)
     requirements = [
         (stage.required_in, stage.required_mib, f"stage {stage.name}")

@@ -162,6 +162,16 @@ def _check_users(users: tuple[User, ...], build_user: str) -> Iterator[Violation
         )
 
 
+@_CONSTRAINTS.depends_on("users", "build_key")
+def _check_login(users: tuple[User, ...], build_key: str) -> Iterator[Violation]:
+    if build_key == "remove" and not any(u.can_log_in and u.sudo != "none" for u in users):
+        yield Violation(
+            ("build_key",),
+            "expected a user with sudo and ssh_keys or a password_hash, or 'build_key: keep':"
+            " nobody could administer the image without the operator's key",
+        )
+
+
 @_CONSTRAINTS.depends_on("users", "fips", "release")
 def _check_ssh_keys(users: tuple[User, ...], fips: bool, release: str) -> Iterator[Violation]:
     for i, user in enumerate(users):

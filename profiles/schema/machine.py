@@ -142,6 +142,11 @@ class User(ProfileSection):
     sudo: Literal["none", "password", "nopasswd"] = "none"
     """sudo access."""
 
+    @property
+    def can_log_in(self) -> bool:
+        """Whether the profile itself gives the user a way to log in."""
+        return bool(self.ssh_keys) or self.password_hash is not None
+
 
 class Packages(ProfileSection):
     """Packages to install and to exclude."""

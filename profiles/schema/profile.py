@@ -123,6 +123,9 @@ class Profile(ProfileSection):
     build_user: UserName
     """Member of ``users`` with the operator's key; layers and scans log in as this user."""
 
+    build_key: Literal["keep", "remove"] = "remove"
+    """Whether the operator's key stays in the finished image; ``prove`` and later scans need it."""
+
     fips: StrictBool
     """Starts the installer with fips=1, which enables FIPS mode."""
 
@@ -154,6 +157,12 @@ class Profile(ProfileSection):
     """The site's own mirrors and keys for repositories of the layers."""
 
     containers: Containers = Containers()
+
+    @property
+    def build_user_has_key(self) -> bool:
+        """Whether the build user can log in to the finished image with a key."""
+        user = next(u for u in self.users if u.name == self.build_user)
+        return self.build_key == "keep" or bool(user.ssh_keys)
 
     @property
     def kernel_arguments(self) -> tuple[str, ...]:

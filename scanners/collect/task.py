@@ -31,7 +31,7 @@ def build_expected_state(profile: Profile) -> ExpectedState:
         kernel_arguments=profile.kernel_arguments,
         fips=profile.fips,
         boot_superuser=profile.boot.superuser,
-        build_user=profile.build_user,
+        build_user=profile.build_user if profile.build_user_has_key else "",
         sudo_nopasswd=user.sudo == "nopasswd",
         enabled=profile.services.enabled,
         disabled=profile.services.disabled,

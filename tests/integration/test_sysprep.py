@@ -7,6 +7,7 @@ tried on the demo's image (``test_prove.py``) and on qcow2 files (``test_disk_co
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ from hardpan.builder import sysprep
 from hardpan.core.errors import ToolError
 from hardpan.ssh.client import connect
 from hardpan.ssh.connection import Connection
-from tests.integration.lab_host import LabHost
+from tests.integration.lab_host import LabHost, Payload, lab_host
 
 pytestmark = pytest.mark.integration
 
@@ -40,6 +41,21 @@ INSTALL_TRACES = {
     "/home/steward/.ssh/known_hosts": "host ssh-ed25519 AAAA",
     "/etc/shadow-": f"root:{HASH}:::::::",
     "/var/lib/systemd/random-seed": "seed",
+    "/etc/lvm/devices/system.devices": "IDTYPE=sys_serial IDNAME=x DEVNAME=/dev/vda3 PVID=x",
+    "/etc/udev/rules.d/70-persistent-net.rules": "x",
+    "/var/lib/NetworkManager/secret_key": "key",
+    "/var/lib/NetworkManager/internal-1-enp1s0.lease": "ADDRESS=192.0.2.1",
+    "/var/lib/NetworkManager/timestamps": "[timestamps]",
+    "/var/lib/NetworkManager/seen-bssids": "[seen-bssids]",
+}
+KEYFILE = "etc/NetworkManager/system-connections/enp1s0.nmconnection"
+IFCFG = "etc/sysconfig/network-scripts/ifcfg-enp1s0"
+CONNECTIONS = {
+    KEYFILE: (
+        "[connection]\nid=enp1s0\nuuid=6a5c2f6e-0000-4000-8000-000000000001\ntype=ethernet\n"
+        "interface-name=enp1s0\n[ethernet]\nmac-address=52:54:00:12:34:56\n[ipv4]\nmethod=auto\n"
+    ),
+    IFCFG: "TYPE=Ethernet\nDEVICE=enp1s0\nHWADDR=52:54:00:12:34:56\nUUID=6a5c\nONBOOT=yes\n",
 }
 
 
@@ -65,6 +81,11 @@ def test_install_traces_are_removed_and_overwritten(host: LabHost) -> None:
     with open_shell(host) as root:
         for path, content in INSTALL_TRACES.items():
             host.run(f"mkdir -p {path.rpartition('/')[0]} && echo '{content}' > {path}")
+        for name, content in CONNECTIONS.items():
+            path = host.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+            path.chmod(0o600)
         open_file = (host.root / "root/anaconda-ks.cfg").open("rb")
 
         packages = sysprep.generalize(root)
@@ -82,6 +103,50 @@ def test_install_traces_are_removed_and_overwritten(host: LabHost) -> None:
     assert list((host.root / "etc/ssh").glob("ssh_host_*")) == []
     assert (host.root / "etc/machine-id").read_bytes() == b""
     assert (host.root / "home/steward/.ssh/authorized_keys").read_text().strip()
+    assert (host.root / KEYFILE).read_text() == (
+        "[connection]\nid=enp1s0\ntype=ethernet\n[ethernet]\n[ipv4]\nmethod=auto\n"
+    )
+    assert (host.root / IFCFG).read_text() == "TYPE=Ethernet\nONBOOT=yes\n"
+    assert {(host.root / name).stat().st_mode & 0o777 for name in CONNECTIONS} == {0o600}
+
+
+def test_build_key_is_removed_and_other_keys_stay(host: LabHost) -> None:
+    authorized_keys = host.root / "home/steward/.ssh/authorized_keys"
+    operator = authorized_keys.read_text()
+    other = "ecdsa-sha2-nistp256 AAAAother ada@example\n"
+    authorized_keys.write_text(f"{other}{operator}")
+    key = sysprep.BuildKey(user="steward", public_key=operator)
+
+    with open_shell(host) as root:
+        sysprep.generalize(root, key)
+        assert authorized_keys.read_text() == other
+        sysprep.generalize(root, sysprep.BuildKey(user="steward", public_key=other))
+        assert not authorized_keys.exists()
+
+
+FIRST_BOOT = """
+systemd-machine-id-setup && mkdir -p /var/log/journal/$(cat /etc/machine-id)
+ssh-keygen -q -A && echo one > /boot/grub2/grubenv && echo started >> /var/log/messages
+mkdir -p /etc/lvm/devices && echo x > /etc/lvm/devices/system.devices
+"""
+
+
+def test_aide_database_is_of_the_delivered_files(lab_payload: Payload, tmp_path: Path) -> None:
+    with lab_host(lab_payload, tmp_path, install=["aide"]) as host:
+        host.run("mkdir -p /boot/grub2 && echo zero > /boot/grub2/grubenv; touch /var/log/messages")
+        with open_shell(host) as root:
+            sysprep.generalize(root)
+            sysprep.generalize(root)
+
+        host.run(FIRST_BOOT)
+        host.run("aide --config=/etc/aide.conf --check")
+        assert (host.root / "etc/aide.conf").read_text().count("# Files that every machine") == 1
+        host.run("chmod u+s /usr/bin/cat && touch /etc/ssh/sshd_config.d/90-new.conf")
+        report = host.run("aide --config=/etc/aide.conf --check", ok=(5,)).stdout
+
+    assert "/usr/bin/cat" in report
+    assert "/etc/ssh/sshd_config.d/90-new.conf" in report
+    assert "ssh_host_" not in report
 
 
 def test_leftover_secret_or_failed_removal_fails_the_build(host: LabHost) -> None:

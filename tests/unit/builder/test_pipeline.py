@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from hardpan.builder import pipeline
+from hardpan.builder import pipeline, sysprep
 from hardpan.builder.artifacts import Assessment, DiskImage, InstallMedia, SshAccess
 from hardpan.builder.vm.egress_proxy import Endpoint
 from hardpan.builder.vm.probe import Acceleration
@@ -50,10 +50,14 @@ def test_guest_reaches_only_its_layers_repositories(
     assert plan.vm_spec(base).allowed_endpoints == ()
 
 
-def make_plan(workdir: Path, layers: tuple[str, ...]) -> pipeline.BuildPlan:
+OPERATOR_KEY = "ssh-rsa AAAAB3Nz operator@example"
+
+
+def make_plan(workdir: Path, layers: tuple[str, ...], **updates: object) -> pipeline.BuildPlan:
     placeholder_digest = Sha256("0" * 64)
+    profile = load_profile("rocky9-stig-nvidia")
     return pipeline.BuildPlan(
-        profile=load_profile("rocky9-stig-nvidia").model_copy(update={"layers": layers}),
+        profile=profile.model_copy(update={"layers": layers, **updates}),
         media=InstallMedia(
             path=workdir / "x.iso",
             sha256=placeholder_digest,
@@ -61,7 +65,7 @@ def make_plan(workdir: Path, layers: tuple[str, ...]) -> pipeline.BuildPlan:
             volume_id="X",
             name="rocky9",
         ),
-        access=SshAccess(user="steward", private_key=workdir / "key", public_key=""),
+        access=SshAccess(user="steward", private_key=workdir / "key", public_key=OPERATOR_KEY),
         acceleration=Acceleration(kind="tcg", reason=""),
         output_folder=workdir,
         cache_folder=workdir,
@@ -69,8 +73,21 @@ def make_plan(workdir: Path, layers: tuple[str, ...]) -> pipeline.BuildPlan:
     )
 
 
+@pytest.mark.parametrize(
+    ("build_key", "profile_keys", "removed"),
+    [
+        ("keep", (), "no key"),
+        ("remove", (), "steward"),
+        ("remove", ("ssh-rsa AAAAB3Nz ada@example",), "no key"),
+        ("remove", ("ssh-rsa AAAAother ada@example",), "steward"),
+    ],
+)
 def test_image_is_a_private_copy_of_the_generalized_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    build_key: str,
+    profile_keys: tuple[str, ...],
+    removed: str,
 ) -> None:
     calls: list[tuple[str, ...]] = []
 
@@ -85,8 +102,8 @@ def test_image_is_a_private_copy_of_the_generalized_disk(
         calls.append(("off", spec.disk.suffix))
         spec.disk.write_bytes(b"a generalized disk")
 
-    def record_generalize(_shell: object) -> tuple[str, ...]:
-        calls.append(("generalize",))
+    def record_generalize(_shell: object, key: sysprep.BuildKey | None) -> tuple[str, ...]:
+        calls.append(("generalize", key.user if key else "no key"))
         return ("bash-0:5.2-1.x86_64",)
 
     assessment = Assessment(content_sha256=Sha256("0" * 64), counts={}, fixes=())
@@ -97,7 +114,9 @@ def test_image_is_a_private_copy_of_the_generalized_disk(
     monkeypatch.setattr(pipeline, "_assess_base", lambda *_: assessment)
     monkeypatch.setattr(pipeline.registry, "apply_layers", lambda *_a, **_b: ())
     monkeypatch.setattr(pipeline.sysprep, "generalize", record_generalize)
-    plan = make_plan(tmp_path, ("stig",))
+    (user,) = load_profile("rocky9-stig").users
+    users = (user.model_copy(update={"ssh_keys": profile_keys}),)
+    plan = make_plan(tmp_path, ("stig",), build_key=build_key, users=users)
     base = tmp_path / "base.qcow2"
     base.write_bytes(b"a disk")
     disk = DiskImage(path=base, virtual_size_mib=MiB(1), sha256=sha256_file(base), duration_s=1.0)
@@ -112,7 +131,7 @@ def test_image_is_a_private_copy_of_the_generalized_disk(
 
     assert calls == [
         ("copy", ".qcow2", ".work", "4096"),
-        ("generalize",),
+        ("generalize", removed),
         ("off", ".work"),
         ("check", ".work"),
         ("copy", ".work", ".qcow2", "None"),

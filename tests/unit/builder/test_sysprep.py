@@ -6,11 +6,15 @@ from fnmatch import fnmatchcase
 import pytest
 
 from hardpan.builder.sysprep import (
+    AIDE_SCRIPT,
     CHECK_SCRIPT,
     DISCARD_SCRIPT,
+    NETWORK_SCRIPT,
     REMOVAL_SCRIPT,
     REMOVED_PATHS,
+    BuildKey,
     generalize,
+    key_removal_script,
 )
 from hardpan.core.errors import ToolError
 
@@ -42,7 +46,25 @@ def test_packages_are_sorted_and_identity_is_removed() -> None:
     guest = FakeShell()
 
     assert generalize(guest) == ("bash-0:5.2-1.x86_64", "zlib-0:1.3-1.x86_64")
-    assert guest.scripts[1:] == [REMOVAL_SCRIPT, CHECK_SCRIPT, DISCARD_SCRIPT]
+    assert guest.scripts[1:] == [
+        *(REMOVAL_SCRIPT, NETWORK_SCRIPT, AIDE_SCRIPT, CHECK_SCRIPT, DISCARD_SCRIPT)
+    ]
+
+
+def test_build_key_is_removed_before_aide_reads_the_files() -> None:
+    guest = FakeShell()
+    key = BuildKey(user="steward", public_key="ssh-rsa AAAAB3Nz+/= ada@example")
+
+    generalize(guest, key)
+
+    assert guest.scripts[3:5] == [key_removal_script(key), AIDE_SCRIPT]
+    assert "grep -vF AAAAB3Nz+/= " in guest.scripts[3]
+
+
+def test_only_files_that_machines_generate_are_excluded_from_aide() -> None:
+    assert " '/etc/ssh/ssh_host_.*_key' " in AIDE_SCRIPT
+    assert "'/boot/grub2/grubenv$'" in AIDE_SCRIPT
+    assert "/usr" not in AIDE_SCRIPT.replace("/usr/sbin/aide", "")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +82,11 @@ def test_packages_are_sorted_and_identity_is_removed() -> None:
         *("/etc/shadow-", "/etc/gshadow-"),
         *("/var/lib/cloud/instances", "/var/lib/cloud/seed"),
         *("/var/lib/systemd/random-seed", "/var/lib/systemd/credential.secret"),
-        "/var/lib/NetworkManager/secret_key",
+        *("/var/lib/NetworkManager/secret_key", "/var/lib/NetworkManager/internal-1-eth0.lease"),
+        *("/var/lib/NetworkManager/timestamps", "/var/lib/NetworkManager/seen-bssids"),
+        *("/etc/lvm/devices/system.devices", "/etc/lvm/devices/backup"),
+        *("/etc/multipath/wwids", "/etc/udev/rules.d/70-persistent-net.rules"),
+        "/etc/NetworkManager/system-connections/cloud-init-eth0.nmconnection",
         *("/etc/pki/consumer/key.pem", "/etc/pki/entitlement/1-key.pem"),
         *("/var/lib/systemd/coredump/core.x", "/var/crash/x", "/var/spool/abrt/x"),
         *("/root/.bash_history", "/home/ada/.bash_history", "/home/ada/.python_history"),
@@ -78,7 +104,7 @@ def test_machine_specific_path_is_removed_and_checked(path: str) -> None:
 
 @pytest.mark.parametrize(
     "pattern",
-    ["/etc/machine-id", "/tmp/*", "/var/tmp/*", "/var/log/journal/*", "NetworkManager/*.lease"],
+    ["/etc/machine-id", "/tmp/*", "/var/tmp/*", "/var/log/journal/*", "/var/lib/dhclient/*"],
 )
 def test_regenerated_files_are_removed(pattern: str) -> None:
     assert pattern in REMOVAL_SCRIPT

@@ -66,11 +66,11 @@ def test_every_problem_is_reported_with_its_location(run_check: Check) -> None:
 
     second = "expected one waiver for each rule, got a second for one"
     assert (code, out) == (3, "")
-    assert f"{second}; the first is at p.yaml:39:14" in err
+    assert f"{second}; the first is at p.yaml:40:14" in err
     assert "error: 5 problems" in err
     for problem in (
-        f"p.yaml:40:14: threee: expected {UNMATCHED}; did you mean three?",
-        f"p.yaml:41:14: five: expected a rule that {STIG} selects, got one that it does not select",
+        f"p.yaml:41:14: threee: expected {UNMATCHED}; did you mean three?",
+        f"p.yaml:42:14: five: expected a rule that {STIG} selects, got one that it does not select",
         f"w.yaml:2:12: {second}",
         f"w.yaml:3:12: tow: expected {UNMATCHED}",
         f"w.yaml:4:12: RHEL-09-99: expected {UNMATCHED}",

@@ -128,6 +128,17 @@ def test_all_stages_run_without_records(request_with_media: BuildRequest) -> Non
     assert run_plan.stages[5].outputs == (request_with_media.output_folder / "lab-stig.qcow2",)
 
 
+def test_image_without_the_operators_key_cannot_be_scanned(
+    request_with_media: BuildRequest,
+) -> None:
+    profile = request_with_media.profile.model_copy(update={"build_key": "remove"})
+    request = replace(request_with_media, profile=profile)
+
+    problems = [collected.area for collected in make_plan(request, discard, with_scan=True).errors]
+    assert "scan" in problems
+    assert "scan" not in [x.area for x in make_plan(request, discard, with_scan=False).errors]
+
+
 def test_finished_run_is_reused(request_with_media: BuildRequest) -> None:
     run_until(request_with_media, "scan")
 

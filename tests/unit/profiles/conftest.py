@@ -36,6 +36,7 @@ boot:
 users:
   - {name: steward, gecos: The steward, groups: [wheel], sudo: nopasswd}
 build_user: steward
+build_key: keep
 fips: true
 packages: {install: [aide], remove: [vsftpd]}
 services: {enabled: [auditd]}

@@ -33,6 +33,9 @@ INVALID_VALUES = [
     ("gecos: The steward", 'gecos: "x\\" --uid=0"', "users[0].gecos: expected a full name"),
     ("build_user: steward", "build_user: nobody2", "expected one of users (steward), got"),
     ("sudo: nopasswd", "sudo: none", "expected a user with sudo, 'steward' has 'sudo: none'"),
+    ("build_key: keep", "build_key: remove", "build_key: expected a user with sudo and ssh_keys"),
+    ("build_key: keep\n", "", "nobody could administer the image without the operator's key"),
+    ("build_key: keep", "build_key: maybe", "build_key: expected keep or remove, got 'maybe'"),
     ("sudo: nopasswd", "sudo: password", "expected a password_hash with 'sudo: password'"),
     # The boot loader.
     ("superuser: bootwarden", "superuser: admin", "never root, admin, administrator"),
