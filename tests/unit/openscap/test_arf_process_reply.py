@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hardpan.core.errors import ToolError
-from hardpan.scanners.openscap.arf.process import _parse_reply
+from hardpan.scanners.openscap.arf.reply import parse_reply
 from hardpan.scanners.openscap.arf.results import parse_arf
 from tests.unit.openscap.samples import ARF
 
@@ -22,12 +22,12 @@ def encode_reply(change: Callable[[Any], object] = lambda _: None) -> bytes:
 
 
 def test_reply_round_trips() -> None:
-    assert _parse_reply(encode_reply(), "x.xml") == parse_arf([ARF_BYTES])
+    assert parse_reply(encode_reply(), "x.xml") == parse_arf([ARF_BYTES])
 
 
 def test_reply_may_be_a_refusal() -> None:
     with pytest.raises(ToolError, match=r"^the ARF x\.xml is cut short$"):
-        _parse_reply(b'{"refused": "is cut short"}', "x.xml")
+        parse_reply(b'{"refused": "is cut short"}', "x.xml")
 
 
 CHANGES: dict[str, Callable[[Any], object]] = {
@@ -59,7 +59,7 @@ CHANGES: dict[str, Callable[[Any], object]] = {
 @pytest.mark.parametrize("name", CHANGES)
 def test_malformed_reply_is_refused(name: str) -> None:
     with pytest.raises(ToolError, match="was not read: the reply is malformed"):
-        _parse_reply(encode_reply(CHANGES[name]), "x.xml")
+        parse_reply(encode_reply(CHANGES[name]), "x.xml")
 
 
 @pytest.mark.parametrize(
@@ -67,4 +67,4 @@ def test_malformed_reply_is_refused(name: str) -> None:
 )
 def test_invalid_reply_is_refused(data: bytes) -> None:
     with pytest.raises(ToolError, match="was not read"):
-        _parse_reply(data, "x.xml")
+        parse_reply(data, "x.xml")
