@@ -25,6 +25,7 @@ STAGE = "checks"
 _VERDICTS = (AssertionError, pytest.fail.Exception, pytest.skip.Exception)
 """Exceptions that a check raises intentionally."""
 
+_NOT_REQUIRED = "the profile does not require it"
 _NO_VALUES = pytest.mark.skip(reason="the profile has no value to check")
 
 
@@ -140,9 +141,16 @@ class CheckRecorder:
         function = node_id.replace(".py::", "::").partition("[")[0]
         return self._registry.find_by_function(function)
 
+    def _counts(self, entry: RegisteredCheck) -> bool:
+        """Return whether the host must meet the check."""
+        return entry.required is None or entry.id in self._required
+
     def _build_check(self, report: pytest.TestReport) -> HostCheck:
         entry = self._find_entry(report.nodeid)
         check = to_host_check(report, self._failures.get(report.nodeid))
+        if check.outcome == "not_checked" and not self._counts(entry):
+            # What nothing asks for leaves no gap where its precondition is missing.
+            check = replace(check, outcome="skipped", message=f"{_NOT_REQUIRED}; {check.message}")
         _, _, parameter = report.nodeid.rstrip("]").partition("[")
         name = make_unique(join_parameter(entry.id, parameter), {c.name for c in self.checks})
         return replace(

@@ -3,12 +3,16 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from testinfra.host import Host  # type: ignore[import-untyped]
 
 from hardpan.core import clock
 from hardpan.core.errors import UnavailableError
+from hardpan.core.events import discard
+from hardpan.scanners.collect.base import CollectTask
+from hardpan.scanners.collect.check_recorder import CheckRecorder
 from hardpan.scanners.collect.checks import queries, test_platform
 from hardpan.scanners.collect.preconditions import Query
 from tests.unit.fips import samples
@@ -298,3 +302,28 @@ def test_all_queries_of_the_checks_run_in_the_batch() -> None:
                 continue
 
     assert set(commands) == {q.command_line for q in queries.PLATFORM_QUERIES}
+
+
+@pytest.mark.parametrize(
+    ("required", "outcome", "message"),
+    [
+        (frozenset(), "skipped", "the profile does not require it; there is no /sys/lockdown"),
+        (frozenset({"hardpan-check-kernel-lockdown"}), "not_checked", "there is no /sys/lockdown"),
+    ],
+)
+def test_missing_precondition_counts_for_required_checks_only(
+    required: frozenset[str], outcome: str, message: str
+) -> None:
+    task = CollectTask(required_checks=required)
+    recorder = CheckRecorder(cast(Host, None), task, discard, scopes=frozenset({"host"}))
+    node_id = "test_platform.py::test_kernel_lockdown_is_active"
+    recorder._failures[node_id] = UnavailableError(["there is no /sys/lockdown"], "")
+    report = SimpleNamespace(
+        nodeid=node_id, when="call", outcome="failed", skipped=False, duration=0.1
+    )
+
+    recorder.pytest_runtest_logreport(cast(pytest.TestReport, report))
+
+    (check,) = recorder.checks
+    assert check.outcome == outcome
+    assert check.message.startswith(message)
