@@ -51,6 +51,7 @@ _GPU_TEMPLATE_DIRS = {
 }
 """Added for an engine that computes on a GPU."""
 
+_SELINUX_MODULE = "/usr/share/selinux/packages/hardpan-ai.cil"
 _ENGINE_NAMES = {"llama_cpp": "llama.cpp", "vllm": "vLLM"}
 _TEMPLATE_PATHS = {
     "nginx.conf.d": "/etc/systemd/system/nginx.service.d/hardpan.conf",
@@ -67,6 +68,15 @@ _STYLE_ELEMENT = re.compile(rb"<style>(.*?)</style>", re.DOTALL)
 def proxy_user(profile: Profile) -> str:
     """Return the user that the distribution's nginx runs as."""
     return _PROXY_USERS.get(profile.release, "nginx")
+
+
+def has_selinux_module(profile: Profile) -> bool:
+    """Whether the services get a domain of their own.
+
+    Only on the lab so far: the module was tested with Debian's policy, and a permission that
+    Enterprise Linux's policy names differently would stop the service there.
+    """
+    return profile.is_lab
 
 
 def render_files(profile: Profile) -> Mapping[str, bytes]:
@@ -90,6 +100,8 @@ def render_files(profile: Profile) -> Mapping[str, bytes]:
         f"{_SETTINGS_DIR}/{name}.json": _json(settings)
         for name, settings in _service_settings(section).items()
     }
+    if has_selinux_module(profile):
+        contents[_SELINUX_MODULE] = (_SOURCES / "system" / "hardpan-ai.cil").read_bytes()
     contents |= pages
     contents[f"{_PROGRAM_DIR}/__main__.py"] = _LAUNCHER.encode()
     contents[f"{_PROGRAM_DIR}/certificate.sh"] = (
@@ -154,6 +166,7 @@ def _template_values(profile: Profile, section: AiService) -> Mapping[str, objec
     return {
         "home": _PROGRAM_DIR,
         "pages": _PAGES_DIR,
+        "has_selinux_module": has_selinux_module(profile),
         "python": _python_path(section.server),
         "engine": _ENGINE_NAMES[section.server.engine],
         "accelerator": profile.hardware.accelerator,

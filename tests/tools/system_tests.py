@@ -35,6 +35,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "secure-boot": ("tests/integration/test_secure_boot.py",),
     "remediate": ("tests/integration/test_remediate_lab.py",),
     "demo-ai": ("tests/integration/test_prove_ai.py",),
+    "strict": ("tests/integration/test_prove_strict.py",),
 }
 """Part -> the files whose marked tests it runs. Every such file is in exactly one part."""
 

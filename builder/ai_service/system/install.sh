@@ -65,12 +65,21 @@ if [ -n "$firewall" ] && ! $firewall -q --query-port=443/tcp 2> /dev/null &&
     [ "$firewall" = "firewall-offline-cmd" ] || firewall-cmd -q --reload
     changed=yes
 fi
-# NOTE: not tested with SELinux enforcing. The proxy may connect to ports of this type only.
+# The services' own domain, and the type of the ports that the proxy may connect to.
 if command -v selinuxenabled > /dev/null && selinuxenabled; then
+    module=/usr/share/selinux/packages/hardpan-ai.cil
+    if [ -e "$module" ] && ! cmp -s "$module" /var/lib/hardpan/hardpan-ai.cil; then
+        semodule -i "$module"
+        restorecon -RF /var/lib/ai
+        install -m 0644 "$module" /var/lib/hardpan/hardpan-ai.cil
+        changed=yes
+    fi
+    semanage port -l | sed -n 's/^http_port_t  *tcp  *//p' | tr -d ' ' | tr ',' '\n' > labelled_ports
     while read -r port; do
-        semanage port -l | grep -qE "^http_port_t .*[ ,]$port(,|$)" ||
-            { semanage port -a -t http_port_t -p tcp "$port" && changed=yes; }
-    done < ports
+        grep -qx "$port" labelled_ports || echo "port -a -t http_port_t -p tcp $port"
+    done < ports > port_rules
+    # One call: each writes the whole policy.
+    [ ! -s port_rules ] || { semanage import -f port_rules && changed=yes; }
 fi
 # fapolicyd trusts files of RPMs; this list adds the files of this layer.
 if [ -d /etc/fapolicyd/trust.d ]; then

@@ -10,6 +10,7 @@ from hardpan.builder.ai_models import random_llama
 from hardpan.builder.ai_service import render
 from hardpan.builder.ai_service.payload.serving import llama_cpp_arguments
 from hardpan.core.files import sha256_bytes
+from hardpan.profiles.loader.profile_file import load_profile
 from hardpan.profiles.schema.ai_service import AiService, QuotaSettings
 from hardpan.profiles.schema.frameworks import Frameworks
 from hardpan.profiles.schema.profile import Profile
@@ -54,6 +55,26 @@ def test_services_are_sandboxed_and_supervised(profile: Profile, name: str) -> N
     assert int(unit["StartLimitBurst"][0]) > 0
     assert int(unit["WatchdogSec"][0]) > 0
     assert "hardpan-egress.service" in unit["Requires"][0]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_services_run_in_the_domain_of_the_selinux_module(profile: Profile, name: str) -> None:
+    module = rendered_text(profile, "/usr/share/selinux/packages/hardpan-ai.cil")
+    (context,) = unit_settings(rendered_text(profile, f"{UNITS}/{name}.service"))["SELinuxContext"]
+
+    # Without the hyphen, a host without the module could not start the service.
+    assert context == "-system_u:system_r:hardpan_ai_t:s0"
+    assert "(typeattributeset domain (hardpan_ai_t))" in module
+    assert "(process2 (nnp_transition nosuid_transition))" in module  # NoNewPrivileges=
+
+
+def test_enterprise_linux_gets_no_untested_selinux_module(section: AiService) -> None:
+    """A name that its policy lacks would stop the service."""
+    rocky = load_profile("rocky9-stig-cpu").model_copy(update={"ai_service": section})
+    files = render.render_files(rocky)
+
+    assert "/usr/share/selinux/packages/hardpan-ai.cil" not in files
+    assert b"SELinuxContext" not in files[f"{UNITS}/hardpan-kb.service"]
 
 
 def test_proxy_does_not_depend_on_model_server(profile: Profile) -> None:
