@@ -22,7 +22,7 @@ RULE_COST_S = {
     "rpm_verify_hashes": 35.0,
     "rpm_verify_permissions": 17.0,
     "rpm_verify_ownership": 17.0,
-    "dir_permissions_library_dirs": 6.2,
+    "dir_permissions_library_dirs": 7.0,
     "file_permissions_library_dirs": 2.7,
     "file_ownership_library_dirs": 2.4,
     "dir_perms_world_writable_sticky_bits": 3.9,
@@ -34,8 +34,8 @@ RULE_COST_S = {
     "audit_rules_privileged_commands": 7.0,
     "file_permissions_binary_dirs": 1.0,
     "selinux_all_devicefiles_labeled": 0.3,
-    "no_user_host_based_files": 1.8,
-    "no_host_based_files": 1.9,
+    "no_user_host_based_files": 2.5,
+    "no_host_based_files": 2.5,
     "file_groupownership_system_commands_dirs": 0.5,
     "file_ownership_binary_dirs": 0.6,
 }
@@ -43,7 +43,7 @@ RULE_COST_S = {
 ratios matter. Rules that the RHEL 9 STIG lacks, and those about services: measured elsewhere,
 scaled to the rest."""
 
-_SCRIPT_COST_S = 1.5
+_SCRIPT_COST_S = 1.0
 """Duration of a rule that searches all file systems by a script with ``find``."""
 
 _FURTHER_SHARE = 0.1
