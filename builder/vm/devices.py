@@ -40,7 +40,9 @@ def disk_arguments(
         argv += ["-drive", drive, "-device", _disk_device(bus, "empty", position=0)]
     drive = f"file={escape_option(disk)},format=qcow2,if=none,id=disk,cache=unsafe,discard=unmap"
     device = _disk_device(bus, "disk", position=int(empty_disk is not None))
-    options = f"discard_granularity={FILE_SYSTEM_BLOCK_BYTES},bootindex={boot_index}"
+    options = f"bootindex={boot_index}"
+    if bus != "sata":  # QEMU's SATA disks discard units of 512 bytes only
+        options = f"discard_granularity={FILE_SYSTEM_BLOCK_BYTES},{options}"
     return [*argv, "-drive", drive, "-device", f"{device},{options}"]
 
 

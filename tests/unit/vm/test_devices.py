@@ -16,16 +16,16 @@ TCG = Acceleration(kind="tcg", reason="")
 @pytest.mark.parametrize(
     ("bus", "device"),
     [
-        ("virtio-blk", "virtio-blk-pci,drive=disk"),
-        ("virtio-scsi", "scsi-hd,bus=disks.0,scsi-id=0,drive=disk"),
-        ("nvme", "nvme,serial=hardpan-0,drive=disk"),
+        ("virtio-blk", "virtio-blk-pci,drive=disk,discard_granularity=4096"),
+        ("virtio-scsi", "scsi-hd,bus=disks.0,scsi-id=0,drive=disk,discard_granularity=4096"),
+        ("nvme", "nvme,serial=hardpan-0,drive=disk,discard_granularity=4096"),
         ("sata", "ide-hd,bus=ide.0,drive=disk"),
     ],
 )
 def test_disk_is_attached_to_its_bus(tmp_path: Path, bus: DiskBus, device: str) -> None:
     argv = devices.disk_arguments(tmp_path / "d", bus, boot_index=3)
 
-    assert argv[-1] == f"{device},discard_granularity=4096,bootindex=3"
+    assert argv[-1] == f"{device},bootindex=3"
     assert argv.count("-drive") == 1
     assert ("virtio-scsi-pci,id=disks" in argv) == (bus == "virtio-scsi")
 
@@ -38,7 +38,7 @@ def test_empty_disk_comes_first_and_does_not_boot(tmp_path: Path) -> None:
     disks = [value for value in argv if value.startswith("ide-hd")]
     assert disks == [
         "ide-hd,bus=ide.0,drive=empty",
-        "ide-hd,bus=ide.1,drive=disk,discard_granularity=4096,bootindex=0",
+        "ide-hd,bus=ide.1,drive=disk,bootindex=0",
     ]
     assert empty.stat().st_size == 64 << 20
 
