@@ -22,7 +22,7 @@ from hardpan.core.errors import HardpanError, InputError
 from hardpan.core.events import discard
 from hardpan.core.files import Sha256
 from hardpan.core.process import run
-from tests.integration import tiny_media
+from tests.integration import rocky_dvd, tiny_media
 from tests.integration.tiny_media import MENU, make_el10_iso
 
 pytestmark = pytest.mark.integration
@@ -417,8 +417,7 @@ def test_build_with_hostile_iso_exits_three(
     prepare: Callable[[Path], object],
     problem: str,
 ) -> None:
-    (tmp_path / "iso").mkdir()
-    iso = make_el10_iso(tmp_path / "iso", LABEL, prepare=prepare)
+    iso = rocky_dvd.write_iso(rocky_dvd.complete_dvd(10), tmp_path / "iso", change=prepare)
     run(["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", tmp_path / "k"], timeout_s=20)
     victim_before, out = snapshot(victim), tmp_path / "out"
 
