@@ -41,7 +41,13 @@ from hardpan.core.files import (
     sha256_file,
 )
 from hardpan.core.stage_cache import StageResult
-from hardpan.kickstart import boot_arguments, contains_secret, lint_or_raise, render_kickstart
+from hardpan.kickstart import (
+    boot_arguments,
+    contains_secret,
+    lint_or_raise,
+    make_volume_label,
+    render_kickstart,
+)
 from hardpan.profiles.schema.profile import Profile
 from hardpan.profiles.schema.ssg import Fix
 from hardpan.profiles.software_catalog import eula
@@ -109,7 +115,8 @@ class HardenedImage:
 def build_iso(plan: BuildPlan) -> UnattendedIso:
     """Write the install media with the profile's kickstart to ``OUTPUT/PROFILE.iso``."""
     text = render_linted_kickstart(plan.profile, plan.access.public_key, plan.luks_passphrase)
-    boot_options = boot_arguments(plan.profile, plan.media.volume_id)
+    label = make_volume_label(plan.profile)
+    boot_options = boot_arguments(plan.profile, label)
     stage = stages.iso_stage(
         plan.profile,
         plan.output_folder,
@@ -123,7 +130,13 @@ def build_iso(plan: BuildPlan) -> UnattendedIso:
 
     def execute(_note: Callable[[str], None]) -> StageResult:
         iso = remaster(
-            plan.media, text, path, arguments=boot_options, secret=has_secret, emit=plan.emit
+            plan.media,
+            text,
+            path,
+            arguments=boot_options,
+            secret=has_secret,
+            emit=plan.emit,
+            volume_id=label,
         )
         return {"sha256": iso.sha256}
 
@@ -131,7 +144,7 @@ def build_iso(plan: BuildPlan) -> UnattendedIso:
     return UnattendedIso(
         path=path,
         sha256=Sha256(str(result["sha256"])),
-        volume_id=plan.media.volume_id,
+        volume_id=label,
         kickstart_sha256=sha256_bytes(text.encode()),
         media_sha256=plan.media.sha256,
         has_secret=has_secret,

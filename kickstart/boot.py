@@ -1,5 +1,6 @@
 """Boot arguments of the installer and the volume label of the ISO."""
 
+from hardpan.core.files import sha256_bytes
 from hardpan.kickstart.quoting import KickstartError, ks_word
 from hardpan.profiles.schema.profile import Profile
 
@@ -8,14 +9,20 @@ CONSOLE_ARGUMENTS = ("console=ttyS0,115200", "console=tty0")
 shells write: the screen, because a server may have no serial port."""
 
 _MAX_LABEL_CHARS = 32
+_DIGEST_CHARS = 8
 
 
 def make_volume_label(profile: Profile) -> str:
     """Return a volume label for the unattended ISO that differs from the media's.
 
     ISO 9660 allows 32 characters; blanks are avoided because boot loaders escape them differently.
+    A longer name is cut and ends with its digest, so that the labels of two profiles differ.
     """
-    return f"HARDPAN-{profile.name.upper()}"[:_MAX_LABEL_CHARS].rstrip("-")
+    label = f"HARDPAN-{profile.name.upper()}"
+    if len(label) <= _MAX_LABEL_CHARS:
+        return label
+    digest = sha256_bytes(profile.name.encode())[:_DIGEST_CHARS].upper()
+    return f"{label[: _MAX_LABEL_CHARS - _DIGEST_CHARS - 1]}-{digest}"
 
 
 def boot_arguments(profile: Profile, volume_label: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from hardpan.builder.media.menu_entries import (
     TIMEOUT_S,
     TITLE_WARNING,
     is_rescue_title,
+    is_test_title,
     merge_arguments,
     replace_label,
     starts_installer,
@@ -43,8 +44,9 @@ def add_kickstart_arguments(
 ) -> str:
     """Add ``arguments`` to every install entry and make the first one the default.
 
-    Existing arguments of the same names, ``inst.ks`` and the media check are removed first. Rescue
-    entries are not changed. ``relabel`` is the old and the new volume label.
+    Existing arguments of the same names and ``inst.ks`` are removed first, and the media check
+    unless the entry's title promises it. Rescue entries are not changed. ``relabel`` is the old and
+    the new volume label.
 
     Raises:
         InputError: the menu has no install entry, an unsupported entry, or too many nested
@@ -59,9 +61,10 @@ def add_kickstart_arguments(
     if not entries:
         raise InputError("the boot menu has no install entry")
     for entry in entries:
+        has_media_check = is_test_title(_entry_title(lines[entry.title_line]))
         lines[entry.title_line] = _add_warning(lines[entry.title_line])
         for n in entry.kernel_lines:
-            lines[n] = _add_arguments(lines[n], arguments)
+            lines[n] = _add_arguments(lines[n], arguments, has_media_check=has_media_check)
     return "\n".join(_replace_settings(lines, entries[0].menu_path)) + "\n"
 
 
@@ -127,9 +130,15 @@ def _parse_entries(lines: Sequence[str]) -> list[_GrubEntry]:
     return entries
 
 
-def _add_arguments(line: str, arguments: Sequence[str]) -> str:
+def _add_arguments(line: str, arguments: Sequence[str], *, has_media_check: bool) -> str:
     indent = line[: len(line) - len(line.lstrip())]
-    return indent + " ".join(merge_arguments(_tokenize(line), arguments))
+    tokens = merge_arguments(_tokenize(line), arguments, has_media_check=has_media_check)
+    return indent + " ".join(tokens)
+
+
+def _entry_title(line: str) -> str:
+    """Return the title of a ``menuentry``, with its quotes; empty without one."""
+    return "".join(_tokenize(line)[1:2])
 
 
 def _add_warning(line: str) -> str:

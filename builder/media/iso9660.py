@@ -2,8 +2,9 @@
 
 A folder that contains itself makes xorriso loop, and lengths in directory records are untrusted.
 
-Sources: ECMA-119 8.4 (volume descriptors) and 9.1 (directory records); SUSP 5.1 (CE: continuation
-area) and RRIP 4.1.5.1 (CL: relocated folder) for Rock Ridge.
+Sources: ECMA-119 8.4 (volume descriptors), 8.5.6 (escape sequences, which Joliet defines) and 9.1
+(directory records); SUSP 5.1 (CE: continuation area) and RRIP 4.1.5.1 (CL: relocated folder) for
+Rock Ridge.
 """
 
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ _MAX_DESCRIPTORS = 64
 _TREE_DESCRIPTORS = (1, 2)
 _END_DESCRIPTOR = 255
 _ROOT_RECORD_OFFSET = 156
+_ESCAPE_OFFSET = 88
+_JOLIET_ESCAPES = (b"%/@", b"%/C", b"%/E")
 _MIN_RECORD_BYTES = 34
 _FOLDER_FLAG = 0x02
 _SELF_AND_PARENT = (b"\0", b"\1")
@@ -67,14 +70,36 @@ def check_folders(iso: Path) -> None:
         raise InputError(f"{iso}: cannot be read: {e.strerror}") from e
 
 
+def has_joliet(iso: Path) -> bool:
+    """Return whether the ISO has a Joliet tree, which Windows shows.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        with open_named_file(iso) as file:
+            return any(
+                descriptor[_ESCAPE_OFFSET : _ESCAPE_OFFSET + 3] in _JOLIET_ESCAPES
+                for descriptor in _read_descriptors(file)
+            )
+    except OSError as e:
+        raise InputError(f"{iso}: cannot be read: {e.strerror}") from e
+
+
 def _read_roots(file: BufferedReader) -> Iterator[DirectoryRecord]:
+    for descriptor in _read_descriptors(file):
+        yield _parse_record(descriptor[_ROOT_RECORD_OFFSET:])
+
+
+def _read_descriptors(file: BufferedReader) -> Iterator[bytes]:
+    """Yield the volume descriptors that have a tree."""
     for number in range(_MAX_DESCRIPTORS):
         file.seek((_FIRST_DESCRIPTOR + number) * BLOCK_SIZE)
         descriptor = file.read(BLOCK_SIZE)
         if len(descriptor) < BLOCK_SIZE or descriptor[0] == _END_DESCRIPTOR:
             return
         if descriptor[0] in _TREE_DESCRIPTORS:
-            yield _parse_record(descriptor[_ROOT_RECORD_OFFSET:])
+            yield descriptor
 
 
 def _check_tree(iso: Path, file: BufferedReader, root: DirectoryRecord) -> None:

@@ -12,6 +12,7 @@ from hardpan.builder.media.menu_entries import (
     TIMEOUT_S,
     TITLE_WARNING,
     is_rescue_title,
+    is_test_title,
     merge_arguments,
     replace_label,
     starts_installer,
@@ -62,12 +63,14 @@ def add_kickstart_arguments(
                 lines[n], [replace_label(w, *relabel) for w in _arguments(lines[n])]
             )
     for entry in entries:
+        has_media_check = is_test_title(_entry_title(entry, lines))
         if entry.title_line is not None and TITLE_WARNING not in lines[entry.title_line]:
             lines[entry.title_line] += TITLE_WARNING
         for n in entry.append_lines:
-            lines[n] = _replace_arguments(
-                lines[n], merge_arguments(_arguments(lines[n]), arguments)
+            tokens = merge_arguments(
+                _arguments(lines[n]), arguments, has_media_check=has_media_check
             )
+            lines[n] = _replace_arguments(lines[n], tokens)
     return "\n".join(_replace_settings(lines, entries[0])) + "\n"
 
 
@@ -83,10 +86,13 @@ def _install_entries(lines: Sequence[str]) -> list[_IsolinuxEntry]:
         e
         for e in _parse_entries(lines)
         if any(starts_installer(_arguments(lines[n])) for n in e.append_lines)
-        and not is_rescue_title(
-            "" if e.title_line is None else _value(lines[e.title_line]).replace("^", "")
-        )
+        and not is_rescue_title(_entry_title(e, lines))
     ]
+
+
+def _entry_title(entry: _IsolinuxEntry, lines: Sequence[str]) -> str:
+    """Return the title that the menu shows; empty without one."""
+    return "" if entry.title_line is None else _value(lines[entry.title_line]).replace("^", "")
 
 
 def _parse_entries(lines: Sequence[str]) -> list[_IsolinuxEntry]:

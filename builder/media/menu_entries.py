@@ -9,7 +9,9 @@ TITLE_WARNING = " (hardpan: unattended, ERASES DISKS)"
 _SOURCE_ARGUMENTS = ("inst.stage2", "inst.repo")
 _RESCUE_ARGUMENTS = ("inst.rescue", "rescue", "emergency", "single")
 _RESCUE_TITLE = re.compile(r"rescue|memtest|local drive", re.IGNORECASE)
-_REMOVED_ARGUMENTS = ("inst.ks", "ks", "rd.live.check", "quiet")
+_TEST_TITLE = re.compile(r"\b(?:test|check|verify)\b", re.IGNORECASE)
+_REMOVED_ARGUMENTS = ("inst.ks", "ks", "quiet")
+_MEDIA_CHECK = "rd.live.check"
 
 
 def starts_installer(arguments: Iterable[str]) -> bool:
@@ -23,9 +25,24 @@ def is_rescue_title(title: str) -> bool:
     return _RESCUE_TITLE.search(title) is not None
 
 
-def merge_arguments(existing: Sequence[str], arguments: Sequence[str]) -> list[str]:
-    """Add ``arguments``; existing ones of the same names and the media check are removed."""
+def is_test_title(title: str) -> bool:
+    """Return whether the title says that the media are tested, e.g. ``Test this media & install``.
+
+    Such an entry keeps the media check: its title would be wrong without it.
+    """
+    return _TEST_TITLE.search(title) is not None
+
+
+def merge_arguments(
+    existing: Sequence[str], arguments: Sequence[str], *, has_media_check: bool = False
+) -> list[str]:
+    """Add ``arguments``; existing ones of the same names are removed.
+
+    The media check is removed unless ``has_media_check`` is set.
+    """
     removed_names = {_argument_name(a) for a in arguments}.union(_REMOVED_ARGUMENTS)
+    if not has_media_check:
+        removed_names.add(_MEDIA_CHECK)
     return [*(w for w in existing if _argument_name(w) not in removed_names), *arguments]
 
 

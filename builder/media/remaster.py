@@ -23,6 +23,9 @@ from hardpan.builder.media.inspect import (
     find_files,
     inspect_iso,
 )
+from hardpan.builder.media.iso9660 import has_joliet
+from hardpan.builder.media.iso_identity import IsoIdentity, derive_identity
+from hardpan.builder.media.tree import MAX_DESCRIPTION_BYTES, TREEINFO, replace_checksum
 from hardpan.core.errors import InputError, ToolError
 from hardpan.core.events import Emit, StageMessage
 from hardpan.core.extracted_files import create_file, read_bytes
@@ -61,9 +64,9 @@ def remaster(
 ) -> UnattendedIso:
     """Write ``media`` with the kickstart and an unattended boot menu to the output file.
 
-    The same inputs give the same bytes. The volume label is the media's unless ``volume_id`` is
-    given. A kickstart contains password hashes, so the ISO is readable by its owner only;
-    ``secret`` marks a kickstart with a passphrase.
+    The same inputs give the same bytes; other inputs give another UUID and GPT disk GUID. The
+    volume label is the media's unless ``volume_id`` is given. A kickstart contains password hashes,
+    so the ISO is readable by its owner only; ``secret`` marks a kickstart with a passphrase.
 
     Raises:
         InputError: the boot menu is not supported, the label is invalid, or the media contain
@@ -83,13 +86,17 @@ def remaster(
     ):
         workdir = Path(name)
         edited_files = _edit_menus(media.path, facts, workdir, menu)
+        edited_files |= _edit_treeinfo(media.path, facts, workdir)
         (workdir / "ks.cfg").write_text(kickstart_text, "utf-8")
         (workdir / "ks.cfg").chmod(PRIVATE_MODE)
         emit(StageMessage(stage=_STAGE, text=f"writing {out.name}"))
-        _write_iso(media.path, temp_iso, edited_files, workdir, facts, label)
+        identity = derive_identity(
+            media_sha256=media.sha256, kickstart=kickstart_text, arguments=arguments, label=label
+        )
+        _write_iso(media.path, temp_iso, edited_files, workdir, facts, label, identity)
         # Last: later changes would make the media check fail.
         run(["implantisomd5", "--force", temp_iso], timeout_s=_TIMEOUT_S)
-        _verify_iso(temp_iso, facts, kickstart_text, menu, workdir)
+        _verify_iso(temp_iso, media.path, facts, kickstart_text, menu, workdir)
     return UnattendedIso(
         path=out,
         sha256=sha256_file(out),
@@ -119,7 +126,7 @@ def _choose_label(facts: IsoFacts, volume_id: str | None, arguments: Sequence[st
 
 
 def _edit_menus(iso: Path, facts: IsoFacts, workdir: Path, menu: BootMenu) -> dict[str, Path]:
-    """The edited menus (path in the ISO -> file), and the FAT image at ``room/efi.img``."""
+    """Return the edited menus (path in the ISO -> file); edit the FAT image ``efi.img``."""
     files = find_files(iso, (*MENUS, _KICKSTART))
     names = [name for name in MENUS if name in files]
     if not names:
@@ -137,6 +144,21 @@ def _edit_menus(iso: Path, facts: IsoFacts, workdir: Path, menu: BootMenu) -> di
     return edited_files
 
 
+def _edit_treeinfo(iso: Path, facts: IsoFacts, workdir: Path) -> dict[str, Path]:
+    """Return ``.treeinfo`` with the digest of the edited EFI image, if it has one (EL9)."""
+    files = find_files(iso, (TREEINFO,))
+    if TREEINFO not in files or not facts.efi_path:
+        return {}
+    copy_bytes(iso, files[TREEINFO], workdir / "treeinfo", max_bytes=MAX_DESCRIPTION_BYTES)
+    data = read_bytes(workdir, "treeinfo", max_bytes=MAX_DESCRIPTION_BYTES)
+    edited = replace_checksum(
+        data, facts.efi_path.removeprefix("/"), sha256_file(workdir / "efi.img")
+    )
+    if edited == data:
+        return {}
+    return {TREEINFO: create_file(workdir, "treeinfo.edited", edited, mode=0o644)}
+
+
 def _write_iso(
     source: Path,
     destination: Path,
@@ -144,10 +166,15 @@ def _write_iso(
     workdir: Path,
     facts: IsoFacts,
     label: str,
+    identity: IsoIdentity,
 ) -> None:
     argv: list[str | Path] = ["xorriso", "-indev", source, "-outdev", destination, "-volid", label]
     # Preserves the BIOS and UEFI boot records; without them the copy is not bootable.
     argv += ["-boot_image", "any", "replay"]
+    argv += ["-boot_image", "any", f"gpt_disk_guid={identity.disk_guid}"]
+    if has_joliet(source):
+        # Names of repository metadata have 80 characters.
+        argv += ["-joliet", "on", "-compliance", "joliet_long_names"]
     if facts.efi_path:
         argv += ["-update", workdir / "efi.img", facts.efi_path]
     else:
@@ -156,7 +183,8 @@ def _write_iso(
         argv += ["-update", copy, iso_path]
     argv += ["-map", workdir / "ks.cfg", _KICKSTART]
     # SOURCE_DATE_EPOCH does not cover the change times of the tree.
-    argv += ["-alter_date_r", "b", _DATE[:8], "/", "--", "-volume_date", "uuid", _DATE]
+    argv += ["-alter_date_r", "b", _DATE[:8], "/", "--"]
+    argv += ["-volume_date", "uuid", identity.volume_uuid]
     argv += ["-volume_date", "c", _DATE, "-volume_date", "m", _DATE, "-padding", "0"]
     limits = ProcessLimits(
         max_file_bytes=source.stat().st_size + _MAX_GROWTH_BYTES,
@@ -173,7 +201,12 @@ def _write_iso(
 
 
 def _verify_iso(
-    iso: Path, media_facts: IsoFacts, kickstart_text: str, menu: BootMenu, workdir: Path
+    iso: Path,
+    source: Path,
+    media_facts: IsoFacts,
+    kickstart_text: str,
+    menu: BootMenu,
+    workdir: Path,
 ) -> None:
     """Verify the written ISO by reading it back."""
     iso_facts = inspect_iso(iso)
@@ -193,6 +226,7 @@ def _verify_iso(
                 _boot_properties(iso_facts) != _boot_properties(media_facts),
             ),
             ("its volume label differs", iso_facts.volume_id != menu.label),
+            ("its Joliet tree is missing", has_joliet(source) != has_joliet(iso)),
             ("the kickstart differs", (workdir / "back.ks").read_text("utf-8") != kickstart_text),
             (
                 "a boot menu lacks the kickstart",

@@ -10,6 +10,7 @@ from configparser import RawConfigParser
 from dataclasses import dataclass
 
 from hardpan.core.errors import InputError
+from hardpan.core.files import Sha256
 
 TREEINFO, DISCINFO = "/.treeinfo", "/.discinfo"
 MAX_DESCRIPTION_BYTES = 256 << 10
@@ -76,6 +77,20 @@ def parse_treeinfo(data: bytes, source: str) -> MediaTree:
         arch=_value(parser, "tree", "arch", source),
         variants=tuple(_parse_variant(parser, name, source) for name in variants),
     )
+
+
+def replace_checksum(data: bytes, name: str, sha256: Sha256) -> bytes:
+    """Return ``.treeinfo`` with the digest of the file ``name``; unchanged if it has none.
+
+    Every other byte stays: Anaconda reads the file, and people compare it.
+    """
+    line = re.compile(
+        rb"^(?P<name>[ \t]*" + re.escape(name.encode()) + rb"[ \t]*=[ \t]*)[^\r\n]*", re.MULTILINE
+    )
+    head, separator, remainder = data.partition(b"[checksums]")
+    section, next_section, tail = remainder.partition(b"\n[")
+    edited = line.sub(lambda match: match["name"] + f"sha256:{sha256}".encode(), section)
+    return head + separator + edited + next_section + tail
 
 
 def parse_discinfo(data: bytes, source: str) -> str:

@@ -14,7 +14,7 @@ from hardpan.builder import stages as build_stages
 from hardpan.core.errors import InputError
 from hardpan.core.files import Sha256
 from hardpan.core.stage_cache import CachedStage, StageResult
-from hardpan.kickstart import boot_arguments
+from hardpan.kickstart import boot_arguments, make_volume_label
 from hardpan.preflight.checks import Environment
 from hardpan.scanners.model.scan import ContentOrigin
 from hardpan.workflow import stages as workflow_stages
@@ -190,7 +190,8 @@ def _iso_stage(environment: Environment) -> CachedStage:
         if request.media and request.media_sha256:
             media_sha256 = Sha256(request.media_sha256)
         if media_sha256 is not None:
-            boot_options = boot_arguments(request.profile, media.volume_id)
+            label = make_volume_label(request.profile)
+            boot_options = boot_arguments(request.profile, label)
     return build_stages.iso_stage(
         request.profile,
         request.output_folder,

@@ -10,6 +10,7 @@ import pytest
 from hardpan.builder.artifacts import InstallMedia, UnattendedIso
 from hardpan.builder.media import sources
 from hardpan.builder.media.inspect import exists, extract, inspect_iso
+from hardpan.builder.media.iso9660 import has_joliet
 from hardpan.builder.media.remaster import MENUS, remaster
 from hardpan.core.errors import InputError, ResourceError, ToolError, TrustError
 from hardpan.core.events import Event, discard
@@ -79,6 +80,62 @@ def test_remaster_is_deterministic(
     second_iso = remaster_media(moved, tmp_path / "2.iso")
 
     assert first_iso.sha256 == second_iso.sha256 == sha256_file(tmp_path / "1.iso")
+
+
+def identifiers(iso: Path) -> tuple[str, str]:
+    """The modification date that blkid shows as UUID, and the disk GUID of the GPT."""
+    guid = run(["xorriso", "-indev", iso, "-report_system_area", "gpt_disk_guid"], timeout_s=20)
+    data = iso.read_bytes()
+    return data[0x8000 + 830 : 0x8000 + 846].decode(), guid.stdout.strip()
+
+
+def test_isos_of_two_profiles_have_different_identifiers(
+    media: InstallMedia, tmp_path: Path
+) -> None:
+    first = remaster_media(media, tmp_path / "1.iso", volume_id=NEW_LABEL)
+    second = remaster_media(media, tmp_path / "2.iso", volume_id=f"{NEW_LABEL}-2")
+
+    first_ids, second_ids = identifiers(first.path), identifiers(second.path)
+    assert first_ids[0] != second_ids[0]
+    assert first_ids[1] != second_ids[1]
+    assert all(len(part) in (16, 36) for part in (*first_ids, *second_ids))
+    assert identifiers(media.path)[0] not in (first_ids[0], second_ids[0])
+
+
+def test_joliet_tree_is_preserved(media: InstallMedia, tmp_path: Path) -> None:
+    iso = remaster_media(media, tmp_path / "x.iso")
+
+    assert has_joliet(media.path)
+    argv = ["xorriso", "-read_fs", "norock", "-indev", iso.path, "-find", "/", "-type", "f"]
+    names = set(run(argv, timeout_s=20).stdout.split())
+    assert {"'/ks.cfg'", "'/EFI/BOOT/grub.cfg'", "'/images/pxeboot/vmlinuz'"} <= names
+
+
+def test_no_joliet_tree_is_added(tmp_path: Path) -> None:
+    media = tiny_media.make_el10_media(tmp_path / "media", joliet=False)
+
+    assert not has_joliet(remaster_media(media, tmp_path / "x.iso").path)
+
+
+def test_treeinfo_has_digest_of_edited_efi_image(media: InstallMedia, tmp_path: Path) -> None:
+    iso = remaster_media(media, tmp_path / "x.iso")
+
+    if not exists(iso.path, "/images/efiboot.img"):
+        assert not exists(media.path, "/images/efiboot.img")
+        return
+    extract(iso.path, {"/.treeinfo": tmp_path / "t", "/images/efiboot.img": tmp_path / "e"})
+    assert (tmp_path / "t").read_text() == (
+        f"[checksums]\nimages/efiboot.img = sha256:{sha256_file(tmp_path / 'e')}\n"
+    )
+
+
+def test_entry_that_tests_the_media_does_so(media: InstallMedia, tmp_path: Path) -> None:
+    remaster_media(media, tmp_path / "x.iso")
+
+    menus = read_menus(tmp_path / "x.iso", tmp_path / "menus").values()
+    assert [(text.count("rd.live.check"), text.count("Test this")) for text in menus] == [
+        *[(1, 1)] * 3
+    ]
 
 
 def test_every_menu_copy_has_kickstart_arguments(media: InstallMedia, tmp_path: Path) -> None:

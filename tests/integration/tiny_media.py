@@ -73,9 +73,9 @@ menu end
 """
 
 
-def make_el10_media(workdir: Path, label: str = LABEL) -> InstallMedia:
+def make_el10_media(workdir: Path, label: str = LABEL, *, joliet: bool = True) -> InstallMedia:
     """Media with GRUB for BIOS and an appended EFI partition."""
-    return _describe_media(make_el10_iso(workdir, label))
+    return _describe_media(make_el10_iso(workdir, label, joliet=joliet))
 
 
 def make_el10_iso(
@@ -84,6 +84,7 @@ def make_el10_iso(
     *,
     prepare: Callable[[Path], object] | None = None,
     fat_menu: bytes | None = MENU.encode(),
+    joliet: bool = True,
 ) -> Path:
     """Write an ISO in the layout of EL 10 and return its path; it is not validated.
 
@@ -96,7 +97,8 @@ def make_el10_iso(
         prepare(tree)
     (workdir / "mbr.img").write_bytes(_SECTOR)
     iso = workdir / "tiny10.iso"
-    argv: list[str | Path] = ["xorriso", "-as", "mkisofs", "-quiet", "-o", iso, "-R", "-J"]
+    argv: list[str | Path] = ["xorriso", "-as", "mkisofs", "-quiet", "-o", iso, "-R"]
+    argv += ["-J", "-joliet-long"] if joliet else []
     argv += ["-V", label, "--grub2-mbr", workdir / "mbr.img", "-partition_offset", "16"]
     argv += [
         "-appended_part_as_gpt",
@@ -116,6 +118,9 @@ def make_el9_media(workdir: Path, label: str = LABEL) -> InstallMedia:
     """Media with isolinux for BIOS and the EFI image inside ISO 9660."""
     tree = _make_tree(workdir, "isolinux")
     (tree / "images/efiboot.img").write_bytes(_make_fat_image(workdir).read_bytes())
+    (tree / ".treeinfo").write_text(
+        f"[checksums]\nimages/efiboot.img = sha256:{sha256_file(tree / 'images/efiboot.img')}\n"
+    )
     return make_isolinux_media(tree, workdir / "tiny9.iso", label=label)
 
 

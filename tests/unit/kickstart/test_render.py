@@ -285,3 +285,6 @@ def test_volume_label_fits_iso_9660(rocky9: Profile) -> None:
 
     assert make_volume_label(rocky9) == "HARDPAN-ROCKY9-STIG"
     assert re.fullmatch(r"[A-Z0-9-]{1,32}", make_volume_label(long))
+    assert make_volume_label(long) != make_volume_label(
+        long.model_copy(update={"name": f"{long.name}-b"})
+    )

@@ -49,8 +49,16 @@ def test_install_entries_get_the_arguments_once() -> None:
         assert line.endswith(" ".join(ARGUMENTS))
         assert line.count("inst.ks=") == 1
         assert "quiet" not in line.split()
-        assert "rd.live.check" not in line
         assert "inst.stage2=hd:LABEL=X" in line
+
+
+def test_only_entry_that_says_so_tests_the_media() -> None:
+    menu = MENU.replace("quiet", "rd.live.check quiet")
+
+    first, second, basic, _ = kernel_lines(add_kickstart_arguments(menu, ARGUMENTS))
+
+    assert "rd.live.check" in second.split()
+    assert "rd.live.check" not in first + basic
 
 
 def test_other_entries_are_unchanged() -> None:

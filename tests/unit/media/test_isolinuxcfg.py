@@ -71,9 +71,19 @@ def test_install_entries_get_arguments_and_rescue_entry_does_not() -> None:
         assert line.endswith(" ".join(ARGUMENTS))
         assert line.count("inst.ks=") == 1
         assert "quiet" not in line.split()
-        assert "rd.live.check" not in line
         assert line.startswith("append initrd=initrd.img inst.stage2=hd:LABEL=X ")
     assert rescue == "append initrd=initrd.img inst.stage2=hd:LABEL=X inst.rescue quiet"
+
+
+def test_only_entry_that_says_so_tests_the_media() -> None:
+    menu = MENU.replace("quiet", "rd.live.check quiet")
+
+    first, second, _in_help, text, _rescue = lines(
+        add_kickstart_arguments(menu, ARGUMENTS), "append"
+    )
+
+    assert "rd.live.check" in second.split()
+    assert "rd.live.check" not in first + text
 
 
 def test_install_titles_warn_about_disk_erasure() -> None:

@@ -13,7 +13,7 @@ from hardpan.builder.media import sources
 from hardpan.core.events import discard
 from hardpan.core.files import Sha256, sha256_bytes, sha256_file
 from hardpan.core.stage_cache import CachedStage
-from hardpan.kickstart import boot_arguments
+from hardpan.kickstart import boot_arguments, make_volume_label
 from hardpan.preflight.plan import RunPlan, make_plan
 from hardpan.preflight.stage_plan import PlannedStage
 from hardpan.profiles.loader.profile_file import load_profile
@@ -86,7 +86,7 @@ def run_until(request: BuildRequest, last_stage: str) -> None:
             request.output_folder,
             media_sha256=media.sha256,
             kickstart_text=run_plan.environment.kickstart,
-            boot_options=boot_arguments(profile, LABEL),
+            boot_options=boot_arguments(profile, make_volume_label(profile)),
         ),
         "install": build_stages.install_stage(profile, request.cache_folder, iso_sha256=ISO),
         "assess": build_stages.assess_stage(
