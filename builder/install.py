@@ -16,8 +16,6 @@ from hardpan.core.events import Emit, StageMessage, StageProgress
 from hardpan.core.files import PRIVATE_MODE, MiB, atomic_path, require_free_space, sha256_file
 
 _STAGE = "install"
-MIN_FREE_MIB = 6144
-"""Free disk space required to start an install."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,19 +64,21 @@ def install(
     log: Path,
     emit: Emit,
     deadlines: Deadlines | None = None,
+    required_mib: int = 0,
 ) -> DiskImage:
     """Boot the ISO ``spec.cdrom`` with an empty disk at ``spec.disk``; await the success marker.
 
     Success is the marker of the kickstart's last ``%post`` on the virtio port, followed by
     power-off. The disk is created only on success. An installer that panics is restarted on an
-    empty disk, up to ``acceleration.max_attempts`` attempts.
+    empty disk, up to ``acceleration.max_attempts`` attempts. ``required_mib`` of free disk space
+    must be available.
 
     Raises:
         ResourceError: not enough disk space.
         ToolError: the installer failed, panicked, stalled, or ended without the marker; the
             console log and a screenshot are saved.
     """
-    require_free_space(spec.disk.parent, MIN_FREE_MIB, purpose="an install")
+    require_free_space(spec.disk.parent, required_mib, purpose="an install")
     limits = deadlines or choose_deadlines(acceleration)
     start = clock.monotonic_s()
     with atomic_path(spec.disk, mode=PRIVATE_MODE) as temp:

@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hardpan.builder import bash_syntax, install, python_stacks, stages, sysprep
+from hardpan.builder import (
+    bash_syntax,
+    install,
+    python_stacks,
+    resource_needs,
+    stages,
+    sysprep,
+)
 from hardpan.builder.artifacts import (
     Assessment,
     BootedGuest,
@@ -74,6 +81,9 @@ class BuildPlan:
     """Folder of base installs and media, shared by all builds."""
 
     emit: Emit
+    packages_bytes: int = 0
+    """Installed size of the packages that the installer installs; 0 if it is not known."""
+
     luks_passphrase: str = ""
     """Opens the LUKS volume, where the profile has one."""
 
@@ -190,7 +200,12 @@ def collect_profile_errors(profile: Profile, *, builds_image: bool) -> ErrorColl
 def install_base(plan: BuildPlan, iso: UnattendedIso) -> DiskImage:
     """Install the base system; the result is shared through the cache folder."""
     disk_size_mib = MiB(plan.profile.disk_size_mib)
-    stage = stages.install_stage(plan.profile, plan.cache_folder, iso_sha256=iso.sha256)
+    stage = stages.install_stage(
+        plan.profile,
+        plan.cache_folder,
+        iso_sha256=iso.sha256,
+        packages_bytes=plan.packages_bytes,
+    )
     (disk,) = stage.outputs
 
     def execute(_note: Callable[[str], None]) -> StageResult:
@@ -202,6 +217,7 @@ def install_base(plan: BuildPlan, iso: UnattendedIso) -> DiskImage:
                 log=plan.output_folder / "install.log",
                 emit=plan.emit,
                 deadlines=plan.install_deadlines,
+                required_mib=stage.required_mib,
             )
         return {"sha256": installed.sha256, "duration_s": f"{installed.duration_s:.1f}"}
 
@@ -226,7 +242,11 @@ def harden_image(
     registry.check_layers(plan.profile)
     vendor_packages.check_reachable(plan.profile)
     stage = stages.harden_stage(
-        plan.profile, plan.output_folder, base_sha256=base.sha256, content_sha256=content_sha256
+        plan.profile,
+        plan.output_folder,
+        base_sha256=base.sha256,
+        content_sha256=content_sha256,
+        packages_bytes=plan.packages_bytes,
     )
     (path,) = stage.outputs
 
@@ -247,7 +267,8 @@ def _execute_hardening(
     open_shell: OpenShell,
     report_progress: Callable[[str], None],
 ) -> StageResult:
-    require_free_space(path.parent, stages.HARDEN_REQUIRED_MIB, purpose="the image")
+    required_mib = resource_needs.harden_required_mib(plan.profile, plan.packages_bytes)
+    require_free_space(path.parent, required_mib, purpose="the image")
     start_s, started = clock.monotonic_s(), clock.format_rfc3339(clock.now())
     with atomic_path(path, mode=PRIVATE_MODE) as temp:
         report_progress("copying the base install")

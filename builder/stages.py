@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from hardpan.builder import python_stacks, sysprep
-from hardpan.builder.install import MIN_FREE_MIB
+from hardpan.builder import python_stacks, resource_needs, sysprep
 from hardpan.builder.layers import registry
 from hardpan.builder.media import remaster
 from hardpan.core.files import Sha256, sha256_bytes, sha256_file
@@ -18,9 +17,6 @@ from hardpan.core.stage_cache import CachedStage, digest_code
 from hardpan.profiles.loader.profile_file import profile_digest
 from hardpan.profiles.schema.profile import Profile
 from hardpan.profiles.schema.ssg import Fix
-
-HARDEN_REQUIRED_MIB = 8192
-"""Free disk space in MiB that hardening needs before it starts."""
 
 _SCANNERS = "hardpan.scanners"
 ASSESSMENT_CODE = (
@@ -63,9 +59,12 @@ def iso_stage(
 
 
 def install_stage(
-    profile: Profile, cache_folder: Path, *, iso_sha256: Sha256 | None
+    profile: Profile, cache_folder: Path, *, iso_sha256: Sha256 | None, packages_bytes: int = 0
 ) -> CachedStage:
-    """Describe the stage that installs the base system from the ISO."""
+    """Describe the stage that installs the base system from the ISO.
+
+    ``packages_bytes`` is the installed size of its packages; 0 if it is not known.
+    """
     inputs = None
     if iso_sha256 is not None:
         inputs = {
@@ -81,7 +80,7 @@ def install_stage(
         output_names=("base.qcow2",),
         is_shared=True,
         is_private=True,
-        required_mib=MIN_FREE_MIB,
+        required_mib=resource_needs.install_required_mib(packages_bytes),
         required_in=cache_folder,
     )
 
@@ -118,8 +117,11 @@ def harden_stage(
     *,
     base_sha256: Sha256 | None,
     content_sha256: Sha256 | None,
+    packages_bytes: int = 0,
 ) -> CachedStage:
     """Describe the stage that applies the profile's layers and generalizes the image.
+
+    ``packages_bytes`` is the installed size of the base's packages; 0 if it is not known.
 
     Raises:
         InputError: the lock of a stack is missing or malformed; only if both digests are known.
@@ -142,6 +144,6 @@ def harden_stage(
         inputs=inputs,
         output_names=(f"{profile.name}.qcow2",),
         is_private=True,
-        required_mib=HARDEN_REQUIRED_MIB,
+        required_mib=resource_needs.harden_required_mib(profile, packages_bytes),
         required_in=output_folder,
     )

@@ -21,6 +21,7 @@ from hardpan.builder.media.package_check import (
     require_packages,
 )
 from hardpan.builder.media.sources import MediaCandidate
+from hardpan.builder.resource_needs import HOST_MEMORY_MIB, guest_memory_mib
 from hardpan.builder.vm import firmware
 from hardpan.builder.vm.probe import Acceleration, detect_acceleration
 from hardpan.core.error_collector import ErrorCollector
@@ -66,6 +67,11 @@ class Environment:
 
     keyring: KeyRing | None = None
     content: ContentSource | None = None
+
+    @property
+    def packages_bytes(self) -> int:
+        """Installed size of the packages that the installer installs; 0 if it is not known."""
+        return self.media_packages.base.installed_bytes if self.media_packages else 0
 
 
 def run_checks(request: BuildRequest, *, builds_image: bool) -> tuple[Environment, ErrorCollector]:
@@ -164,7 +170,8 @@ def _check_machine(environment: Environment, errors: ErrorCollector) -> Environm
         with errors.collecting("machine"):
             firmware.require_firmware(machine.firmware)
     with errors.collecting("machine"):
-        _require_memory(machine.memory_mib if environment.builds_image else 0)
+        host_mib = machine.memory_mib + HOST_MEMORY_MIB if environment.builds_image else 0
+        _require_memory(host_mib)
     return replace(environment, acceleration=accelerator)
 
 
@@ -188,6 +195,9 @@ def _check_access(environment: Environment, errors: ErrorCollector) -> Environme
 def _check_media(environment: Environment, errors: ErrorCollector) -> Environment:
     request = environment.request
     candidate, packages = check_media(request.profile, request.media, request.cache_folder, errors)
+    if environment.builds_image:
+        with errors.collecting("machine"):
+            _require_guest_memory(request.profile, packages)
     return replace(environment, media=candidate, media_packages=packages)
 
 
@@ -214,6 +224,18 @@ def _require_memory(required_mib: int) -> None:
     total_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
     if total_mib < required_mib:
         raise ResourceError(
-            f"machine.memory: the guest needs {required_mib} MiB, this machine has {total_mib} MiB",
+            f"machine.memory: the build needs {required_mib} MiB, this machine has {total_mib} MiB",
             hint="choose a smaller machine in your own profile, or build on a larger one",
+        )
+
+
+def _require_guest_memory(profile: Profile, packages: MediaPackages | None) -> None:
+    base = packages.base if packages else None
+    package_count = len(base.requested) + len(base.dependencies) if base else 0
+    required_mib = guest_memory_mib(profile, package_count)
+    if profile.machine.memory_mib < required_mib:
+        raise ResourceError(
+            f"machine.memory: expected at least {required_mib} MiB for the packages and layers of"
+            f" {profile.name}, got {profile.machine.memory_mib} MiB",
+            hint="set machine.memory in your own profile",
         )

@@ -81,7 +81,12 @@ def _plan_all(environment: Environment, *, with_scan: bool) -> Iterator[PlannedS
         return
 
     iso_sha256 = _result_sha256(result)
-    install_stage = build_stages.install_stage(profile, cache_folder, iso_sha256=iso_sha256)
+    install_stage = build_stages.install_stage(
+        profile,
+        cache_folder,
+        iso_sha256=iso_sha256,
+        packages_bytes=environment.packages_bytes,
+    )
     install, result = _plan_cached(install_stage)
     yield install
 
@@ -212,6 +217,7 @@ def _harden_stage(
             request.output_folder,
             base_sha256=base_sha256,
             content_sha256=content_sha256,
+            packages_bytes=environment.packages_bytes,
         )
     except InputError:  # the lock of a stack is missing: the plan has this error already
         return build_stages.harden_stage(

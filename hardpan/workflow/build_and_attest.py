@@ -88,9 +88,8 @@ def prepare_build(request: BuildRequest, emit: Emit) -> BuildPlan:
         )
         # The lab's media may be newer than those that the preflight checks read.
         content = read_media_content(media.path)
-        package_check.require_packages(
-            media.path, package_check.compare_packages(request.profile, content)
-        )
+        packages = package_check.compare_packages(request.profile, content)
+        package_check.require_packages(media.path, packages)
         media = replace(media, metadata_sha256=content.sha256)
     return BuildPlan(
         profile=request.profile,
@@ -100,6 +99,7 @@ def prepare_build(request: BuildRequest, emit: Emit) -> BuildPlan:
         output_folder=request.output_folder,
         cache_folder=request.cache_folder,
         emit=emit,
+        packages_bytes=packages.base.installed_bytes,
         luks_passphrase=request.read_luks_passphrase(),
         install_deadlines=choose_deadlines(
             accelerator, stall_s=request.stall_timeout_s, total_s=request.install_timeout_s
