@@ -118,7 +118,7 @@ def test_selinux_enforces_and_services_are_confined(guest: Connection) -> None:
 
 
 def test_service_has_no_denial_and_forbidden_read_is_denied(guest: Connection) -> None:
-    denials = "ausearch -m avc --raw 2>/dev/null | grep hardpan_ai_t | grep -c denied"
+    denials = "ausearch --input-logs -m avc --raw 2>/dev/null | grep hardpan_ai_t | grep -c denied"
     assert ask(guest, denials) == "0"
 
     ask(

@@ -1,5 +1,6 @@
 """The program's own reading of a host, on texts as hosts give them."""
 
+import datetime
 import json
 import platform
 from collections.abc import Callable
@@ -380,3 +381,20 @@ def test_python_with_torch_is_selected(tmp_path: Path, stacks: dict[str, str], c
     assert main.select_torch_python(paths).endswith(chosen)
     assert len(paths) == len(stacks)
     assert [p for p in paths if "/serving/" in p] == [p for p in paths[:1] if "/serving/" in p]
+
+
+def test_selinux_denials_are_read_from_the_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without --input-logs, ausearch reads the pipe that is its standard input: no denial ever."""
+    argvs: list[list[str]] = []
+
+    def answer(argv: list[str], timeout_s: float) -> tuple[int, str]:
+        argvs.append(argv)
+        return 0, "type=AVC msg=audit(1.0:1): avc:  denied  { read } for  pid=1\n"
+
+    monkeypatch.setattr(kernel, "read", lambda *_: "1")
+    monkeypatch.setattr(kernel, "run", answer)
+
+    state, summary = kernel.check_selinux_denials(datetime.datetime(2026, 11, 30))  # noqa: DTZ001
+
+    assert (state, summary.partition(":")[0]) == ("violated", "1 denials")
+    assert "--input-logs" in argvs[0]

@@ -49,7 +49,9 @@ def check_selinux_denials(since: datetime.datetime) -> ProbeResult:
     if check_selinux()[0] == "not_applicable":
         return check_selinux()
     start_time = since.strftime("%x %X").split()
-    code, out = run(["ausearch", "-m", "avc", "-ts", *start_time, "--raw"], 60)
+    # Without --input-logs it reads its standard input wherever that is a pipe, and finds nothing.
+    argv = ["ausearch", "--input-logs", "-m", "avc", "-ts", *start_time, "--raw"]
+    code, out = run(argv, 60)
     if code == 127:
         return not_tested("ausearch is not installed")
     lines = [x for x in out.splitlines() if "denied" in x]
