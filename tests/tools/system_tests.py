@@ -33,6 +33,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "image-scan": ("tests/integration/test_image_scan.py",),
     "hardware": ("tests/integration/test_hardware.py",),
     "secure-boot": ("tests/integration/test_secure_boot.py",),
+    "lab-installer": ("tests/integration/test_lab_installer.py",),
     "remediate": ("tests/integration/test_remediate_lab.py",),
     "demo-ai": ("tests/integration/test_prove_ai.py",),
     "strict": ("tests/integration/test_prove_strict.py",),

@@ -117,11 +117,12 @@ def build_kernel_arguments(
 
 def render_default_grub(old: str, arguments: Sequence[str], timeout_s: int | None) -> str:
     """/etc/default/grub with the arguments (not root=: GRUB's scripts know the root)."""
-    text = _set_variable(old, "GRUB_CMDLINE_LINUX", f'"{" ".join(arguments)}"')
-    return text if timeout_s is None else _set_variable(text, "GRUB_TIMEOUT", str(timeout_s))
+    text = set_variable(old, "GRUB_CMDLINE_LINUX", f'"{" ".join(arguments)}"')
+    return text if timeout_s is None else set_variable(text, "GRUB_TIMEOUT", str(timeout_s))
 
 
-def _set_variable(text: str, key: str, value: str) -> str:
+def set_variable(text: str, key: str, value: str) -> str:
+    """A file of ``KEY=value`` lines with one value set."""
     lines = text.splitlines()
     line = f"{key}={value}"
     indexes = [i for i, old in enumerate(lines) if old.startswith(f"{key}=")]

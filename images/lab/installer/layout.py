@@ -104,23 +104,23 @@ def place_partitions(
     return tuple(partition_extents)
 
 
-def require_group_space(
+def compute_group_sizes(
     group: VolumeGroup, volumes: Sequence[Volume], partition_extents: Sequence[PartitionExtent]
-) -> None:
-    """Check that a group's volumes fit its partitions, before anything is erased.
+) -> list[int]:
+    """Sizes of a group's volumes in MiB, before anything is erased.
 
     Raises:
-        InstallError: they do not, not even without growing.
+        InstallError: they do not fit the partitions, not even without growing.
     """
     pvs = [s for s in partition_extents if s.partition.mount in group.pvs]
     available = sum(
         s.size_mib - (_LUKS_HEADER_MIB if s.partition.luks else 0) - _PV_HEADER_MIB for s in pvs
     )
     requests = [
-        SizeRequest(name=v.name, size=v.size_mib, max_size=None, grow=v.grow) for v in volumes
+        SizeRequest(name=v.name, size=v.size_mib, max_size=v.max_mib, grow=v.grow) for v in volumes
     ]
     try:
-        distribute_space(requests, available)
+        return distribute_space(requests, available)
     except InstallError as e:
         raise InstallError(f"not enough disk space in {group.name}, in MiB: {e}") from e
 

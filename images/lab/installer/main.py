@@ -1,133 +1,187 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The installation from first to last, and what happens when it fails."""
+"""The installation from first to last, and what happens when it fails.
 
-import shutil
+The order and the endings are those of Anaconda's ``anaconda.py``, ``kickstart.py`` and
+``exception.py``: a failure before there is a user interface leaves the machine running.
+"""
+
+import time
 import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from . import accounts, bootloader, configure, payload, scripts, selinux, storage
+from . import anaconda_text, scripts
 from .console import InstallerConsole
+from .disks import list_disks
+from .installation import Installation
 from .media import BootOptions, parse_boot_options, read_kickstart
-from .plan import InstallError, InstallPlan, RefusedKickstartError, Script, ScriptSection
-from .process import LOGS, SYSROOT, append_log, run
-from .translate import make_plan
+from .payload import DependencyError, TransactionError
+from .plan import (
+    Firmware,
+    InstallError,
+    InstallPlan,
+    MiB,
+    RefusedKickstartError,
+    ScriptSection,
+)
+from .preparation import NonInteractiveError, prepare_installation
+from .process import append_log, run
+from .release import Release, parse_os_release
+from .scripts import ScriptFailedError
+from .storage_configuration import Machine
+from .translate import make_plan, make_pre_scripts
 
 _FINISH_FILE = Path("/run/hardpan-lab-finish")
 """Where ``init`` reads what to do when the installer ends."""
 
-_EXIT_REPORTED = 3
-"""Exit code for ``init``: the failure has been reported."""
+EXIT_ENDED = 1
+"""Exit code for ``init``: the program has ended, and nothing switches the machine off."""
 
-_TARGET_LOGS = "var/log/anaconda"
-_LOGS = ("anaconda", "program", "storage", "packaging")
+EXIT_WAITING = 2
+"""Exit code for ``init``: a dialog waits for a key."""
+
+_Sleep = Callable[[float], None]
 
 
-def main() -> int:
-    """Install. Returns 0, or 3 after a reported failure."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What the installer was started with."""
+
+    release: Release
+    options: BootOptions
+    kickstart: str
+    firmware: Firmware
+
+
+def main(sleep: _Sleep = time.sleep) -> int:
+    """Install. Returns 0, EXIT_ENDED or EXIT_WAITING."""
     console = InstallerConsole()
-    on_error: tuple[Script, ...] = ()
-    on_bug: tuple[Script, ...] = ()
+    console.print_line(anaconda_text.STARTING)
     try:
-        plan, boot_options = _load_plan(console)
-        on_error = plan.scripts_in(ScriptSection.ON_ERROR)
-        on_bug = (*on_error, *plan.scripts_in(ScriptSection.TRACEBACK))
-        _install(plan, boot_options, console)
-        _FINISH_FILE.write_text(plan.finish, "utf-8")
-    except RefusedKickstartError as e:
-        for problem in e.problems:
-            console.print_marker(f"problem: {problem}")
-        _report_failure(console, str(e), e.on_error)
-        return _EXIT_REPORTED
+        session = _start_session(console)
+        plan = read_plan(session, console, sleep)
     except (InstallError, OSError) as e:
+        console.print_line(f"hardpan-lab: {e}")
+        return EXIT_ENDED
+    if plan is None:
+        return EXIT_ENDED
+    return run_plan(plan, session, console, sleep)
+
+
+def _start_session(console: InstallerConsole) -> Session:
+    release = parse_os_release(Path("/usr/lib/os-release").read_text("utf-8"))
+    console.print_line(anaconda_text.render_startup_note(release))
+    options = parse_boot_options(Path("/proc/cmdline").read_text("utf-8"))
+    append_log("anaconda", f"Kernel command line: {options.cmdline}")
+    return Session(
+        release=release,
+        options=options,
+        kickstart=read_kickstart(options.kickstart),
+        firmware=Firmware.UEFI if Path("/sys/firmware/efi").exists() else Firmware.BIOS,
+    )
+
+
+def read_plan(session: Session, console: InstallerConsole, sleep: _Sleep) -> InstallPlan | None:
+    """Run ``%pre``, then parse; ``None``: it failed, and the console shows what EL shows.
+
+    There is no user interface yet: no ``%onerror``, no dialog, no exit handler.
+    """
+    try:
+        pre_scripts = make_pre_scripts(session.kickstart, session.release)
+        if pre_scripts:
+            console.print_clocked(anaconda_text.PRE_SCRIPTS)
+        scripts.run_all(s for s in pre_scripts if s.section is ScriptSection.PRE)
+        plan = make_plan(
+            session.kickstart,
+            fips=session.options.fips,
+            strict=session.options.strict,
+            release=session.release,
+            firmware=session.firmware,
+        )
+    except ScriptFailedError as e:
+        append_log("anaconda", f"Error running the kickstart script at line {e.line}")
+        console.print_line(anaconda_text.render_pre_failure(session.release))
+        return None
+    except RefusedKickstartError as e:
+        if e.warnings:
+            console.print_line(anaconda_text.render_kickstart_warnings(e.warnings))
+        console.print_line(anaconda_text.render_kickstart_refusal(e.problems))
+        sleep(anaconda_text.REFUSED_WAIT_S)
+        return None
+    if plan.warnings:
+        console.print_line(anaconda_text.render_kickstart_warnings(plan.warnings))
+    return plan
+
+
+def run_plan(plan: InstallPlan, session: Session, console: InstallerConsole, sleep: _Sleep) -> int:
+    """Install, and end as Anaconda ends."""
+    try:
+        _install(plan, session, console)
+    except ScriptFailedError as e:
+        # EL shows a dialog even in cmdline mode, and waits; %onerror does not run.
+        console.print_line(anaconda_text.render_script_failure(e.line, e.details))
+        return EXIT_WAITING
+    except Exception as e:  # noqa: BLE001  (outermost: a bug must reach the console, too)
         append_log("anaconda", traceback.format_exc())
-        _report_failure(console, f"{console.phase_name}: {e}", on_error)
-        return _EXIT_REPORTED
-    except Exception as e:  # noqa: BLE001  (outermost: a bug must reach the console, not only a log)
-        for line in traceback.format_exc().splitlines():
-            console.print_line(line)
-        _report_failure(console, f"{console.phase_name}: a bug of the installer: {e!r}", on_bug)
-        return _EXIT_REPORTED
-    console.print_marker(f"ended well: {plan.finish}")
+        console.print_line(format_failure(e, session.release))
+        _run_error_scripts(plan)
+        sleep(anaconda_text.NONINTERACTIVE_WAIT_S)
+    else:
+        if plan.finish == "halt":
+            console.print_line(anaconda_text.PRESS_ENTER_TO_QUIT)
+            return EXIT_WAITING
+    run(["sync"], timeout_s=120, ok=None)
+    _FINISH_FILE.write_text(plan.finish, "utf-8")
     return 0
 
 
-def _load_plan(console: InstallerConsole) -> tuple[InstallPlan, BootOptions]:
-    with console.phase("parse"):
-        boot_options = parse_boot_options(Path("/proc/cmdline").read_text("utf-8"))
-        append_log("anaconda", f"Kernel command line: {boot_options.cmdline}")
-        text = read_kickstart(boot_options.kickstart)
-        plan = make_plan(text, fips=boot_options.fips, strict=boot_options.strict)
-        if boot_options.keep_kickstart:
-            kickstart_copy = LOGS / "anaconda-ks.cfg"
-            kickstart_copy.write_text(text, "utf-8")
-            kickstart_copy.chmod(0o600)
-    return plan, boot_options
+def format_failure(error: Exception, release: Release) -> str:
+    """Anaconda's message for an error that ends the installation.
 
-
-def _install(plan: InstallPlan, boot_options: BootOptions, console: InstallerConsole) -> None:
-    with console.phase("pre"):
-        scripts.run_all(plan.scripts_in(ScriptSection.PRE), console)
-    with console.phase("storage"):
-        target = storage.prepare_disk(plan.storage, console)
-        scripts.run_all(plan.scripts_in(ScriptSection.PRE_INSTALL), console)
-    with console.phase("payload"):
-        payload.unpack_image(console)
-        storage.bind_kernel_filesystems()
-        configure.write_mount_tables(target)
-    with console.phase("packages"):
-        payload.install_packages(plan.packages, console)
-    with console.phase("configuration"):
-        configure.apply(plan.system, console)
-        accounts.create_accounts(plan.system)
-    with console.phase("bootloader"):
-        bootloader.install_bootloader(
-            plan.bootloader,
-            plan.storage,
-            target,
-            console,
-            cmdline=boot_options.cmdline,
-            fips=boot_options.fips,
+    Anaconda 34 has no handler for errors of its payload while packages are installed.
+    """
+    if isinstance(error, NonInteractiveError):
+        return anaconda_text.render_noninteractive_failure(str(error))
+    is_payload_error = isinstance(error, (TransactionError, DependencyError))
+    if isinstance(error, (InstallError, OSError)) and not (is_payload_error and release.major == 9):
+        return anaconda_text.render_noninteractive_failure(
+            f"Non interactive installation failed: {error}"
         )
-    if boot_options.keep_kickstart:
-        _copy_private(LOGS / "anaconda-ks.cfg", SYSROOT / "root/anaconda-ks.cfg")
-    with console.phase("post"):
-        _save_logs()
-        scripts.run_all(plan.scripts_in(ScriptSection.POST), console)
-    with console.phase("finish"):
-        _save_logs()
-        selinux.label_files(console)
-        storage.unmount_all(target)
+    return anaconda_text.render_bug(str(error) or repr(error))
 
 
-def _copy_private(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target)
-    target.chmod(0o600)
+def _install(plan: InstallPlan, session: Session, console: InstallerConsole) -> None:
+    release = session.release
+    machine = Machine(disks=list_disks(), firmware=session.firmware, memory_mib=_read_memory_mib())
+    preparation = prepare_installation(plan, machine, release, console)
+    console.print_line(anaconda_text.render_screen("Installation"))
+    console.print_line(anaconda_text.render_screen("Progress"))
+    with preparation.dnf as dnf:
+        Installation(
+            plan,
+            session.options,
+            release,
+            preparation.disk_layout,
+            dnf,
+            console,
+            kickstart=session.kickstart,
+            package_problem=preparation.package_problem,
+        ).run()
 
 
-def _save_logs() -> None:
-    """The installer's logs, where EL's are."""
-    folder = SYSROOT / _TARGET_LOGS
-    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-    sources = [LOGS / f"{name}.log" for name in _LOGS]
-    for path in (*sources, *sorted(LOGS.glob("ks-script-*.log"))):
-        if path.exists():
-            _copy_private(path, folder / path.name)
+def _run_error_scripts(plan: InstallPlan) -> None:
+    """Run %onerror and %traceback; what fails there is ignored."""
+    for section in (ScriptSection.ON_ERROR, ScriptSection.TRACEBACK):
+        try:
+            scripts.run_all(plan.scripts_in(section))
+        except (InstallError, OSError) as e:
+            append_log("anaconda", f"{section.value}: {e}")
+            return
 
 
-def _report_failure(console: InstallerConsole, reason: str, on_error: tuple[Script, ...]) -> None:
-    """Report the failure in EL's words, which programs that watch the console match."""
-    console.print_marker(f"failed: {reason}")
-    console.print_line(
-        "The installation was stopped due to an error which occurred while running in"
-    )
-    console.print_line(
-        "non-interactive cmdline mode. Since there cannot be any questions in cmdline"
-    )
-    console.print_line("mode, edit your kickstart file and retry installation.")
-    console.print_line(f"The exact error message is: {reason}")
-    try:
-        scripts.run_all(on_error, console)
-    except (InstallError, OSError) as e:
-        console.print_line(f"%onerror: {e}")
-    console.print_line("The installer will now terminate.")
-    run(["sync"], timeout_s=120, ok=None)
+def _read_memory_mib() -> MiB:
+    for line in Path("/proc/meminfo").read_text("utf-8").splitlines():
+        if line.startswith("MemTotal:"):
+            return MiB(int(line.split()[1]) // 1024)
+    return MiB(0)

@@ -24,8 +24,14 @@ class BootOptions:
     strict: bool
     """``inst.ksstrict``."""
 
-    keep_kickstart: bool
-    """False with ``inst.nosave=input_ks`` (or all, or all_ks)."""
+    save_input_kickstart: bool = True
+    """False with ``inst.nosave=input_ks``, ``all_ks`` or ``all``."""
+
+    save_output_kickstart: bool = True
+    """False with ``inst.nosave=output_ks``, ``all_ks`` or ``all``."""
+
+    save_logs: bool = True
+    """False with ``inst.nosave=logs`` or ``all``."""
 
 
 def parse_boot_options(cmdline: str) -> BootOptions:
@@ -44,7 +50,9 @@ def parse_boot_options(cmdline: str) -> BootOptions:
         kickstart=values["inst.ks"],
         fips=values.get("fips") == "1",
         strict="inst.ksstrict" in values,
-        keep_kickstart=not unsaved & {"input_ks", "all_ks", "all"},
+        save_input_kickstart=not unsaved & {"input_ks", "all_ks", "all"},
+        save_output_kickstart=not unsaved & {"output_ks", "all_ks", "all"},
+        save_logs=not unsaved & {"logs", "all"},
     )
 
 

@@ -1,107 +1,233 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The base system: the media's image unpacked, then one dnf transaction on top."""
+"""The packages: dnf in a process of its own, with Anaconda's lines and refusals."""
 
-import re
-import shutil
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 from .config_files import make_printable
 from .console import InstallerConsole
-from .plan import InstallError, PackageSelection
-from .process import SYSROOT, ProcessResult, run
+from .plan import InstallError, MiB, PackageSelection, Repository
+from .process import LOGS, SYSROOT, append_log, run
+from .release import Release
 
-REPO = Path("/run/install/repo")
+_IMAGE = Path("/run/install/repo/images/install.img")
 _EXCLUDED_PATHS = ("usr/libexec/hardpan-lab", "run/install")
 """The installer itself does not travel into the new system."""
 
-_MACROS = Path("/etc/rpm/macros")
-_MILESTONE_LINES = re.compile(
-    r"Dependencies resolved|Downloading Packages|Install +\d+ |Running transaction"
-)
-"""Lines of dnf worth a line on the console: they begin its long silences."""
+_KERNEL = "kernel"
+_PREFIX_BY_TOKEN = {"install": "Installing", "configure": "Configuring", "verify": "Verifying"}
+_MESSAGE_BY_TOKEN = {
+    "downloading": "Downloading packages",
+    "preparing": "Preparing transaction from installation source",
+    "post": "Performing post-installation setup tasks",
+}
 
-_ERROR_LINES = re.compile(r"Error|No match for|Problem|- |error:|nothing provides|Failed")
+
+class MissingSpecsError(InstallError):
+    """Packages or groups that the source has not; the message is dnf's."""
 
 
-def unpack_image(console: InstallerConsole) -> None:
-    """Unpack the media's image onto the mounted target.
+class BrokenSpecsError(InstallError):
+    """Packages, groups or modules that cannot be installed; the message is dnf's."""
+
+
+class DependencyError(InstallError):
+    """The selection cannot be resolved; the message is dnf's."""
+
+
+class TransactionError(InstallError):
+    """The transaction failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedSelection:
+    """What dnf would install."""
+
+    package_count: int
+    install_mib: MiB
+    download_mib: MiB
+    image_mib: MiB
+    """Installed size of the packages that the image has."""
+
+
+def list_specs(packages: PackageSelection) -> tuple[list[str], list[str]]:
+    """What Anaconda includes and excludes: the core group and a kernel by itself."""
+    include = [f"@{packages.environment}"] if packages.environment else []
+    exclude = [f"@{name}" for name in packages.excluded_groups]
+    if packages.core:
+        include.append("@core")
+    else:
+        exclude.append("@core")
+    include += [f"@{name}" for name in packages.groups]
+    include += packages.install
+    exclude += packages.exclude
+    if _KERNEL not in exclude:
+        include.append(_KERNEL)
+    return include, exclude
+
+
+def build_request(
+    packages: PackageSelection, repositories: tuple[Repository, ...], release: Release
+) -> dict[str, object]:
+    """What the process with dnf is sent."""
+    include, exclude = list_specs(packages)
+    macros = [] if packages.docs else [["_excludedocs", "1"]]
+    if packages.languages is not None:
+        macros.append(["_install_langs", packages.languages or "%{nil}"])
+    return {
+        "root": str(SYSROOT),
+        "is_image": True,
+        "release": release.version,
+        "platform": f"platform:el{release.major}",
+        "repositories": [[r.name, r.url] for r in repositories],
+        "include": include,
+        "exclude": exclude,
+        "macros": macros,
+        "weak_dependencies": packages.weak_dependencies,
+        "ignore_missing": packages.ignore_missing,
+    }
+
+
+def parse_token(line: str) -> tuple[str, str]:
+    """One line of the process with dnf."""
+    token, text = json.loads(line)
+    return str(token), str(text)
+
+
+def resolve_tokens(tokens: Iterator[tuple[str, str]]) -> ResolvedSelection:
+    """Read the answer to a request.
+
+    Raises:
+        InstallError: the kinds above.
+    """
+    for token, text in tokens:
+        match token:
+            case "resolved":
+                sizes = json.loads(text)
+                return ResolvedSelection(
+                    package_count=sizes["packages"],
+                    install_mib=MiB(-(-sizes["install_bytes"] // 2**20)),
+                    download_mib=MiB(-(-sizes["download_bytes"] // 2**20)),
+                    image_mib=MiB(-(-sizes["image_bytes"] // 2**20)),
+                )
+            case "missing":
+                raise MissingSpecsError(text)
+            case "broken":
+                raise BrokenSpecsError(text)
+            case "unresolved":
+                raise DependencyError(text)
+            case _:
+                raise TransactionError(text or token)
+    raise TransactionError("dnf ended without an answer")
+
+
+def report_tokens(
+    tokens: Iterator[tuple[str, str]], console: InstallerConsole, release: Release
+) -> None:
+    """Print a transaction as Anaconda does. Only Anaconda 34 has a line per verified package.
+
+    Raises:
+        TransactionError: it did not reach its end.
+    """
+    for token, text in tokens:
+        if token == "quit":  # noqa: S105  (no password)
+            return
+        if token == "error":  # noqa: S105  (no password)
+            raise TransactionError(format_transaction_error(text, release))
+        if token in _MESSAGE_BY_TOKEN:
+            console.print_line(_MESSAGE_BY_TOKEN[token])
+        elif token in _PREFIX_BY_TOKEN and not (token == "verify" and release.major != 9):  # noqa: S105
+            console.print_line(f"{_PREFIX_BY_TOKEN[token]} {text}")
+    raise TransactionError("Payload error - DNF installation has ended up abruptly: ")
+
+
+def format_transaction_error(text: str, release: Release) -> str:
+    """The sentence that each release's Anaconda puts before dnf's."""
+    prefix = "DNF error: " if release.major == 9 else "An error occurred during the transaction: "
+    return f"{prefix}{text}"
+
+
+class DnfProcess:
+    """The process that runs ``dnf_transaction``; ends when the context does."""
+
+    def __init__(self, request: dict[str, object]) -> None:
+        append_log("packaging", f"dnf: {json.dumps(request)}")
+        self._log = (LOGS / "packaging.log").open("a", encoding="utf-8")
+        argv = [sys.executable, "-sP", "-m", f"{__package__}.dnf_transaction"]
+        self._process = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            errors="replace",
+        )
+        self._send(json.dumps(request))
+
+    def __enter__(self) -> "DnfProcess":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self._process.kill()
+        self._process.wait()
+        self._log.close()
+
+    def resolve(self) -> ResolvedSelection:
+        """Wait until dnf has resolved the selection."""
+        return resolve_tokens(self._read_tokens())
+
+    def install(self, console: InstallerConsole, release: Release) -> None:
+        """Run the transaction in the target, which is mounted by now."""
+        self._send("install")
+        report_tokens(self._read_tokens(), console, release)
+
+    def _send(self, line: str) -> None:
+        assert self._process.stdin is not None  # noqa: S101  (for the type checker)
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+
+    def _read_tokens(self) -> Iterator[tuple[str, str]]:
+        assert self._process.stdout is not None  # noqa: S101  (for the type checker)
+        for line in self._process.stdout:
+            append_log("packaging", make_printable(line))
+            yield parse_token(line)
+
+
+def unpack_image(print_line: Callable[[str], None]) -> None:
+    """Unpack the media's image, with the lines of Anaconda's image payload.
 
     Raises:
         InstallError: the image cannot be unpacked.
     """
-    image = REPO / "images/install.img"
     argv = [
         "unsquashfs", "-force", "-dest", str(SYSROOT), "-processors", "2", "-percentage",
-        "-excludes", str(image), *_EXCLUDED_PATHS,
+        "-excludes", str(_IMAGE), *_EXCLUDED_PATHS,
     ]  # fmt: skip
-    run(argv, timeout_s=1800, on_line=console.update_progress, log="packaging")
-
-
-def dnf_argv(packages: PackageSelection) -> list[str]:
-    """The one transaction."""
-    options = [
-        "-y",
-        f"--installroot={SYSROOT}",
-        "--noplugins",
-        "--nodocs" if not packages.docs else "",
-        # NOTE: the chain of trust is the signature of the repository's index, which
-        # holds the digest of every package; dnf checks both. Each package's own
-        # signature would be checked by a process of its own (measured under
-        # emulation: 58 s for 184 packages) and says the same again.
-        "--setopt=*.repo_gpgcheck=True",
-        "--setopt=*.gpgcheck=False",
-        f"--setopt=install_weak_deps={'True' if packages.weak_dependencies else 'False'}",
-        # A kickstart's missing package stops the installation unless it says otherwise.
-        f"--setopt=strict={'False' if packages.ignore_missing else 'True'}",
-        "--setopt=skip_if_unavailable=False",
-        *(f"--exclude={name}" for name in packages.exclude),
-    ]
-    return ["dnf", *(o for o in options if o), "install", *packages.install]
-
-
-def install_packages(packages: PackageSelection, console: InstallerConsole) -> None:
-    """Install what ``%packages`` lists, from the media.
-
-    Raises:
-        InstallError: a package is missing, or the transaction failed.
-    """
-    _remove_excluded(packages)
-    if not packages.install:
-        console.print_line("%packages lists nothing beyond the base system")
-        return
-    console.print_line(f"dnf installs {len(packages.install)} packages and what they need")
+    last_percent = -1
 
     def print_progress(line: str) -> None:
-        console.update_progress(line)
-        if _MILESTONE_LINES.match(line):
-            console.print_line(f"dnf: {line.strip()}")
+        nonlocal last_percent
+        percent = line.strip().rstrip("%")
+        if percent.isdigit() and int(percent) // 10 != last_percent:
+            last_percent = int(percent) // 10
+            print_line(f"Installing software {int(percent)}%")
 
-    # This system's setting, not the new one's. rpm would hash all packages once more,
-    # right after dnf has (measured: 13 s).
-    _MACROS.parent.mkdir(exist_ok=True)
-    _MACROS.write_text("%_pkgverify_level none\n", "utf-8")
-    result = run(
-        dnf_argv(packages), timeout_s=1800, on_line=print_progress, log="packaging", ok=None
-    )
-    if result.exit_status:
-        reason = extract_reason(result)
-        raise InstallError(
-            f"error populating transaction: dnf exited with {result.exit_status}{reason}"
-        )
-    # Only the content: the folder itself belongs to a package.
-    for path in (SYSROOT / "var/cache/dnf").glob("*"):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    run(argv, timeout_s=1800, on_line=print_progress, log="packaging")
 
 
-def extract_reason(result: ProcessResult) -> str:
-    """What dnf complained of; without a complaint, its last words."""
-    lines = [make_printable(x).strip() for x in result.output.splitlines() if x.strip()]
-    errors = [x for x in lines if _ERROR_LINES.match(x)] or lines[-3:]
-    return f": {' | '.join(errors[-10:])}" if errors else ""
-
-
-def _remove_excluded(packages: PackageSelection) -> None:
-    """What the base system has and the kickstart excludes."""
+def remove_excluded(packages: PackageSelection) -> None:
+    """Remove what the image has and the kickstart excludes: dnf alone would not."""
     if not packages.exclude:
         return
     query = ["rpm", "--root", str(SYSROOT), "-qa", "--qf", "%{NAME}\\n", *packages.exclude]

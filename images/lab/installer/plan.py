@@ -19,6 +19,13 @@ class PartitionKind(Enum):
     PV = "8e00"
 
 
+class Firmware(Enum):
+    """The firmware that started the installer."""
+
+    BIOS = "BIOS"
+    UEFI = "UEFI"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Luks:
     """How a partition is encrypted: always LUKS2."""
@@ -45,7 +52,7 @@ class PartitionSpec:
 
     grow: bool = False
     options: str | None = None
-    """Mount options exactly as given."""
+    """Mount options as fstab has them; ``None``: ``defaults``."""
 
     luks: Luks | None = None
 
@@ -90,10 +97,41 @@ class StoragePlan:
     partitions: tuple[PartitionSpec, ...]
     groups: tuple[VolumeGroup, ...]
     volumes: tuple[Volume, ...]
+    problems: tuple[str, ...] = ()
+    """Why Anaconda could not configure it; reported when storage is configured, as there."""
 
     def has(self, kind: PartitionKind) -> bool:
         """Whether there is a partition of this kind."""
         return any(p.kind is kind for p in self.partitions)
+
+
+class SourceKind(Enum):
+    """The commands that name an installation source."""
+
+    URL = "url"
+    CDROM = "cdrom"
+    HARDDRIVE = "harddrive"
+    NFS = "nfs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallationSource:
+    """Where the packages come from."""
+
+    kind: SourceKind
+    location: str = ""
+    """URL, the folder on the hard drive, or ``SERVER:PATH``."""
+
+    partition: str = ""
+    """``harddrive --partition``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """A repository: one of the source's, or a ``repo`` line."""
+
+    name: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +139,20 @@ class PackageSelection:
     """The ``%packages`` sections, as one transaction."""
 
     install: tuple[str, ...] = ()
+    """Packages, without those that Anaconda adds."""
+
     exclude: tuple[str, ...] = ()
+    environment: str | None = None
+    groups: tuple[str, ...] = ()
+    """Groups besides ``core``, as dnf's specifications: ``standard``, ``standard/mandatory``."""
+
+    excluded_groups: tuple[str, ...] = ()
+    core: bool = True
+    """False with ``--nocore``."""
+
+    languages: str | None = None
+    """``--inst-langs``; ``None``: all."""
+
     weak_dependencies: bool = True
     """Install weak dependencies too."""
 
@@ -149,6 +200,16 @@ class FirewallSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkDevice:
+    """A ``network`` line with a device."""
+
+    name: str
+    """An interface, a MAC address, or ``link``: the first one with a carrier."""
+
+    onboot: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SystemSettings:
     """Everything that is written into the installed system's configuration."""
 
@@ -161,8 +222,8 @@ class SystemSettings:
 
     time_disabled: bool = False
     hostname: str | None = None
-    dhcp_devices: tuple[str, ...] = ()
-    """Interfaces named one by one; the media's default is DHCP on every wired one."""
+    devices: tuple[NetworkDevice, ...] = ()
+    """Interfaces that get their addresses by DHCP."""
 
     root: Password = field(default_factory=lambda: Password(locked=True))
     users: tuple[UserAccount, ...] = ()
@@ -172,7 +233,7 @@ class SystemSettings:
 
     firewall: FirewallSettings | None = None
     selinux: str | None = None
-    """``enforcing``, ``permissive`` or ``disabled``, as in the kickstart; the lab has no policy."""
+    """``enforcing``, ``permissive`` or ``disabled``; ``None``: what the packages bring."""
 
     enable: tuple[str, ...] = ()
     disable: tuple[str, ...] = ()
@@ -219,12 +280,24 @@ class InstallPlan:
     """The whole kickstart."""
 
     storage: StoragePlan
+    source: InstallationSource | None
+    """``None``: the kickstart names none."""
+
+    repositories: tuple[Repository, ...]
+    """``repo`` lines."""
+
     packages: PackageSelection
     system: SystemSettings
     bootloader: BootLoader
     scripts: tuple[Script, ...]
     finish: str
     """``poweroff``, ``reboot`` or ``halt``."""
+
+    warnings: tuple[str, ...] = ()
+    """What the parser warned of."""
+
+    text: str = field(default="", repr=False)
+    """The kickstart that Anaconda would generate from its own state."""
 
     def scripts_in(self, section: ScriptSection) -> tuple[Script, ...]:
         """The scripts of one kind, in order."""
@@ -245,13 +318,13 @@ class InstallerProblem:
 
 
 class RefusedKickstartError(Exception):
-    """The kickstart is refused; has all reasons and the %onerror scripts."""
+    """The kickstart is refused; has all reasons and the warnings before them."""
 
     def __init__(
-        self, problems: tuple[InstallerProblem, ...], on_error: tuple[Script, ...] = ()
+        self, problems: tuple[InstallerProblem, ...], warnings: tuple[str, ...] = ()
     ) -> None:
         self.problems = tuple(sorted(set(problems)))
-        self.on_error = on_error
+        self.warnings = warnings
         count = len(self.problems)
         details = "; ".join(str(p) for p in self.problems)
         super().__init__(f"{count} problem{'s' * (count != 1)} in the kickstart: {details}")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Kickstart text -> pykickstart's object tree, or every reason why not, at once.
 
-pykickstart knows what RHEL 9's installer understands. This installer does less,
-so what it does not do is refused by name: an option that were silently dropped
-would give an image that is not what its profile says.
+pykickstart knows what each release's installer understands, and which commands were
+removed. This installer does less, so what it does not do is refused by name: an option
+that were silently dropped would give an image that is not what its profile says.
 """
 
 import shlex
@@ -11,11 +11,14 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
+from pykickstart.base import RemovedCommand  # type: ignore[import-untyped]
 from pykickstart.errors import KickstartError  # type: ignore[import-untyped]
 from pykickstart.parser import KickstartParser  # type: ignore[import-untyped]
+from pykickstart.sections import NullSection  # type: ignore[import-untyped]
 from pykickstart.version import makeVersion  # type: ignore[import-untyped]
 
-from .plan import InstallerProblem
+from .plan import InstallerProblem, RefusedKickstartError
+from .release import Release
 
 _SIZE_OPTIONS = ("--fstype", "--size", "--grow", "--maxsize", "--fsoptions")
 _NO_OPTIONS: frozenset[str] = frozenset()
@@ -34,6 +37,7 @@ SUPPORTED_OPTIONS: dict[str, frozenset[str]] = {
     "firstboot": frozenset({"--disable", "--disabled"}),
     "group": frozenset({"--name", "--gid"}),
     "halt": _NO_OPTIONS,
+    "harddrive": frozenset({"--partition", "--dir"}),
     "ignoredisk": frozenset({"--only-use", "--drives"}),
     "keyboard": frozenset({"--vckeymap", "--xlayouts"}),
     "lang": _NO_OPTIONS,
@@ -41,12 +45,14 @@ SUPPORTED_OPTIONS: dict[str, frozenset[str]] = {
     "network": frozenset(
         {"--bootproto", "--hostname", "--device", "--onboot", "--activate", "--no-activate"}
     ),
+    "nfs": frozenset({"--server", "--dir"}),
     "part": frozenset(
         {*_SIZE_OPTIONS, "--ondisk", "--ondrive", "--asprimary", "--encrypted", "--luks-version",
          "--passphrase", "--pbkdf"}
     ),
     "poweroff": _NO_OPTIONS,
     "reboot": _NO_OPTIONS,
+    "repo": frozenset({"--name", "--baseurl"}),
     "reqpart": frozenset({"--add-boot"}),
     "rootpw": frozenset({"--lock", "--iscrypted"}),
     "selinux": frozenset({"--enforcing", "--permissive", "--disabled"}),
@@ -78,13 +84,13 @@ SUPPORTED_SECTIONS: dict[str, frozenset[str]] = {
     "%traceback": _SCRIPT_OPTIONS,
     "%packages": frozenset(
         {"--exclude-weakdeps", "--excludeWeakdeps", "--excludedocs", "--ignoremissing",
-         "--inst-langs", "--instLangs"}
+         "--inst-langs", "--instLangs", "--nocore"}
     ),
 }  # fmt: skip
 """Supported sections and their options."""
 
 _NO_KDUMP = ["%addon", "com_redhat_kdump", "--disable"]
-"""Accepted without effect: the lab has no kdump."""
+"""Accepted: the lab has no kdump to disable."""
 
 _SINGLE_COMMANDS = frozenset({"bootloader", "clearpart", "lang", "keyboard", "rootpw", "timezone"})
 """Commands of which EL's installer silently takes the last."""
@@ -115,6 +121,9 @@ class ParsedKickstart:
     """pykickstart's ``Packages``."""
 
     problems: tuple[InstallerProblem, ...]
+    warnings: tuple[str, ...]
+    text: str
+    """The kickstart as pykickstart writes it."""
 
 
 class _Parser(KickstartParser):  # type: ignore[misc]  # pykickstart is not typed
@@ -128,14 +137,15 @@ class _Parser(KickstartParser):  # type: ignore[misc]  # pykickstart is not type
     def handleCommand(self, lineno: int, args: list[str]) -> Any:  # noqa: N802  (overrides)
         """One line of the command section."""
         name = args[0]
+        if name not in self.handler.commands or name in self.removed:
+            # pykickstart's own sentences: an unknown command, or one of an earlier release.
+            return self._parse(lineno, args)
         if name not in SUPPORTED_OPTIONS:
-            is_kickstart_command = name in self.handler.commands
-            reason = (
-                "is not implemented by this installer"
-                if is_kickstart_command
-                else "is not a kickstart command"
+            self.problems.append(
+                InstallerProblem(
+                    line=lineno, text=f"command {name!r} is not implemented by this installer"
+                )
             )
-            self.problems.append(InstallerProblem(line=lineno, text=f"command {name!r} {reason}"))
             return None
         options = frozenset(a.partition("=")[0] for a in args[1:] if a.startswith("-"))
         unsupported = sorted(options - SUPPORTED_OPTIONS[name])
@@ -152,20 +162,63 @@ class _Parser(KickstartParser):  # type: ignore[misc]  # pykickstart is not type
                 InstallerProblem(line=lineno, text=f"{name}: given more than once")
             )
             return None
-        try:
-            data = super().handleCommand(lineno, args)
-        except KickstartError as e:
-            self.problems.append(
-                InstallerProblem(line=e.lineno or lineno, text=f"{name}: {_format_error(e)}")
-            )
-            return None
-        self.commands.append(ParsedCommand(name=name, line=lineno, data=data, options=options))
+        data = self._parse(lineno, args)
+        if data is not None:
+            self.commands.append(ParsedCommand(name=name, line=lineno, data=data, options=options))
         return data
 
+    @property
+    def removed(self) -> frozenset[str]:
+        """Commands that the release has no more."""
+        return frozenset(
+            n for n, c in self.handler.commands.items() if isinstance(c, RemovedCommand)
+        )
 
-def parse_kickstart(text: str, *, strict: bool) -> ParsedKickstart:
-    """Read a kickstart. With ``strict`` (inst.ksstrict) warnings are problems too."""
-    parser = _Parser(makeVersion("RHEL9"))
+    def _parse(self, lineno: int, args: list[str]) -> Any:
+        try:
+            return super().handleCommand(lineno, args)
+        except KickstartError as e:
+            self.problems.append(InstallerProblem(line=e.lineno or lineno, text=_format_error(e)))
+            return None
+
+
+class _PreParser(KickstartParser):  # type: ignore[misc]  # pykickstart is not typed
+    """Sees the ``%pre`` sections and nothing else, as Anaconda's first pass."""
+
+    def __init__(self, handler: Any) -> None:
+        super().__init__(handler, missingIncludeIsFatal=False, unknownSectionIsFatal=False)
+
+    def handleCommand(self, lineno: int, args: list[str]) -> Any:  # noqa: N802  (overrides)
+        """Commands wait for the second pass."""
+        return None
+
+    def setupSections(self) -> None:  # noqa: N802  (overrides)
+        """Every other section is skipped."""
+        super().setupSections()
+        for name in [n for n in self._sections if n != "%pre"]:
+            self.registerSection(NullSection(self.handler, sectionOpen=name))
+
+
+def parse_pre_scripts(text: str, release: Release) -> tuple[Any, ...]:
+    """The ``%pre`` scripts, which run before the kickstart is parsed.
+
+    Raises:
+        RefusedKickstartError: a section is not complete.
+    """
+    parser = _PreParser(makeVersion(release.handler))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            parser.readKickstartFromString(text)
+    except KickstartError as e:
+        problem = InstallerProblem(line=e.lineno or 0, text=_format_error(e))
+        raise RefusedKickstartError((problem,)) from e
+    return tuple(parser.handler.scripts)
+
+
+def parse_kickstart(text: str, release: Release) -> ParsedKickstart:
+    """Read a kickstart with the syntax of a release."""
+    parser = _Parser(makeVersion(release.handler))
     # Blanked, not removed: the lines after it keep their numbers.
     body, problems = _blank_refused_sections(text)
     with warnings.catch_warnings(record=True) as recorded:
@@ -178,16 +231,14 @@ def parse_kickstart(text: str, *, strict: bool) -> ParsedKickstart:
             parser.problems.append(
                 InstallerProblem(line=0, text=f"cannot be split into words: {e}")
             )
-    if strict:
-        messages = (
-            str(w.message) for w in recorded if w.category.__module__.startswith("pykickstart")
-        )
-        parser.problems += [InstallerProblem(line=0, text=t) for t in messages]
+    messages = (str(w.message) for w in recorded if w.category.__module__.startswith("pykickstart"))
     return ParsedKickstart(
         commands=tuple(parser.commands),
         scripts=tuple(parser.handler.scripts),
         packages=parser.handler.packages,
         problems=(*problems, *parser.problems),
+        warnings=tuple(dict.fromkeys(messages)),
+        text="" if problems or parser.problems else str(parser.handler),
     )
 
 

@@ -1,65 +1,64 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Run the kickstart's script sections, in the new system or in the installer."""
+"""Run the kickstart's script sections, in the new system or in the installer.
 
+Their output is in a log only, never on the console.
+"""
+
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-from .config_files import make_printable
-from .console import InstallerConsole
 from .plan import InstallError, Script
-from .process import LOGS, SYSROOT, run
+from .process import LOGS, SYSROOT, append_log, run
 
 _TIMEOUT_S = 3600
-_MAX_CONSOLE_LINES = 200
-"""A script's output on the serial line; all of it is in the log."""
+_PRIVATE = 0o600
 
 
-def run_all(scripts: Iterable[Script], console: InstallerConsole) -> None:
+class ScriptFailedError(InstallError):
+    """A script with ``--erroronfail`` failed."""
+
+    def __init__(self, line: int, details: str) -> None:
+        self.line = line
+        self.details = details
+        super().__init__(f"script at line {line}: {details}")
+
+
+def run_all(scripts: Iterable[Script]) -> None:
     """Run scripts in order.
 
     Raises:
-        InstallError: one with ``--erroronfail`` failed.
+        ScriptFailedError: one with ``--erroronfail`` failed.
     """
-    for number, script in enumerate(scripts):
-        _run_script(script, number, console)
+    for script in scripts:
+        _run_script(script)
 
 
-def _run_script(script: Script, number: int, console: InstallerConsole) -> None:
-    name = f"{script.section.value} at line {script.line}"
-    console.print_marker(name)
-    # NOTE: 0700 as EL's installer has it: a script may hold what others must not read.
-    stem = f"ks-script-{script.section.value.lstrip('%')}-{number}"
+def _run_script(script: Script) -> None:
+    stem = f"ks-script-{secrets.token_hex(4)}"
     script_root = SYSROOT if script.chroot else Path("/")
     path = script_root / "tmp" / stem
     path.write_text(script.body, "utf-8")
+    # NOTE: 0700 as Anaconda has it: a script may hold what others must not read.
     path.chmod(0o700)
-    line_count = 0
-
-    def print_line(line: str) -> None:
-        nonlocal line_count
-        line_count += 1
-        if line_count <= _MAX_CONSOLE_LINES:
-            console.print_line(f"  {line}")
-
+    append_log("anaconda", f"Running kickstart {script.section.value} script at line {script.line}")
     try:
         done = run(
             [*script.interpreter.split(), f"/tmp/{stem}"],  # noqa: S108  (no other users yet)
             chroot=script.chroot,
             timeout_s=_TIMEOUT_S,
             ok=None,
-            on_line=print_line,
         )
     finally:
         path.unlink(missing_ok=True)
-    (LOGS / f"{stem}.log").write_text(done.output, "utf-8", errors="replace")
-    if script.log:
-        log = script_root / script.log.lstrip("/")
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(done.output, "utf-8", errors="replace")
+    log = script_root / script.log.lstrip("/") if script.log else LOGS / f"{stem}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(done.output, "utf-8", errors="replace")
+    log.chmod(_PRIVATE)
     if done.exit_status:
-        last = [make_printable(x) for x in done.output.splitlines() if x.strip()][-1:]
-        summary = f"{name} exited with {done.exit_status}{': ' + last[0] if last else ''}"
+        append_log(
+            "anaconda",
+            f"Error code {done.exit_status} running the kickstart script at line {script.line}",
+        )
         if script.fatal:
-            # EL's words, which programs that watch the console match.
-            raise InstallError(f"There was an error running the kickstart script {summary}")
-        console.print_line(f"warning: {summary}")
+            raise ScriptFailedError(script.line, done.output)

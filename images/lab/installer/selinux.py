@@ -5,8 +5,7 @@ Anaconda runs on a kernel with SELinux, so rpm and the scripts label what they w
 installer's kernel has it switched off; all files are labelled once, at the end.
 """
 
-from .console import InstallerConsole
-from .process import SYSROOT, run
+from .process import SYSROOT, append_log, run
 
 _CONTEXTS = "/etc/selinux/targeted/contexts/files/file_contexts"
 _LABEL_TIMEOUT_S = 1800
@@ -17,22 +16,20 @@ def has_policy() -> bool:
     return (SYSROOT / _CONTEXTS.lstrip("/")).is_file()
 
 
-def set_mode(mode: str, console: InstallerConsole) -> None:
+def set_mode(mode: str) -> None:
     """Write the mode of the kickstart's ``selinux`` command for the next boot.
 
     Without a policy it is only reported: systemd halts an enforcing system that has none.
     """
     if not has_policy():
-        console.print_line(
-            f"selinux --{mode}: recorded only; no SELinux policy is among the packages"
-        )
+        append_log("anaconda", f"selinux --{mode}: no SELinux policy is among the packages")
         return
     config = SYSROOT / "etc/selinux/config"
     config.write_text(f"SELINUX={mode}\nSELINUXTYPE=targeted\n", "utf-8")
     config.chmod(0o644)
 
 
-def label_files(console: InstallerConsole) -> None:
+def label_files() -> None:
     """Label every file of the new system as its policy says.
 
     Raises:
@@ -40,6 +37,6 @@ def label_files(console: InstallerConsole) -> None:
     """
     if not has_policy():
         return
-    console.print_line("labelling the files of the new system for SELinux")
+    append_log("anaconda", "Restoring SELinux contexts.")
     folders = [f for name in ("dev", "proc", "run", "sys") for f in ("-e", f"/{name}")]
     run(["setfiles", "-F", *folders, _CONTEXTS, "/"], chroot=True, timeout_s=_LABEL_TIMEOUT_S)

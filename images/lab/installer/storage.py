@@ -2,6 +2,7 @@
 """Make partitions, LUKS, LVM and file systems, and mount them for the installation."""
 
 import os
+import shutil
 import signal
 import uuid
 from collections.abc import Sequence
@@ -13,14 +14,15 @@ from pathlib import Path
 from . import layout
 from .config_files import Mount
 from .console import InstallerConsole
-from .disks import InstallDisk, choose_disks, list_disks
+from .disks import InstallDisk
 from .plan import InstallError, PartitionKind, StoragePlan, Volume
 from .process import SYSROOT, append_log, run
+from .storage_configuration import DiskLayout
 
 _SHORT_TIMEOUT_S = 60
 _LONG_TIMEOUT_S = 300
 _MOUNT_TYPES = {"efi": "vfat"}
-_ESP_OPTIONS = "umask=0077,shortname=winnt"
+_LVM_DEVICES = Path("/etc/lvm/devices/system.devices")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,9 @@ class InstallTarget:
 
     groups: tuple[str, ...]
     """LVM volume groups."""
+
+    pv_devices: tuple[str, ...] = ()
+    """Devices of the physical volumes."""
 
     def find_mount(self, point: str) -> Mount | None:
         """What is mounted there."""
@@ -53,20 +58,16 @@ class _FileSystemRequest:
     is_mapped: bool
 
 
-def prepare_disk(storage: StoragePlan, console: InstallerConsole) -> InstallTarget:
-    """Erase, divide, format and mount.
+def prepare_disk(disk_layout: DiskLayout, console: InstallerConsole) -> InstallTarget:
+    """Erase, divide, format and mount, with blivet's line for each format.
 
     Raises:
-        InstallError: a disk is missing or too small, or a program failed.
+        InstallError: a program failed.
     """
-    disk, cleared = choose_disks(storage, list_disks())
-    console.print_line(f"installing to {disk}; erasing {', '.join(map(str, cleared))}")
-    partition_extents = layout.place_partitions(storage.partitions, disk.size_mib, str(disk))
-    for group in storage.groups:
-        layout.require_group_space(
-            group, [v for v in storage.volumes if v.group == group.name], partition_extents
-        )
-    _erase(cleared)
+    storage, disk = disk_layout.storage, disk_layout.disk
+    partition_extents = disk_layout.extents
+    _erase(disk_layout.cleared)
+    console.print_line(f"Creating disklabel on {disk.path}")
     run(layout.sgdisk_argv(disk.path, partition_extents), timeout_s=_SHORT_TIMEOUT_S, log="storage")
     _wait_for_devices([s.device(disk.path) for s in partition_extents])
     requests: list[_FileSystemRequest] = []
@@ -81,15 +82,18 @@ def prepare_disk(storage: StoragePlan, console: InstallerConsole) -> InstallTarg
                 luks_uuids.append(luks_uuid)
                 name = f"luks-{luks_uuid}"
                 secret = p.luks.passphrase
-                console.print_line(f"encrypting {device} (LUKS2, {p.luks.pbkdf})")
+                console.print_line(f"Creating luks on {device}")
                 for argv in (
                     layout.luks_format_argv(device, p.luks, luks_uuid),
                     layout.luks_open_argv(device, name),
                 ):
                     run(argv, stdin=secret, timeout_s=_LONG_TIMEOUT_S, log="storage")
                 device = f"/dev/mapper/{name}"
+            console.print_line(f"Creating lvmpv on {device}")
             device_by_pv[p.mount] = device
-        elif p.kind is not PartitionKind.BIOSBOOT:
+        elif p.kind is PartitionKind.BIOSBOOT:
+            console.print_line(f"Creating biosboot on {device}")
+        else:
             requests.append(
                 _FileSystemRequest(
                     device=device,
@@ -100,6 +104,9 @@ def prepare_disk(storage: StoragePlan, console: InstallerConsole) -> InstallTarg
                 )
             )
     requests += _create_volumes(storage, device_by_pv)
+    for request in requests:
+        console.print_line(f"Creating {request.fstype} on {request.device}")
+    # Two at a time: blivet makes them one after the other, which costs seconds in emulation.
     with ThreadPoolExecutor(max_workers=2) as pool:
         unordered_mounts = tuple(pool.map(_create_filesystem, requests))
     order = layout.order_mounts([m.mount for m in unordered_mounts if not m.is_swap])
@@ -113,6 +120,7 @@ def prepare_disk(storage: StoragePlan, console: InstallerConsole) -> InstallTarg
         mounts=tuple(mounts),
         luks_uuids=tuple(luks_uuids),
         groups=tuple(g.name for g in storage.groups),
+        pv_devices=tuple(device_by_pv.values()),
     )
 
 
@@ -171,13 +179,12 @@ def _create_filesystem(request: _FileSystemRequest) -> Mount:
         fs_uuid = f"{fs_uuid[:4]}-{fs_uuid[4:8]}".upper()
     argv = layout.mkfs_argv(request.fstype, request.device, fs_uuid)
     run(argv, timeout_s=_LONG_TIMEOUT_S, log="storage")
-    default = _ESP_OPTIONS if request.fstype == "efi" else None
     return Mount(
         spec=request.device if request.is_mapped else f"UUID={fs_uuid}",
         device=request.device,
         mount=request.mount,
         fstype=_MOUNT_TYPES.get(request.fstype, request.fstype),
-        options=request.options or default,
+        options=request.options,
         uuid=fs_uuid,
     )
 
@@ -188,6 +195,18 @@ def _mount(m: Mount) -> None:
     options = ["-o", m.options] if m.options else []
     argv = ["mount", "-t", m.fstype, *options, m.device, str(mount_point)]
     run(argv, timeout_s=_SHORT_TIMEOUT_S, log="storage")
+
+
+def write_lvm_devices(target: InstallTarget) -> None:
+    """Write the list of physical volumes that LVM in the new system is limited to."""
+    argv = ["lvm", "lvmdevices", "--yes", "--config", "devices/use_devicesfile=1", "--adddev"]
+    for device in target.pv_devices:
+        run([*argv, device], timeout_s=_SHORT_TIMEOUT_S, log="storage")
+    if _LVM_DEVICES.exists():
+        copy = SYSROOT / _LVM_DEVICES.relative_to("/")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(_LVM_DEVICES, copy)
+        copy.chmod(0o600)
 
 
 def bind_kernel_filesystems() -> None:

@@ -1,13 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The storage commands of a kickstart -> ``Storage``, checked for sense."""
+"""The storage commands of a kickstart -> ``StoragePlan``."""
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .plan import Luks, MiB, PartitionKind, PartitionSpec, StoragePlan, Volume, VolumeGroup
+from .plan import (
+    Firmware,
+    Luks,
+    MiB,
+    PartitionKind,
+    PartitionSpec,
+    StoragePlan,
+    Volume,
+    VolumeGroup,
+)
 from .reader import ParsedCommand
+from .storage_references import find_reference_problems
 
 _FILESYSTEMS = ("xfs", "ext4")
 _KIND_BY_FSTYPE = {
@@ -16,27 +25,35 @@ _KIND_BY_FSTYPE = {
     "swap": PartitionKind.SWAP,
 }
 _MIN_FIPS_PASSPHRASE_LENGTH = 8
-_MIN_MIB = {"xfs": 300, "efi": 34}
-_ESP_OPTIONS = "umask=0077,shortname=winnt"
+ESP_OPTIONS = "defaults,uid=0,gid=0,umask=077,shortname=winnt"
+"""What Anaconda writes for ``part /boot/efi``, whatever ``--fsoptions`` has."""
+
+_REQPART_ESP_OPTIONS = "umask=0077,shortname=winnt"
+"""blivet's own, which ``reqpart`` leaves as they are."""
+
 _OPTION = re.compile(r"[A-Za-z0-9_.:+=@/-]+(,[A-Za-z0-9_.:+=@/-]+)*")
 
 ReportProblem = Callable[[int, str], None]
 
 
 def build_storage(
-    commands: Iterable[ParsedCommand], *, fips: bool, report_problem: ReportProblem
+    commands: Iterable[ParsedCommand],
+    *,
+    fips: bool,
+    firmware: Firmware,
+    report_problem: ReportProblem,
 ) -> StoragePlan:
-    """What the storage commands ask for; what makes no sense goes to ``complain``."""
+    """What the storage commands ask for; what cannot be read goes to ``report_problem``."""
     command_list = tuple(commands)
     part_commands = [c for c in command_list if c.name in ("part", "partition")]
     partitions = [
-        *_expand_reqpart(command_list),
+        *_expand_reqpart(command_list, firmware),
         *(_parse_partition(c, fips=fips, report_problem=report_problem) for c in part_commands),
     ]
     groups = tuple(_parse_group(c) for c in command_list if c.name == "volgroup")
     volumes = tuple(_parse_volume(c, report_problem) for c in command_list if c.name == "logvol")
     only, ignore = _parse_ignoredisk(command_list)
-    result = StoragePlan(
+    return StoragePlan(
         disk=_find_disk(command_list, part_commands, report_problem),
         clear=_parse_clearpart(command_list, report_problem),
         only_use=only,
@@ -44,28 +61,28 @@ def build_storage(
         partitions=tuple(partitions),
         groups=groups,
         volumes=volumes,
+        problems=find_reference_problems(partitions, groups, volumes),
     )
-    _check_storage(result, command_list, report_problem)
-    return result
 
 
-def _expand_reqpart(commands: tuple[ParsedCommand, ...]) -> list[PartitionSpec]:
-    """Return the partitions of ``reqpart``: the lab's disks boot with BIOS and UEFI."""
+def _expand_reqpart(commands: tuple[ParsedCommand, ...], firmware: Firmware) -> list[PartitionSpec]:
+    """Return the partitions of ``reqpart``: what the firmware needs, and /boot."""
     reqparts = [c for c in commands if c.name == "reqpart"]
     if not reqparts:
         return []
-    partitions = [
-        PartitionSpec(
-            kind=PartitionKind.BIOSBOOT, mount="biosboot", fstype="biosboot", size_mib=MiB(1)
-        ),
-        PartitionSpec(
-            kind=PartitionKind.EFI,
-            mount="/boot/efi",
-            fstype="efi",
-            size_mib=MiB(600),
-            options=_ESP_OPTIONS,
-        ),
-    ]
+    biosboot = PartitionSpec(
+        kind=PartitionKind.BIOSBOOT, mount="biosboot", fstype="biosboot", size_mib=MiB(1)
+    )
+    esp = PartitionSpec(
+        kind=PartitionKind.EFI,
+        mount="/boot/efi",
+        fstype="efi",
+        size_mib=MiB(200),
+        max_mib=MiB(600),
+        grow=True,
+        options=_REQPART_ESP_OPTIONS,
+    )
+    partitions = [esp if firmware is Firmware.UEFI else biosboot]
     if reqparts[-1].data.addBoot:
         partitions.append(
             PartitionSpec(
@@ -96,7 +113,7 @@ def _parse_partition(
         size_mib=MiB(d.size or 1),
         max_mib=MiB(d.maxSizeMB) if d.maxSizeMB else None,
         grow=bool(d.grow),
-        options=_parse_options(command, report_problem),
+        options=_parse_partition_options(command, report_problem),
         luks=_parse_luks(command, fips=fips, report_problem=report_problem),
     )
 
@@ -125,7 +142,9 @@ def _parse_luks(
         report_problem(line, f"part {d.mountpoint}: --encrypted needs --passphrase")
     elif fips and len(d.passphrase) < _MIN_FIPS_PASSPHRASE_LENGTH:
         report_problem(
-            line, f"part {d.mountpoint}: FIPS mode needs a passphrase of 8 characters or more"
+            line,
+            f"Passphrase given in the {command.name} command is too short in FIPS mode. "
+            f"Please use at least {_MIN_FIPS_PASSPHRASE_LENGTH} characters.",
         )
     return Luks(passphrase=d.passphrase, pbkdf="pbkdf2" if fips else d.pbkdf or "argon2id")
 
@@ -159,9 +178,6 @@ def _check_mount(
     command: ParsedCommand, mount: str, fstype: str, report_problem: ReportProblem
 ) -> None:
     label, line = f"{command.name} {mount}", command.line
-    min_mib = _MIN_MIB.get(fstype, 0)
-    if 0 < (command.data.size or 0) < min_mib and not command.data.grow:
-        report_problem(line, f"{label}: {fstype} needs at least {min_mib} MiB")
     if mount.startswith("pv.") and command.name != "logvol":
         return
     if fstype in _KIND_BY_FSTYPE:
@@ -172,6 +188,11 @@ def _check_mount(
         report_problem(line, f"{label}: no file system {fstype!r}: expected xfs or ext4")
     elif not re.fullmatch(r"/|(/[A-Za-z0-9_.-]+)+", mount) or "/.." in mount:
         report_problem(line, f"{label}: not a mount point")
+
+
+def _parse_partition_options(command: ParsedCommand, report_problem: ReportProblem) -> str | None:
+    options = _parse_options(command, report_problem)
+    return ESP_OPTIONS if command.data.mountpoint == "/boot/efi" else options
 
 
 def _parse_options(command: ParsedCommand, report_problem: ReportProblem) -> str | None:
@@ -213,42 +234,3 @@ def _parse_ignoredisk(
     entries: list[Any] = [c.data for c in commands if c.name == "ignoredisk"]
     only = tuple(d for x in entries for d in x.onlyuse or ())
     return only, tuple(d for x in entries for d in x.ignoredisk or ())
-
-
-def _check_storage(
-    plan: StoragePlan, commands: tuple[ParsedCommand, ...], report_problem: ReportProblem
-) -> None:
-    group_count_by_pv = Counter(pv for g in plan.groups for pv in g.pvs)
-    pvs = {p.mount for p in plan.partitions if p.kind is PartitionKind.PV}
-    for c in (c for c in commands if c.name == "volgroup"):
-        for pv in c.data.physvols:
-            if pv not in pvs:
-                report_problem(c.line, f"volgroup {c.data.vgname}: no partition {pv}")
-    for pv in sorted(pvs):
-        if group_count_by_pv[pv] != 1:
-            report_problem(0, f"{pv}: belongs to {group_count_by_pv[pv]} volume groups, expected 1")
-    names = {g.name for g in plan.groups}
-    for c in (c for c in commands if c.name == "logvol"):
-        if c.data.vgname not in names:
-            report_problem(c.line, f"logvol {c.data.mountpoint}: no volgroup {c.data.vgname!r}")
-    _check_duplicates(plan, report_problem)
-    if "/" not in _list_mounts(plan):
-        report_problem(0, "nothing is mounted at /")
-    if not (plan.has(PartitionKind.BIOSBOOT) or plan.has(PartitionKind.EFI)):
-        report_problem(0, "a biosboot or a /boot/efi partition is needed to start the system")
-    in_luks = any(p.luks for p in plan.partitions)
-    if in_luks and "/boot" not in {p.mount for p in plan.partitions}:
-        report_problem(0, "/boot must be a partition of its own when the rest is encrypted")
-
-
-def _list_mounts(plan: StoragePlan) -> list[str]:
-    return [p.mount for p in plan.partitions] + [v.mount for v in plan.volumes]
-
-
-def _check_duplicates(plan: StoragePlan, report_problem: ReportProblem) -> None:
-    mounts = Counter(m for m in _list_mounts(plan) if m != "swap")
-    names = Counter(f"{v.group}/{v.name}" for v in plan.volumes)
-    groups = Counter(g.name for g in plan.groups)
-    for label, counts in (("mount point", mounts), ("volume", names), ("volgroup", groups)):
-        for name in (n for n, count in counts.items() if count > 1):
-            report_problem(0, f"{label} {name} is given more than once")

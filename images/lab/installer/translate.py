@@ -5,14 +5,15 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from . import storage_commands
+from . import payload_commands, storage_commands
 from .plan import (
     BootLoader,
     FirewallSettings,
+    Firmware,
     GroupAccount,
     InstallerProblem,
     InstallPlan,
-    PackageSelection,
+    NetworkDevice,
     Password,
     RefusedKickstartError,
     Script,
@@ -20,7 +21,8 @@ from .plan import (
     SystemSettings,
     UserAccount,
 )
-from .reader import ParsedCommand, ParsedKickstart, parse_kickstart
+from .reader import ParsedCommand, ParsedKickstart, parse_kickstart, parse_pre_scripts
+from .release import Release
 
 _GRUB_HASH = re.compile(r"grub\.pbkdf2\.sha512\.[0-9]+\.[0-9A-Fa-f]+\.[0-9A-Fa-f]+")
 _CRYPT = re.compile(r"\$[0-9a-z]+\$[^:\s]+")
@@ -30,38 +32,56 @@ _FINISH_BY_COMMAND = {
     "halt": "halt",
     "reboot": "reboot",
 }
-_BASE_GROUPS = ("core", "base", "standard")
-"""Package groups that the payload already is."""
+_PASSPHRASE = re.compile(r" --passphrase=(\"[^\"]*\"|\S+)")
+_STRICT_REFUSAL = (
+    "Please modify your kickstart file to fix the warnings or remove the `ksstrict` option."
+)
 
 ReportProblem = Callable[[int, str], None]
 
 
-def make_plan(text: str, *, fips: bool, strict: bool) -> InstallPlan:
-    """The plan that a kickstart leads to.
+def make_pre_scripts(text: str, release: Release) -> tuple[Script, ...]:
+    """The scripts that run before the kickstart is parsed.
 
     Raises:
-        RefusedError: with every reason found, and the scripts for errors.
+        RefusedKickstartError: a section is not complete.
     """
-    kickstart = parse_kickstart(text, strict=strict)
+    return _translate_scripts(parse_pre_scripts(text, release))
+
+
+def make_plan(
+    text: str, *, fips: bool, strict: bool, release: Release, firmware: Firmware
+) -> InstallPlan:
+    """The plan that a kickstart leads to. With ``strict`` warnings refuse it, too.
+
+    Raises:
+        RefusedKickstartError: with every reason found.
+    """
+    kickstart = parse_kickstart(text, release)
     problems = list(kickstart.problems)
 
     def report_problem(line: int, reason: str) -> None:
         problems.append(InstallerProblem(line=line, text=reason))
 
-    scripts = _translate_scripts(kickstart.scripts)
     plan = InstallPlan(
         storage=storage_commands.build_storage(
-            kickstart.commands, fips=fips, report_problem=report_problem
+            kickstart.commands, fips=fips, firmware=firmware, report_problem=report_problem
         ),
-        packages=_translate_packages(kickstart.packages, report_problem),
+        source=payload_commands.translate_source(kickstart.commands),
+        repositories=payload_commands.translate_repositories(kickstart.commands),
+        packages=payload_commands.translate_packages(kickstart.packages),
         system=_translate_system(kickstart, report_problem),
         bootloader=_translate_bootloader(kickstart.commands, report_problem),
-        scripts=scripts,
+        scripts=_translate_scripts(kickstart.scripts),
         finish=_translate_finish(kickstart.commands),
+        warnings=kickstart.warnings,
+        # Whoever reads the installed system's disk must not find its key there.
+        text=_PASSPHRASE.sub("", kickstart.text),
     )
+    if strict and kickstart.warnings and not problems:
+        problems.append(InstallerProblem(line=0, text=_STRICT_REFUSAL))
     if problems:
-        on_error = tuple(s for s in scripts if s.section is ScriptSection.ON_ERROR)
-        raise RefusedKickstartError(tuple(problems), on_error)
+        raise RefusedKickstartError(tuple(problems), kickstart.warnings)
     return plan
 
 
@@ -92,25 +112,6 @@ def _translate_scripts(parsed_scripts: Iterable[Any]) -> tuple[Script, ...]:
     )
 
 
-def _translate_packages(parsed_packages: Any, report_problem: ReportProblem) -> PackageSelection:
-    for group in parsed_packages.groupList:
-        if group.name not in _BASE_GROUPS:
-            report_problem(0, f"%packages: the media has no group {group.name!r}")
-    if parsed_packages.environment not in (None, "minimal-environment"):
-        report_problem(
-            0, f"%packages: the media has no environment {parsed_packages.environment!r}"
-        )
-    for group in parsed_packages.excludedGroupList:
-        report_problem(0, f"%packages: excluding the group {group.name!r} is not implemented")
-    return PackageSelection(
-        install=tuple(parsed_packages.packageList),
-        exclude=tuple(parsed_packages.excludedList),
-        weak_dependencies=not parsed_packages.excludeWeakdeps,
-        docs=not parsed_packages.excludeDocs,
-        ignore_missing=parsed_packages.handleMissing == 1,
-    )
-
-
 def _translate_system(kickstart: ParsedKickstart, report_problem: ReportProblem) -> SystemSettings:
     commands = kickstart.commands
     command_by_name = {c.name: c for c in commands}
@@ -125,7 +126,7 @@ def _translate_system(kickstart: ParsedKickstart, report_problem: ReportProblem)
         time_servers=servers,
         time_disabled=disabled,
         hostname=hostname,
-        dhcp_devices=devices,
+        devices=devices,
         root=_translate_root(command_by_name.get("rootpw"), report_problem),
         users=tuple(_translate_user(c, report_problem) for c in _select_commands(commands, "user")),
         groups=tuple(
@@ -176,23 +177,20 @@ def _translate_timesources(
 
 def _translate_network(
     commands: Iterable[ParsedCommand], report_problem: ReportProblem
-) -> tuple[str | None, tuple[str, ...]]:
+) -> tuple[str | None, tuple[NetworkDevice, ...]]:
     hostname: str | None = None
-    devices: list[str] = []
+    devices: list[NetworkDevice] = []
     for c in _select_commands(commands, "network"):
         if c.data.bootProto != "dhcp":
             report_problem(c.line, f"network: --bootproto={c.data.bootProto} is not implemented")
-        if c.data.onboot is False:
-            report_problem(c.line, "network: --onboot=no is not implemented")
         if c.data.hostname:
             hostname = c.data.hostname
             if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?", hostname):
                 report_problem(c.line, f"network: not a host name: {hostname!r}")
         device = c.data.device or "link"
-        if device not in ("link", "bootif", "ibft"):
-            if not re.fullmatch(r"[A-Za-z0-9:._-]+", device):
-                report_problem(c.line, f"network: not the name of an interface: {device!r}")
-            devices.append(device)
+        if not re.fullmatch(r"[A-Za-z0-9:._-]+", device):
+            report_problem(c.line, f"network: not the name of an interface: {device!r}")
+        devices.append(NetworkDevice(name=device, onboot=c.data.onboot is not False))
     return hostname, tuple(devices)
 
 

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from images.lab.installer import accounts, bootloader, media, payload
+from images.lab.installer import accounts, bootloader, media
 from images.lab.installer.disks import InstallDisk, choose_disks, list_disks
 from images.lab.installer.plan import (
     InstallError,
     MiB,
-    PackageSelection,
     Password,
     StoragePlan,
     UserAccount,
@@ -94,8 +93,31 @@ def test_boot_options_are_parsed_from_kernel_command_line() -> None:
     )
 
     assert options.kickstart == "hd:LABEL=HARDPAN-LAB-9:/ks.cfg"
-    assert (options.fips, options.strict, options.keep_kickstart) == (True, True, False)
-    assert media.parse_boot_options("inst.ks=file:/x").keep_kickstart
+    assert (options.fips, options.strict) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("nosave", "saved"),
+    [
+        ("", (True, True, True)),
+        ("input_ks", (False, True, True)),
+        ("output_ks", (True, False, True)),
+        ("all_ks", (False, False, True)),
+        ("logs", (True, True, False)),
+        ("input_ks,logs", (False, True, False)),
+        ("all", (False, False, False)),
+    ],
+)
+def test_nosave_keeps_kickstarts_and_logs_from_the_target(
+    nosave: str, saved: tuple[bool, bool, bool]
+) -> None:
+    options = media.parse_boot_options(f"inst.ks=file:/x inst.nosave={nosave}")
+
+    assert saved == (
+        options.save_input_kickstart,
+        options.save_output_kickstart,
+        options.save_logs,
+    )
 
 
 def test_command_line_without_kickstart_is_an_error() -> None:
@@ -119,26 +141,6 @@ def test_kickstart_source_is_parsed(value: str, expected: tuple[str, str]) -> No
 def test_unsupported_kickstart_source_is_refused_with_supported_forms(value: str) -> None:
     with pytest.raises(InstallError, match="expected hd:LABEL=NAME:/PATH"):
         media.parse_kickstart_source(value)
-
-
-def test_dnf_argv_is_a_strict_transaction() -> None:
-    argv = payload.dnf_argv(
-        PackageSelection(
-            install=("aide", "audit"), exclude=("telnet",), weak_dependencies=False, docs=False
-        )
-    )
-
-    assert argv[0] == "dnf"
-    assert argv[-3:] == ["install", "aide", "audit"]
-    assert {
-        "-y",
-        "--installroot=/mnt/sysroot",
-        "--setopt=install_weak_deps=False",
-        "--setopt=strict=True",
-        "--exclude=telnet",
-        "--nodocs",
-    } <= set(argv)
-    assert "--setopt=strict=False" in payload.dnf_argv(PackageSelection(ignore_missing=True))
 
 
 def test_useradd_argv_has_no_password_hash() -> None:

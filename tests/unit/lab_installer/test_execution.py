@@ -11,6 +11,7 @@ from images.lab.installer import (
     accounts,
     bootloader,
     configure,
+    network_profiles,
     payload,
     process,
     scripts,
@@ -21,6 +22,7 @@ from images.lab.installer.config_files import Mount
 from images.lab.installer.console import InstallerConsole
 from images.lab.installer.disks import InstallDisk
 from images.lab.installer.plan import (
+    Firmware,
     InstallError,
     InstallPlan,
     MiB,
@@ -29,10 +31,26 @@ from images.lab.installer.plan import (
     ScriptSection,
 )
 from images.lab.installer.process import ProcessResult
+from images.lab.installer.release import Release
+from images.lab.installer.scripts import ScriptFailedError
 from images.lab.installer.storage import InstallTarget
+from images.lab.installer.storage_configuration import DiskLayout, Machine, configure_storage
 from images.lab.installer.translate import make_plan
 
+EL9 = Release(major=9, version="9.0")
+
 AnswerFunction = Callable[[Sequence[str]], ProcessResult]
+
+
+def _make_plan(
+    text: str,
+    *,
+    fips: bool = False,
+    strict: bool = True,
+    release: Release = EL9,
+    firmware: Firmware = Firmware.UEFI,
+) -> InstallPlan:
+    return make_plan(text, fips=fips, strict=strict, release=release, firmware=firmware)
 
 
 class Recorder:
@@ -57,7 +75,17 @@ class Recorder:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recorder:
     recorder = Recorder()
-    for module in (accounts, bootloader, configure, payload, scripts, selinux, storage):
+    modules = (
+        accounts,
+        bootloader,
+        configure,
+        network_profiles,
+        payload,
+        scripts,
+        selinux,
+        storage,
+    )
+    for module in (*modules, storage):
         monkeypatch.setattr(module, "run", recorder)
         if hasattr(module, "SYSROOT"):
             monkeypatch.setattr(module, "SYSROOT", tmp_path)
@@ -74,18 +102,27 @@ def console(run: Recorder, monkeypatch: pytest.MonkeyPatch) -> InstallerConsole:
 
 @pytest.fixture
 def plan(good: str) -> InstallPlan:
-    return make_plan(good, fips=True, strict=True)
+    return _make_plan(good, fips=True, strict=True)
+
+
+def _lay_out(plan: InstallPlan, console: InstallerConsole) -> DiskLayout:
+    machine = Machine(
+        disks=(InstallDisk(path="/dev/vda", size_mib=MiB(32768)),),
+        firmware=Firmware.UEFI,
+        memory_mib=MiB(2048),
+        disk_names={},
+    )
+    result = configure_storage(plan.storage, machine, release=EL9, print_line=console.print_line)
+    assert result is not None
+    return result
 
 
 @pytest.fixture
 def prepared(
     plan: InstallPlan, run: Recorder, console: InstallerConsole, monkeypatch: pytest.MonkeyPatch
 ) -> InstallTarget:
-    monkeypatch.setattr(
-        storage, "list_disks", lambda: (InstallDisk(path="/dev/vda", size_mib=MiB(32768)),)
-    )
     monkeypatch.setattr(storage, "_wait_for_devices", lambda _: None)
-    return storage.prepare_disk(plan.storage, console)
+    return storage.prepare_disk(_lay_out(plan, console), console)
 
 
 def test_disk_is_erased_partitioned_and_formatted_in_order(
@@ -109,9 +146,9 @@ def test_parents_are_mounted_first_with_kickstart_options(
 
     assert mounts == [
         "mount -t xfs /dev/mapper/vg0-root ",
-        "mount -t xfs -o nodev,nosuid /dev/vda3 /boot",
+        "mount -t xfs -o nodev,nosuid /dev/vda2 /boot",
         "mount -t xfs -o nodev,nosuid,noexec /dev/mapper/vg0-tmp /tmp",
-        "mount -t vfat -o umask=0077,shortname=winnt,nosuid /dev/vda2 /boot/efi",
+        "mount -t vfat -o defaults,uid=0,gid=0,umask=077,shortname=winnt /dev/vda1 /boot/efi",
     ]
 
 
@@ -133,12 +170,9 @@ def test_passphrase_reaches_cryptsetup_on_stdin_only(
     good: str, run: Recorder, console: InstallerConsole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = good.replace("pv.01 --size=1", "pv.01 --size=1 --encrypted --passphrase=correct-horse")
-    monkeypatch.setattr(
-        storage, "list_disks", lambda: (InstallDisk(path="/dev/vda", size_mib=MiB(32768)),)
-    )
     monkeypatch.setattr(storage, "_wait_for_devices", lambda _: None)
 
-    target = storage.prepare_disk(make_plan(text, fips=True, strict=True).storage, console)
+    target = storage.prepare_disk(_lay_out(_make_plan(text, fips=True), console), console)
 
     assert "correct-horse" not in "\n".join(run.lines)
     assert run.stdins.count("correct-horse") == 2
@@ -166,6 +200,11 @@ def installed(tmp_path: Path) -> Path:
     (tmp_path / "boot/grub2/grub.cfg").write_text("")
     (tmp_path / "usr/lib/os-release").write_text('NAME="hardpan lab"\nVERSION="9.0"\n')
     (tmp_path / "etc/default/grub").write_text("GRUB_DEFAULT=saved\n")
+    (tmp_path / "usr/bin").mkdir()
+    (tmp_path / "usr/bin/firewall-offline-cmd").write_text("")
+    firewall = tmp_path / "usr/lib/firewalld/zones/public.xml"
+    firewall.parent.mkdir(parents=True)
+    firewall.write_text('<zone><service name="ssh"/></zone>')
     zone = tmp_path / "usr/share/zoneinfo/Europe/Zurich"
     zone.parent.mkdir(parents=True)
     zone.write_text("")
@@ -285,21 +324,21 @@ def test_configuration_files_are_written(
 ) -> None:
     (installed / "etc/chrony.conf").write_text("pool x\nmakestep 1 3\n")
 
-    configure.apply(plan.system, console)
+    configure.configure_system(plan.system, EL9)
+    configure.configure_network(plan.system)
 
     def read(name: str) -> str:
         return (installed / "etc" / name).read_text()
 
     assert read("hostname") == "lab-1\n"
-    assert read("locale.conf") == "LANG=C.UTF-8\n"
+    assert read("locale.conf") == 'LANG="C.UTF-8"\n'
     assert read("vconsole.conf") == "KEYMAP=us\n"
     assert read("chrony.conf") == "server 0.pool.ntp.org iburst\nmakestep 1 3\n"
     assert (installed / "etc/localtime").readlink() == Path("../usr/share/zoneinfo/Europe/Zurich")
     assert f"systemctl --root={installed} enable sshd.service auditd.service" in run.lines
+    assert "Anaconda Installer 34.25.7.19\n" in read("sysconfig/anaconda")
     log = (installed / "anaconda.log").read_text()
-    assert "lang en_US.UTF-8: the lab carries no such locale; C.UTF-8 is set" in log
-    assert "selinux --enforcing: recorded only" in log
-    assert "firewalld is not among the packages" in log
+    assert "The 'en_US.UTF-8' locale is unsupported." in log
 
 
 def test_unknown_time_zone_is_an_error(
@@ -308,7 +347,7 @@ def test_unknown_time_zone_is_an_error(
     (installed / "usr/share/zoneinfo/Europe/Zurich").unlink()
 
     with pytest.raises(InstallError, match="the system has no zone 'Europe/Zurich'"):
-        configure.apply(plan.system, console)
+        configure.configure_system(plan.system, EL9)
 
 
 def test_disabling_missing_service_only_warns(
@@ -316,26 +355,21 @@ def test_disabling_missing_service_only_warns(
 ) -> None:
     run.answer = lambda argv: ProcessResult(exit_status=1 if "disable" in argv else 0, output="")
 
-    configure.apply(plan.system, console)
+    configure.configure_system(plan.system, EL9)
 
     log = (installed / "anaconda.log").read_text()
-    assert "services --disabled=debug-shell: there is no such service" in log
+    assert "Disabling debug-shell failed. It probably doesn't exist" in log
 
 
 def test_firewalld_tool_runs_only_for_services_missing_in_zone(
     good: str, installed: Path, run: Recorder, console: InstallerConsole
 ) -> None:
-    (installed / "usr/bin").mkdir()
-    (installed / "usr/bin/firewall-offline-cmd").write_text("")
-    zone = installed / "usr/lib/firewalld/zones/public.xml"
-    zone.parent.mkdir(parents=True)
-    zone.write_text('<zone><service name="ssh"/></zone>')
     more = good.replace("--enabled --ssh", "--enabled --ssh --port=8443:tcp")
 
-    configure.apply(make_plan(good, fips=False, strict=True).system, console)
+    configure.configure_system(_make_plan(good).system, EL9)
     assert not any("firewall-offline-cmd" in line for line in run.lines)
 
-    configure.apply(make_plan(more, fips=False, strict=True).system, console)
+    configure.configure_system(_make_plan(more).system, EL9)
     assert "chroot firewall-offline-cmd --service=ssh --port=8443/tcp" in run.lines
 
 
@@ -363,29 +397,10 @@ def test_accounts_get_groups_passwords_and_keys(
     assert owned == [(".ssh", 1000, 1001), ("authorized_keys", 1000, 1001)]
 
 
-def test_failed_transaction_reports_dnf_errors(
-    run: Recorder, console: InstallerConsole, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(payload, "_MACROS", tmp_path / "rpm/macros")
-
-    run.answer = lambda _: ProcessResult(
-        exit_status=1,
-        output="Importing GPG key\nNo match for argument: nosuch\nError: Unable to find a match\n",
-    )
-
-    with pytest.raises(InstallError) as caught:
-        payload.install_packages(PackageSelection(install=("nosuch",)), console)
-
-    assert str(caught.value) == (
-        "error populating transaction: dnf exited with 1: "
-        "No match for argument: nosuch | Error: Unable to find a match"
-    )
-
-
-def test_excluded_base_packages_are_removed(run: Recorder, console: InstallerConsole) -> None:
+def test_excluded_base_packages_are_removed(run: Recorder) -> None:
     run.answer = lambda _: ProcessResult(exit_status=0, output="bc\n")
 
-    payload.install_packages(PackageSelection(exclude=("bc", "telnet")), console)
+    payload.remove_excluded(PackageSelection(exclude=("bc", "telnet")))
 
     assert run.argvs[0][-2:] == ["bc", "telnet"]
     assert run.argvs[1][-3:] == ["--noautoremove", "remove", "bc"]
@@ -398,31 +413,29 @@ def _make_script(*, fatal: bool, chroot: bool = False, log: str | None = None) -
 
 
 def test_failing_script_stops_installation_only_with_erroronfail(
-    run: Recorder, console: InstallerConsole, tmp_path: Path
+    run: Recorder, tmp_path: Path
 ) -> None:
     run.answer = lambda _: ProcessResult(exit_status=3, output="first\nlast words\n")
     (tmp_path / "tmp").mkdir()
 
-    scripts.run_all([_make_script(fatal=False, chroot=True, log="/root/x.log")], console)
-    with pytest.raises(InstallError) as caught:
-        scripts.run_all([_make_script(fatal=True, chroot=True)], console)
+    scripts.run_all([_make_script(fatal=False, chroot=True, log="/root/x.log")])
+    with pytest.raises(ScriptFailedError) as caught:
+        scripts.run_all([_make_script(fatal=True, chroot=True)])
 
-    assert str(caught.value) == (
-        "There was an error running the kickstart script %post at line 7 exited with 3: last words"
-    )
+    assert (caught.value.line, caught.value.details) == (7, "first\nlast words\n")
     assert (tmp_path / "root/x.log").read_text() == "first\nlast words\n"
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_selinux_mode_is_set_and_files_are_labelled_with_a_policy(
-    plan: InstallPlan, installed: Path, run: Recorder, console: InstallerConsole
+    plan: InstallPlan, installed: Path, run: Recorder
 ) -> None:
     contexts = installed / "etc/selinux/targeted/contexts/files/file_contexts"
     contexts.parent.mkdir(parents=True)
     contexts.touch()
 
-    configure.apply(plan.system, console)
-    selinux.label_files(console)
+    configure.configure_system(plan.system, EL9)
+    selinux.label_files()
 
     config = installed / "etc/selinux/config"
     assert config.read_text() == "SELINUX=enforcing\nSELINUXTYPE=targeted\n"
@@ -430,10 +443,91 @@ def test_selinux_mode_is_set_and_files_are_labelled_with_a_policy(
     assert labelling.startswith("chroot setfiles -F -e /dev -e /proc -e /run -e /sys /etc/selinux")
 
 
-def test_files_are_not_labelled_without_a_policy(
-    installed: Path, run: Recorder, console: InstallerConsole
-) -> None:
-    selinux.label_files(console)
+def test_files_are_not_labelled_without_a_policy(installed: Path, run: Recorder) -> None:
+    selinux.label_files()
 
     assert not (installed / "etc/selinux/config").exists()
     assert not [line for line in run.lines if "setfiles" in line]
+
+
+def test_script_output_is_in_a_private_log_and_not_on_the_console(
+    run: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    run.answer = lambda _: ProcessResult(exit_status=0, output="secret\n")
+
+    scripts.run_all([_make_script(fatal=True, chroot=True)])
+
+    (log,) = tmp_path.glob("ks-script-*.log")
+    assert log.read_text() == "secret\n"
+    assert log.stat().st_mode & 0o777 == 0o600
+    assert "secret" not in (tmp_path / "anaconda.log").read_text()
+
+
+def test_missing_service_fails_only_if_it_is_to_be_enabled(
+    plan: InstallPlan, installed: Path, run: Recorder
+) -> None:
+    configure.configure_system(plan.system, EL9)
+
+    systemctl = [line.split(" ", 2)[2] for line in run.lines if line.startswith("systemctl")]
+    assert systemctl[:2] == ["disable debug-shell.service", "enable sshd.service auditd.service"]
+
+
+def test_firewall_without_firewalld_is_an_error(
+    plan: InstallPlan, installed: Path, run: Recorder
+) -> None:
+    (installed / "usr/bin/firewall-offline-cmd").unlink()
+
+    with pytest.raises(InstallError, match=r"firewall-offline-cmd is missing\. Cannot setup"):
+        configure.configure_system(plan.system, EL9)
+
+
+def test_lvm_devices_file_lists_the_physical_volumes(
+    prepared: InstallTarget, run: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = tmp_path / "system.devices"
+    devices.write_text("IDTYPE=devname IDNAME=/dev/vda4\n")
+    monkeypatch.setattr(storage, "_LVM_DEVICES", devices)
+
+    storage.write_lvm_devices(prepared)
+
+    assert run.lines[-1] == (
+        "lvm lvmdevices --yes --config devices/use_devicesfile=1 --adddev /dev/vda4"
+    )
+    copy = tmp_path / devices.relative_to("/")
+    assert copy.read_text() == "IDTYPE=devname IDNAME=/dev/vda4\n"
+
+
+def test_partitions_are_announced_as_blivet_does(prepared: InstallTarget, tmp_path: Path) -> None:
+    log = (tmp_path / "anaconda.log").read_text()
+
+    lines = [line[8:] for line in log.splitlines() if "Creating" in line]
+    assert lines == [
+        "Creating disklabel on /dev/vda",
+        "Creating biosboot on /dev/vda3",
+        "Creating lvmpv on /dev/vda4",
+        "Creating efi on /dev/vda1",
+        "Creating xfs on /dev/vda2",
+        "Creating xfs on /dev/mapper/vg0-root",
+        "Creating xfs on /dev/mapper/vg0-tmp",
+        "Creating swap on /dev/mapper/vg0-swap",
+    ]
+
+
+def test_profile_is_bound_to_the_interface_with_a_link(
+    plan: InstallPlan, run: Recorder, tmp_path: Path
+) -> None:
+    sys_net = tmp_path / "net"
+    for name, carrier in (("ens3", "0"), ("ens4", "1"), ("lo", "1")):
+        (sys_net / name).mkdir(parents=True)
+        (sys_net / name / "address").write_text("52:54:00:00:00:01\n")
+        (sys_net / name / "carrier").write_text(f"{carrier}\n")
+        if name != "lo":
+            (sys_net / name / "device").mkdir()
+
+    network_profiles.write_profiles(plan.system.devices, sys_net)
+
+    (profile,) = (tmp_path / "etc/NetworkManager/system-connections").iterdir()
+    assert profile.name == "ens4.nmconnection"
+    assert profile.stat().st_mode & 0o777 == 0o600
+    assert "interface-name=ens4\n" in profile.read_text()

@@ -128,11 +128,11 @@ def test_oversized_volumes_are_reported_before_disk_is_changed() -> None:
     )
     group = VolumeGroup(name="vg0", pvs=("pv.01",))
 
-    layout.require_group_space(
+    layout.compute_group_sizes(
         group, [_make_volume("a", 500), _make_volume("b", 497, grow=True)], partition_extents
     )
     with pytest.raises(InstallError) as caught:
-        layout.require_group_space(
+        layout.compute_group_sizes(
             group, [_make_volume("a", 500), _make_volume("b", 498)], partition_extents
         )
 
