@@ -96,7 +96,7 @@ def start_tpm(state: Path | None, workdir: Path) -> Iterator[list[str]]:
         return
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     control, log = workdir / "tpm.socket", workdir / "tpm.log"
-    argv = ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={state.absolute()}"]
+    argv = ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={state.absolute()},mode=0600"]
     argv += ["--ctrl", f"type=unixio,path={control}", "--terminate"]
     with spawn(argv, log=log) as process:
         deadline = clock.monotonic_s() + _TPM_START_TIMEOUT_S

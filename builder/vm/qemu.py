@@ -225,7 +225,8 @@ def start_vm(spec: VmSpec, acceleration: Acceleration, *, log: Path) -> Iterator
                     machine.control = control
                     yield machine
             except ToolError as e:
-                if process.poll() not in (None, 0):
+                # A QEMU that refuses its options closes the connection shortly before it ends.
+                if machine.control is None or process.poll() not in (None, 0):
                     e.output_tail = qemu_log.read_text("utf-8", "replace")[-2000:] + e.output_tail
                 raise
             finally:

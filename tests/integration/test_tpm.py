@@ -30,7 +30,7 @@ def find_tpm_processes(folder: Path) -> list[int]:
             argv = (entry / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if argv[0].endswith(b"swtpm") and f"dir={folder}".encode() in argv:
+        if argv[0].endswith(b"swtpm") and f"dir={folder},mode=0600".encode() in argv:
             pids.append(int(entry.name))
     return pids
 
@@ -44,7 +44,7 @@ def test_tpm_ends_with_its_guest_and_keeps_its_memory(spec: VmSpec, tmp_path: Pa
 
     assert len(running) == 1
     assert find_tpm_processes(spec.tpm_state) == []
-    assert [path.name for path in spec.tpm_state.iterdir() if path.suffix == ".permall"]
+    assert (spec.tpm_state / "tpm2-00.permall").stat().st_mode & 0o777 == 0o600
 
 
 def test_tpm_ends_if_qemu_does_not_start(spec: VmSpec, tmp_path: Path) -> None:
