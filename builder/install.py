@@ -1,6 +1,5 @@
 """Unattended install from the ISO that is delivered."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -124,10 +123,10 @@ def _watch_install(machine: VirtualMachine, deadlines: Deadlines, emit: Emit) ->
     start = clock.monotonic_s()
     reporter = _ProgressReporter(emit)
     while not machine.is_off:
-        lines = machine.watch()
+        machine.watch()
         if machine.port.is_complete:
             machine.console.progress.complete()
-        reporter.report(lines, machine.console.progress)
+        reporter.report(machine.console.progress)
         if machine.port.failure or machine.console.failure:
             if not machine.has_panicked():
                 _wait_for_failure_logs(machine, deadlines.failure_logs_s)
@@ -184,11 +183,8 @@ class _ProgressReporter:
         self._emit = emit
         self._last_event: StageProgress | None = None
 
-    def report(self, lines: Iterable[str], progress: InstallProgress) -> None:
+    def report(self, progress: InstallProgress) -> None:
         """Emit an event if the position differs from the last one."""
-        for line in lines:
-            if line.startswith("HARDPAN-INSTALL: "):
-                self._emit(StageMessage(stage=_STAGE, text=line.removeprefix("HARDPAN-INSTALL: ")))
         event = StageProgress(
             stage=_STAGE,
             completed=progress.completed,

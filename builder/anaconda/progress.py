@@ -75,19 +75,6 @@ _STATUS_LINES = tuple(
         (r"Installation complete", "post scripts"),
     )
 )
-# The lab's installer, until it prints Anaconda's lines.
-_LAB_PHASE = re.compile(r"HARDPAN-INSTALL: phase (?P<name>[a-z-]{1,40})(?: \[.*\])?")
-_LAB_PHASES = {
-    "parse": "boot",
-    "pre": "boot",
-    "storage": "storage",
-    "payload": "packages",
-    "packages": "packages",
-    "configuration": "configuration",
-    "bootloader": "configuration",
-    "post": "post scripts",
-    "finish": "post scripts",
-}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,11 +117,7 @@ class InstallProgress:
             if match is not None:
                 self._enter(phase, match)
                 return True
-        match = _LAB_PHASE.fullmatch(line.message)
-        if match is None or match["name"] not in _LAB_PHASES:
-            return False
-        self._enter(_LAB_PHASES[match["name"]], match)
-        return True
+        return False
 
     def complete(self) -> None:
         """Enter the last phase: the kickstart's last script has reported success."""

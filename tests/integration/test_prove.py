@@ -24,7 +24,7 @@ REMOVED_MARKERS = (
     # A kickstart: the installer leaves its own below /root.
     b"--iscrypted --password=",
     # The installer's log: the base install has it.
-    b"HARDPAN-INSTALL: phase",
+    b"Starting installer, one moment",
 )
 """What the guest had and has removed; the image is a qcow2 without compression."""
 

@@ -94,7 +94,7 @@ def test_install_succeeds_on_marker_followed_by_poweroff(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     steps = [
-        Step(console="HARDPAN-INSTALL: phase post [8/9]"),
+        Step(console="Running post-installation scripts"),
         COMPLETE_STEP,
         Step(console="unmounting"),
     ]
@@ -197,7 +197,6 @@ def test_phases_are_reported_as_progress(monkeypatch: pytest.MonkeyPatch) -> Non
     steps = [
         Step(console="[    0.000000] Linux version 5.14.0"),
         Step(console="Installing perl-Error.noarch (12/423)"),
-        Step(console="HARDPAN-INSTALL: payload 50% (3 s)"),
         Step(console="kernel noise"),
         COMPLETE_STEP,
     ]
@@ -207,7 +206,6 @@ def test_phases_are_reported_as_progress(monkeypatch: pytest.MonkeyPatch) -> Non
     assert StageProgress(stage="install", completed=1, total=9, text="boot") in events
     assert StageProgress(stage="install", completed=12, total=423, text="packages") in events
     assert StageProgress(stage="install", completed=9, total=9, text="complete") in events
-    assert StageMessage(stage="install", text="payload 50% (3 s)") in events
     assert not any(isinstance(e, StageMessage) and "noise" in e.text for e in events)
 
 
