@@ -89,7 +89,7 @@ class Installation:
             "Running post-installation scripts": (
                 self._run_post_scripts,
                 self._save_input_and_logs,
-                selinux.label_files,
+                lambda: selinux.label_files(self.target),
             ),
         }
 

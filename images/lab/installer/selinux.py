@@ -6,9 +6,12 @@ installer's kernel has it switched off; all files are labelled once, at the end.
 """
 
 from .process import SYSROOT, append_log, run
+from .storage import InstallTarget
 
 _CONTEXTS = "/etc/selinux/targeted/contexts/files/file_contexts"
 _LABEL_TIMEOUT_S = 1800
+_UNLABELLED = ("vfat",)
+"""File systems that store no labels; the policy gives them one."""
 
 
 def has_policy() -> bool:
@@ -29,8 +32,11 @@ def set_mode(mode: str) -> None:
     config.chmod(0o644)
 
 
-def label_files() -> None:
+def label_files(target: InstallTarget) -> None:
     """Label every file of the new system as its policy says.
+
+    Each file system is named: from ``/``, setfiles does not enter those mounted below it (seen
+    with policycoreutils 3.8), and daemons and SSH logins fail on files without labels.
 
     Raises:
         InstallError: setfiles failed.
@@ -39,4 +45,5 @@ def label_files() -> None:
         return
     append_log("anaconda", "Restoring SELinux contexts.")
     folders = [f for name in ("dev", "proc", "run", "sys") for f in ("-e", f"/{name}")]
-    run(["setfiles", "-F", *folders, _CONTEXTS, "/"], chroot=True, timeout_s=_LABEL_TIMEOUT_S)
+    mounts = [m.mount for m in target.mounts if not m.is_swap and m.fstype not in _UNLABELLED]
+    run(["setfiles", "-F", *folders, _CONTEXTS, *mounts], chroot=True, timeout_s=_LABEL_TIMEOUT_S)
