@@ -11,7 +11,7 @@ from hardpan.builder.artifacts import InstallMedia
 from hardpan.builder.media.remaster import remaster
 from hardpan.builder.vm.disk_image import create_disk
 from hardpan.builder.vm.probe import detect_acceleration
-from hardpan.builder.vm.qemu import VmSpec, start_vm
+from hardpan.builder.vm.qemu import VirtualMachine, VmSpec, start_vm
 from hardpan.core import clock
 from hardpan.core.events import discard
 from hardpan.core.files import MiB, Sha256
@@ -48,27 +48,37 @@ def run_install(lab_media: dict[str, object], tmp_path: Path) -> RunInstall:
         iso = remaster(
             media, text, tmp_path / "x.iso", arguments=arguments, secret=False, emit=discard
         )
-        disk = tmp_path / "x.qcow2"
-        create_disk(disk, size_mib=MiB(40960))
         spec = VmSpec(
-            disk=disk,
+            disk=tmp_path / "x.qcow2",
             vcpus=2,
             memory_mib=2048,
             firmware="bios",
             cdrom=iso.path,
             boot_device="cdrom",
         )
-        lines: list[str] = []
-        with start_vm(spec, detect_acceleration(), log=tmp_path / "x.log") as machine:
-            end = clock.monotonic_s() + TIMEOUT_S
-            while clock.monotonic_s() < end and not machine.is_off:
-                lines += machine.watch()
-                if any(last_line in line for line in lines):
-                    end = min(end, clock.monotonic_s() + AFTERMATH_S)
-                    last_line = "\0"
-            return lines, machine.is_off
+        acceleration = detect_acceleration()
+        for _ in range(acceleration.max_attempts):
+            create_disk(spec.disk, size_mib=MiB(40960))
+            with start_vm(spec, acceleration, log=tmp_path / "x.log") as machine:
+                lines = _watch_until(machine, last_line)
+                # The emulator's threads race with a kernel that patches its own code.
+                if not machine.has_panicked():
+                    return lines, machine.is_off
+        pytest.fail("the kernel panicked at each attempt")
 
     return install
+
+
+def _watch_until(machine: VirtualMachine, last_line: str) -> list[str]:
+    """The console's lines until some seconds after the last one, or until the machine is off."""
+    lines: list[str] = []
+    end = clock.monotonic_s() + TIMEOUT_S
+    while clock.monotonic_s() < end and not (machine.is_off or machine.has_panicked()):
+        lines += machine.watch()
+        if any(last_line in line for line in lines):
+            end = min(end, clock.monotonic_s() + AFTERMATH_S)
+            last_line = "\0"
+    return lines
 
 
 @pytest.fixture(scope="module")
