@@ -67,7 +67,14 @@ def unattended_iso(
 def make_el9_layout(lab_install_media: InstallMedia, workdir: Path) -> InstallMedia:
     """Media with the lab's kernel and GRUB and the distribution's isolinux; without packages."""
     tree = workdir / "tree"
-    file_names = ("images/pxeboot/vmlinuz", "images/pxeboot/initrd.img", "EFI/BOOT/grub.cfg")
+    file_names = (
+        "images/pxeboot/vmlinuz",
+        "images/pxeboot/initrd.img",
+        "EFI/BOOT/grub.cfg",
+        # Debian's signed GRUB finds the media by the first and reads the second.
+        ".disk/info",
+        "boot/grub/grub.cfg",
+    )
     for name in file_names:
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
     extract(lab_install_media.path, {f"/{name}": tree / name for name in file_names})
