@@ -27,6 +27,8 @@ from hardpan.profiles.schema.public_keys import validate_ssh_key
 MARKER_COMPLETE = "HARDPAN-INSTALL: complete"
 MARKER_FAILED = "HARDPAN-INSTALL: failed"
 MARKER_HOST_KEY = "HARDPAN-HOSTKEY:"
+REPORT_FILE = "/usr/lib/hardpan/report-failure.sh"
+"""What each %post sources to report its failure; the last one removes it."""
 
 _PASSPHRASE = re.compile(r"[A-Za-z0-9._:@+/][A-Za-z0-9._:@=+/-]{11,127}", re.ASCII)
 _VOLUME_GROUP = "vg0"
@@ -64,6 +66,7 @@ def render_kickstart(profile: Profile, access_public_key: str, *, passphrase: st
             port=f"/dev/virtio-ports/{INSTALL_PORT}",
             complete=MARKER_COMPLETE,
             failed=MARKER_FAILED,
+            report_file=REPORT_FILE,
             host_key=MARKER_HOST_KEY,
         )
     )

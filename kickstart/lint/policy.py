@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from hardpan.kickstart.render import REPORT_FILE
 from hardpan.kickstart.syntax import KickstartCommand, KickstartDocument, LintProblem
 from hardpan.profiles.constraints.stig_requirements import FORBIDDEN_SUPERUSERS
 
@@ -10,6 +11,7 @@ _COMPLETE_MARKER = "HARDPAN-INSTALL: complete"
 _FAILED_MARKER = "HARDPAN-INSTALL: failed"
 _CRYPT = re.compile(r"\$(?:6|y)\$.+")
 _GRUB = re.compile(r"grub\.pbkdf2\.sha512\..+")
+_SOURCED_REPORT = re.compile(rf"^\. (?:/mnt/sysroot)?{re.escape(REPORT_FILE)}$", re.MULTILINE)
 _SUPERUSERS = re.compile(r"set superusers=\"?([^\"\s]+)")
 
 
@@ -19,7 +21,7 @@ def policy_problems(document: KickstartDocument, release: str) -> Iterator[LintP
     yield from _check_boot_loader(document)
     yield from _check_superuser(document)
     yield from _check_ssh_keys(document)
-    yield from _check_pre_reports(document)
+    yield from _check_scripts_report(document)
     yield from _check_ending(document)
     if release != "lab9":
         yield from _check_selinux(document)
@@ -102,16 +104,27 @@ def _check_ssh_keys(document: KickstartDocument) -> Iterator[LintProblem]:
             )
 
 
-def _check_pre_reports(document: KickstartDocument) -> Iterator[LintProblem]:
-    """Anaconda runs %pre before it knows %onerror, and shows nothing of a script that fails."""
-    for script in document.scripts("%pre"):
+def _check_scripts_report(document: KickstartDocument) -> Iterator[LintProblem]:
+    """A script that fails must report it: %onerror runs neither after %pre nor after %post.
+
+    Anaconda 34 and 40 (``kickstart.py``, ``installation_tasks.py``) run %pre before they know
+    %onerror and show nothing of its failure; after a %post they wait for a key.
+    """
+    posts = document.scripts("%post")
+    for script in (*document.scripts("%pre"), *posts[:1]):
         parts = ("trap report EXIT", _FAILED_MARKER, "poweroff -f")
         missing = [part for part in parts if part not in script.body]
         if missing:
             yield LintProblem(
                 line=script.line,
-                text=f"a failing %pre is mute; expected it to report and power off, got no"
-                f" {', '.join(map(repr, missing))}",
+                text=f"%onerror does not run after a failing {script.name}; expected it to report"
+                f" and power off, got no {', '.join(map(repr, missing))}",
+            )
+    for script in posts:
+        if not _SOURCED_REPORT.search(script.body):
+            yield LintProblem(
+                line=script.line,
+                text=f"a failing %post waits for a key; expected it to source {REPORT_FILE}",
             )
 
 

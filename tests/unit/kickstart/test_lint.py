@@ -69,7 +69,21 @@ EL9_AND_EL10_CASES = [
     ("%post --erroronfail\n", "%post\n", "%post without --erroronfail: failures would be ignored"),
     ("%pre --erroronfail\n", "%pre\n", "%pre without --erroronfail"),
     ("HARDPAN-INSTALL: complete", "HARDPAN-INSTALL: done", "success could not be detected"),
-    ("trap report EXIT", "", "a failing %pre is mute; expected it to report and power off"),
+    (
+        "trap report EXIT",
+        "",
+        "%onerror does not run after a failing %pre; expected it to report and power off",
+    ),
+    (
+        "poweroff -f",
+        "",
+        "%onerror does not run after a failing %post; expected it to report and power off",
+    ),
+    (
+        'step="boot loaders"\n. /usr/lib/hardpan/report-failure.sh\n',
+        "",
+        "a failing %post waits for a key; expected it to source /usr/lib/hardpan/report-failure.sh",
+    ),
     ("%onerror", "%post --erroronfail", "expected an %onerror that writes the logs and powers off"),
     ("%onerror", "%post --erroronfail", "is not written by the last %post"),
     ("HARDPAN-INSTALL: failed", "oh dear", "%onerror does not write 'HARDPAN-INSTALL: failed'"),
