@@ -12,12 +12,12 @@ from hardpan.core.console import print_json, print_line, print_message, stderr
 from hardpan.core.error_collector import ErrorCollector
 from hardpan.core.errors import InputError, UsageError
 from hardpan.core.xdg import cache_home
-from hardpan.preflight.checks import check_media
 from hardpan.preflight.deviation_checks import (
     DeviationFiles,
     DeviationProblems,
     check_deviations,
 )
+from hardpan.preflight.media_checks import check_media
 from hardpan.profiles.loader.profile_file import (
     LoadedProfile,
     load_located_profile,

@@ -14,12 +14,7 @@ from hardpan.builder import host_tools, ksvalidator
 from hardpan.builder import pipeline as build_pipeline
 from hardpan.builder.artifacts import SshAccess
 from hardpan.builder.layers.role_validation import validate_roles
-from hardpan.builder.media import sources
-from hardpan.builder.media.package_check import (
-    MediaPackages,
-    compare_packages,
-    require_packages,
-)
+from hardpan.builder.media.package_check import MediaPackages
 from hardpan.builder.media.sources import MediaCandidate
 from hardpan.builder.resource_needs import HOST_MEMORY_MIB, guest_memory_mib
 from hardpan.builder.vm import firmware
@@ -29,6 +24,7 @@ from hardpan.core.errors import InputError, ResourceError, UsageError, raise_if_
 from hardpan.core.events import Emit, StageMessage
 from hardpan.core.files import check_sha256, require_free_space, require_writable_folder
 from hardpan.preflight.deviation_checks import require_matching_deviations
+from hardpan.preflight.media_checks import check_media
 from hardpan.profiles.schema.profile import Profile
 from hardpan.scanners.content import datastream
 from hardpan.scanners.content.datastream import ContentSource
@@ -113,25 +109,6 @@ def verify_media_digest(environment: Environment, errors: ErrorCollector, emit: 
         emit(StageMessage(stage="media", text=f"checking the digest of {request.media.name}"))
         with errors.collecting("media"):
             check_sha256(request.media, request.media_sha256)
-
-
-def check_media(
-    profile: Profile, file: Path | None, cache_folder: Path, errors: ErrorCollector
-) -> tuple[MediaCandidate | None, MediaPackages | None]:
-    """Return the media of the profile, and its packages on them.
-
-    Collects whatever prevents a build: media that cannot be used, and each missing package. Lab
-    media that are not built yet have no packages.
-    """
-    candidate = None
-    with errors.collecting("media"):
-        candidate = sources.find_local(profile.media.catalog, file=file, cache=cache_folder)
-    if candidate is None or candidate.content is None or candidate.path is None:
-        return candidate, None
-    packages = compare_packages(profile, candidate.content)
-    with errors.collecting("media"):
-        require_packages(candidate.path, packages)
-    return candidate, packages
 
 
 def check_digest_form(text: str | None) -> None:
