@@ -17,7 +17,7 @@ from hardpan.profiles.loader.shipped import shipped_profiles
 from hardpan.scanners.collect import hostfacts
 from hardpan.scanners.model.scan import Verdict
 from hardpan.scanners.report.registry import FORMATS
-from tests.integration import tiny_media
+from tests.integration import rocky_dvd
 from tests.integration.distribution import (
     LINKED_FOLDERS,
     REPO,
@@ -254,7 +254,7 @@ def test_all_extras_check_and_render_profiles(full: InstalledEnvironment) -> Non
 
 
 def test_all_extras_dry_run_rocky_build(full: InstalledEnvironment, tmp_path: Path) -> None:
-    iso = tiny_media.make_el9_media(tmp_path, label="Rocky-9-6-x86_64-dvd").path
+    iso = rocky_dvd.write_iso(rocky_dvd.complete_dvd(9), tmp_path)
     arguments: list[str | Path] = [
         "build",
         "rocky9-stig",

@@ -14,6 +14,7 @@ import pytest
 from hardpan import cli
 from hardpan.builder.dnf import repodata, repository
 from hardpan.core.errors import InputError, TrustError, UnreachableError
+from hardpan.core.files import sha256_file
 from hardpan.core.process import run
 from hardpan.profiles.loader.profile_file import load_profile
 from hardpan.profiles.software_catalog.package_plan import plan_packages
@@ -122,7 +123,7 @@ def test_every_compression_is_read(complete_mirror: Path, tmp_path: Path, kind: 
     else:
         run([{"gz": "gzip", "xz": "xz"}[kind], "-k", plain], timeout_s=20)
     compressed = Path(f"{plain}.{kind}")
-    digest = repodata.sha256_file(compressed)
+    digest = sha256_file(compressed)
     (repo / "repodata" / "repomd.xml").write_text(
         '<repomd xmlns="http://linux.duke.edu/metadata/repo"><data type="primary">'
         f'<checksum type="sha256">{digest}</checksum>'

@@ -14,7 +14,7 @@ import pytest
 
 from hardpan.core.errors import Exit
 from hardpan.core.process import CompletedProcess, run
-from tests.integration import tiny_media
+from tests.integration import rocky_dvd
 from tests.integration.conftest import REPO
 from tests.integration.distribution import copy_checkout
 from tests.integration.new_user import NewUser
@@ -115,7 +115,7 @@ def test_two_commands_block_names_make_targets() -> None:
 
 def test_build_block_checks_renders_plans_and_writes_an_iso(tmp_path: Path) -> None:
     create_ssh_key(tmp_path)
-    media = tiny_media.make_el9_media(tmp_path / "media", label="Rocky-9-8-x86_64-dvd").path
+    media = rocky_dvd.write_iso(rocky_dvd.complete_dvd(9), tmp_path / "media")
     media.rename(tmp_path / "Rocky-9-x86_64-dvd.iso")
 
     process = run_block("Build", tmp_path)
