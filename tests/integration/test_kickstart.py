@@ -47,7 +47,7 @@ PASSED_BY_KSVALIDATOR = [
     ("poweroff\n", "poweroff\nrepo --name=updates\n", "repo --name=updates is reserved"),
     (KDUMP, f"{KDUMP}\n%end\n%addon org_nobody_x", "unknown %addon 'org_nobody_x'"),
     (KDUMP, f"{KDUMP}\n%end\n%addon com_redhat_oscap", "installer has no com_redhat_oscap"),
-    ("set -eu\ncat >", "set -eu\nif then fi\ncat >", "is not valid shell: bash: line"),
+    ("set -eu\nstep=", "set -eu\nif then fi\nstep=", "is not valid shell: bash: line"),
 ]
 
 
