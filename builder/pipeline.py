@@ -1,17 +1,14 @@
 """Run the stages of a build in their order."""
 
 import dataclasses
-from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from hardpan.builder import (
     bash_syntax,
     install,
-    python_stacks,
     resource_needs,
     stages,
     sysprep,
@@ -21,12 +18,10 @@ from hardpan.builder.artifacts import (
     BootedGuest,
     DiskImage,
     InstallMedia,
-    LayerResult,
-    RuleOutcome,
     SshAccess,
-    StackResult,
     UnattendedIso,
 )
+from hardpan.builder.hardened_image import HardenedImage, read_fix, read_hardened_image
 from hardpan.builder.layers import registry, vendor_packages
 from hardpan.builder.media.remaster import remaster
 from hardpan.builder.media.serial_console import overlay_with_serial_console
@@ -36,7 +31,6 @@ from hardpan.builder.vm.disk_image import check_disk, copy_disk
 from hardpan.builder.vm.probe import Acceleration
 from hardpan.builder.vm.qemu import VmSpec
 from hardpan.core import clock
-from hardpan.core.error_collector import ErrorCollector
 from hardpan.core.events import Emit, StageMessage
 from hardpan.core.files import (
     PRIVATE_MODE,
@@ -56,8 +50,6 @@ from hardpan.kickstart import (
     render_kickstart,
 )
 from hardpan.profiles.schema.profile import Profile
-from hardpan.profiles.schema.ssg import Fix
-from hardpan.profiles.software_catalog import eula
 
 AssessGuest = Callable[[BootedGuest], Assessment]
 """Scans a booted guest and returns its failing rules with their fixes."""
@@ -99,27 +91,6 @@ class BuildPlan:
             memory_mib=machine.memory_mib,
             firmware=machine.firmware,
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HardenedImage:
-    """A hardened and generalized image, and how it was built."""
-
-    disk: DiskImage
-    layers: tuple[LayerResult, ...]
-    baseline_counts: dict[str, int]
-    """Verdict -> number of rules, before the layers."""
-
-    packages: tuple[str, ...]
-    """NEVRAs in the image, sorted."""
-
-    started: str
-    finished: str
-
-    def count_rule_outcomes(self) -> dict[str, int]:
-        """Outcome of the ``stig`` layer's fixes -> number of rules."""
-        count = Counter(o.outcome for layer in self.layers for o in layer.outcomes)
-        return dict(sorted(count.items()))
 
 
 def build_iso(plan: BuildPlan) -> UnattendedIso:
@@ -170,31 +141,6 @@ def render_linted_kickstart(profile: Profile, public_key: str, luks_passphrase: 
     text = render_kickstart(profile, public_key, passphrase=luks_passphrase)
     lint_or_raise(text, profile.release, shell_check=bash_syntax.syntax_error)
     return text
-
-
-def require_buildable(profile: Profile, *, builds_image: bool) -> None:
-    """Check that the profile can be built, as far as it is known before any stage runs.
-
-    Raises:
-        InputError: a licence is not accepted, or for an image a layer is not built yet, its guest
-            cannot reach a repository, or a stack has no lock.
-    """
-    collect_profile_errors(profile, builds_image=builds_image).raise_if_any()
-
-
-def collect_profile_errors(profile: Profile, *, builds_image: bool) -> ErrorCollector:
-    """Collect everything in the profile that prevents a build."""
-    errors = ErrorCollector()
-    with errors.collecting("licences"):
-        eula.require_accepted_eulas(profile)
-    if builds_image:
-        with errors.collecting("layers"):
-            registry.check_layers(profile)
-        with errors.collecting("layers"):
-            vendor_packages.check_reachable(profile)
-        with errors.collecting("stacks"):
-            python_stacks.check_locks(profile)
-    return errors
 
 
 def install_base(plan: BuildPlan, iso: UnattendedIso) -> DiskImage:
@@ -255,7 +201,7 @@ def harden_image(
             plan, base, path, content_sha256, assess, open_shell, report_progress
         )
 
-    return _hardened_from_result(stage.run(plan.emit, execute), path, base.virtual_size_mib)
+    return read_hardened_image(stage.run(plan.emit, execute), path, base.virtual_size_mib)
 
 
 def _execute_hardening(
@@ -341,52 +287,5 @@ def _assess_base(
     return Assessment(
         content_sha256=content_sha256,
         counts={str(k): int(v) for k, v in counts.items()},
-        fixes=tuple(_read_fix(fix) for fix in fixes),
-    )
-
-
-def _read_fix(data: dict[str, Any]) -> Fix:
-    """Return a fix from the stage's JSON, in which tuples are lists."""
-    return Fix(
-        rule_id=data["rule_id"],
-        severity=data["severity"],
-        script=data["script"],
-        stig_ids=tuple(data["stig_ids"]),
-        sv_ids=tuple(data["sv_ids"]),
-        cce=data["cce"],
-    )
-
-
-def _hardened_from_result(result: StageResult, disk: Path, disk_size_mib: MiB) -> HardenedImage:
-    layer_list = result["layers"]
-    packages = result["packages"]
-    baseline_counts = result["baseline_counts"]
-    assert isinstance(layer_list, list)  # noqa: S101 - written by ``_execute_hardening``
-    assert isinstance(packages, list)  # noqa: S101
-    assert isinstance(baseline_counts, dict)  # noqa: S101
-    return HardenedImage(
-        disk=DiskImage(
-            path=disk,
-            virtual_size_mib=disk_size_mib,
-            sha256=Sha256(str(result["sha256"])),
-            duration_s=float(str(result["duration_s"])),
-        ),
-        layers=tuple(_layer_from_json(layer) for layer in layer_list),
-        baseline_counts={str(k): int(v) for k, v in baseline_counts.items()},
-        packages=tuple(map(str, packages)),
-        started=str(result["started"]),
-        finished=str(result["finished"]),
-    )
-
-
-def _layer_from_json(data: dict[str, object]) -> LayerResult:
-    outcomes, stacks_list = data["outcomes"], data.get("stacks", ())
-    assert isinstance(outcomes, list | tuple)  # noqa: S101
-    assert isinstance(stacks_list, list | tuple)  # noqa: S101
-    return LayerResult(
-        layer=str(data["layer"]),
-        changed_tasks=int(str(data["changed_tasks"])),
-        duration_s=float(str(data["duration_s"])),
-        outcomes=tuple(RuleOutcome(**outcome) for outcome in outcomes),
-        stacks=tuple(StackResult.from_json(stack) for stack in stacks_list),
+        fixes=tuple(read_fix(fix) for fix in fixes),
     )

@@ -16,6 +16,7 @@ from hardpan.builder.artifacts import SshAccess
 from hardpan.builder.layers.role_validation import validate_roles
 from hardpan.builder.media.package_check import MediaPackages
 from hardpan.builder.media.sources import MediaCandidate
+from hardpan.builder.profile_checks import collect_profile_errors
 from hardpan.builder.resource_needs import HOST_MEMORY_MIB, guest_memory_mib
 from hardpan.builder.vm import firmware
 from hardpan.builder.vm.probe import Acceleration, detect_acceleration
@@ -73,7 +74,7 @@ class Environment:
 def run_checks(request: BuildRequest, *, builds_image: bool) -> tuple[Environment, ErrorCollector]:
     """Return what a build can use and everything that prevents it, in the build's order."""
     profile = request.profile
-    errors = build_pipeline.collect_profile_errors(profile, builds_image=builds_image)
+    errors = collect_profile_errors(profile, builds_image=builds_image)
     with errors.collecting("timestamp"):
         timestamper(request.timestamp_url)
     for folder in (request.output_folder, request.cache_folder):

@@ -9,10 +9,11 @@ from pathlib import Path
 from hardpan.builder import pipeline as build_pipeline
 from hardpan.builder.artifacts import Assessment, BootedGuest, UnattendedIso
 from hardpan.builder.attest import provenance, sbom
+from hardpan.builder.hardened_image import HardenedImage
 from hardpan.builder.install import choose_deadlines
 from hardpan.builder.media import package_check, sources
 from hardpan.builder.media.repositories import read_media_content
-from hardpan.builder.pipeline import BuildPlan, HardenedImage
+from hardpan.builder.pipeline import BuildPlan
 from hardpan.builder.vm.boot import boot
 from hardpan.builder.vm.probe import detect_acceleration
 from hardpan.core import clock, events

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from hardpan.builder import pipeline as build_pipeline
 from hardpan.builder.dnf.repository import RepositoryClient
 from hardpan.builder.layers import containers, nvidia_driver, signing_keys, vendor_packages
 from hardpan.builder.layers import registry as layers
+from hardpan.builder.profile_checks import collect_profile_errors
 from hardpan.builder.vm.egress_proxy import Endpoint
 from hardpan.core.error_collector import ErrorCollector
 from hardpan.core.errors import InputError, TrustError
@@ -209,11 +209,11 @@ def test_file_url_mirror_is_rejected_for_image_build() -> None:
         profile, "https://mirror.example/cuda/", "file:///srv/cuda/", "file:///srv/more/"
     )
 
-    build_pipeline.require_buildable(
+    collect_profile_errors(
         moved.model_copy(update={"layers": ("containers",)}), builds_image=True
-    )
+    ).raise_if_any()
     with pytest.raises(InputError) as caught:
-        build_pipeline.collect_profile_errors(moved, builds_image=True).raise_if_any()
+        collect_profile_errors(moved, builds_image=True).raise_if_any()
 
     assert str(caught.value).startswith(
         "rocky9-stig-nvidia: repository cuda: expected an http or https address for cuda"
@@ -222,7 +222,7 @@ def test_file_url_mirror_is_rejected_for_image_build() -> None:
     assert "http://127.0.0.1:PORT/" in caught.value.hint
     # Hosts that are hardened in another way may well have one, and an ISO needs none.
     layers.check_layers(moved)
-    build_pipeline.require_buildable(moved, builds_image=False)
+    collect_profile_errors(moved, builds_image=False).raise_if_any()
 
 
 @pytest.mark.parametrize("proxy", ["", "http://10.0.2.100:3128"])

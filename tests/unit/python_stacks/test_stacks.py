@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.builder import pipeline
 from hardpan.builder.ai_models import embedding
 from hardpan.builder.artifacts import WheelRecord
+from hardpan.builder.profile_checks import collect_profile_errors
 from hardpan.builder.python_stacks import fetch, locks, source
 from hardpan.builder.python_stacks.metadata import read_licence
 from hardpan.builder.python_stacks.model import LockedStack
@@ -138,9 +138,9 @@ def test_stack_without_lock_is_refused_with_lock_command(
 def test_missing_lock_blocks_image_but_not_iso() -> None:
     profile = load_profile("rocky10-stig-cpu")
 
-    pipeline.require_buildable(profile, builds_image=False)
+    collect_profile_errors(profile, builds_image=False).raise_if_any()
     with pytest.raises(InputError, match="pytorch: expected a lock, got none"):
-        pipeline.require_buildable(profile, builds_image=True)
+        collect_profile_errors(profile, builds_image=True).raise_if_any()
 
 
 def test_pip_target_is_release_not_build_machine(locked_stack: LockedStack) -> None:

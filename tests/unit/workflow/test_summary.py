@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hardpan.builder.artifacts import DiskImage, LayerResult, RuleOutcome
-from hardpan.builder.pipeline import HardenedImage
+from hardpan.builder.hardened_image import HardenedImage
 from hardpan.scanners.report.headline import build_headline
 from hardpan.scanners.report.model.build import build_findings
 from hardpan.workflow.summary import summarize, write_summary

@@ -1,0 +1,83 @@
+"""A hardened image, and the results of the assessment and hardening stages as data.
+
+A stage's result is stored as JSON, in which tuples are lists.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hardpan.builder.artifacts import DiskImage, LayerResult, RuleOutcome, StackResult
+from hardpan.core.files import MiB, Sha256
+from hardpan.core.stage_cache import StageResult
+from hardpan.profiles.schema.ssg import Fix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HardenedImage:
+    """A hardened and generalized image, and how it was built."""
+
+    disk: DiskImage
+    layers: tuple[LayerResult, ...]
+    baseline_counts: dict[str, int]
+    """Verdict -> number of rules, before the layers."""
+
+    packages: tuple[str, ...]
+    """NEVRAs in the image, sorted."""
+
+    started: str
+    finished: str
+
+    def count_rule_outcomes(self) -> dict[str, int]:
+        """Outcome of the ``stig`` layer's fixes -> number of rules."""
+        count = Counter(o.outcome for layer in self.layers for o in layer.outcomes)
+        return dict(sorted(count.items()))
+
+
+def read_fix(data: dict[str, Any]) -> Fix:
+    """Return a fix from the stage's JSON, in which tuples are lists."""
+    return Fix(
+        rule_id=data["rule_id"],
+        severity=data["severity"],
+        script=data["script"],
+        stig_ids=tuple(data["stig_ids"]),
+        sv_ids=tuple(data["sv_ids"]),
+        cce=data["cce"],
+    )
+
+
+def read_hardened_image(result: StageResult, disk: Path, disk_size_mib: MiB) -> HardenedImage:
+    """Return the image ``disk`` as the result of its stage describes it."""
+    layer_list = result["layers"]
+    packages = result["packages"]
+    baseline_counts = result["baseline_counts"]
+    assert isinstance(layer_list, list)  # noqa: S101 - written by the stage
+    assert isinstance(packages, list)  # noqa: S101
+    assert isinstance(baseline_counts, dict)  # noqa: S101
+    return HardenedImage(
+        disk=DiskImage(
+            path=disk,
+            virtual_size_mib=disk_size_mib,
+            sha256=Sha256(str(result["sha256"])),
+            duration_s=float(str(result["duration_s"])),
+        ),
+        layers=tuple(_layer_from_json(layer) for layer in layer_list),
+        baseline_counts={str(k): int(v) for k, v in baseline_counts.items()},
+        packages=tuple(map(str, packages)),
+        started=str(result["started"]),
+        finished=str(result["finished"]),
+    )
+
+
+def _layer_from_json(data: dict[str, object]) -> LayerResult:
+    outcomes, stacks_list = data["outcomes"], data.get("stacks", ())
+    assert isinstance(outcomes, list | tuple)  # noqa: S101
+    assert isinstance(stacks_list, list | tuple)  # noqa: S101
+    return LayerResult(
+        layer=str(data["layer"]),
+        changed_tasks=int(str(data["changed_tasks"])),
+        duration_s=float(str(data["duration_s"])),
+        outcomes=tuple(RuleOutcome(**outcome) for outcome in outcomes),
+        stacks=tuple(StackResult.from_json(stack) for stack in stacks_list),
+    )
