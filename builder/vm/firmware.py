@@ -16,11 +16,13 @@ _COMMON_PATHS = (
     ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),
     ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
 )
+"""Common paths of code and variables, for systems without descriptors."""
+
 _COMMON_SECURE_BOOT_PATHS = (
     ("/usr/share/OVMF/OVMF_CODE_4M.ms.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"),
     ("/usr/share/edk2/ovmf/OVMF_CODE.secboot.fd", "/usr/share/edk2/ovmf/OVMF_VARS.secboot.fd"),
 )
-"""Common paths of code and variables, for systems without descriptors."""
+"""The same with Secure Boot on and enrolled keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
