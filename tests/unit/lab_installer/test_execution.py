@@ -31,26 +31,12 @@ from images.lab.installer.plan import (
     ScriptSection,
 )
 from images.lab.installer.process import ProcessResult
-from images.lab.installer.release import Release
 from images.lab.installer.scripts import ScriptFailedError
 from images.lab.installer.storage import InstallTarget
 from images.lab.installer.storage_configuration import DiskLayout, Machine, configure_storage
-from images.lab.installer.translate import make_plan
-
-EL9 = Release(major=9, version="9.0")
+from tests.unit.lab_installer.install_plans import EL9, make_plan_of
 
 AnswerFunction = Callable[[Sequence[str]], ProcessResult]
-
-
-def _make_plan(
-    text: str,
-    *,
-    fips: bool = False,
-    strict: bool = True,
-    release: Release = EL9,
-    firmware: Firmware = Firmware.UEFI,
-) -> InstallPlan:
-    return make_plan(text, fips=fips, strict=strict, release=release, firmware=firmware)
 
 
 class Recorder:
@@ -102,7 +88,7 @@ def console(run: Recorder, monkeypatch: pytest.MonkeyPatch) -> InstallerConsole:
 
 @pytest.fixture
 def plan(good: str) -> InstallPlan:
-    return _make_plan(good, fips=True, strict=True)
+    return make_plan_of(good, fips=True, strict=True)
 
 
 def _lay_out(plan: InstallPlan, console: InstallerConsole) -> DiskLayout:
@@ -172,7 +158,7 @@ def test_passphrase_reaches_cryptsetup_on_stdin_only(
     text = good.replace("pv.01 --size=1", "pv.01 --size=1 --encrypted --passphrase=correct-horse")
     monkeypatch.setattr(storage, "_wait_for_devices", lambda _: None)
 
-    target = storage.prepare_disk(_lay_out(_make_plan(text, fips=True), console), console)
+    target = storage.prepare_disk(_lay_out(make_plan_of(text, fips=True), console), console)
 
     assert "correct-horse" not in "\n".join(run.lines)
     assert run.stdins.count("correct-horse") == 2
@@ -366,10 +352,10 @@ def test_firewalld_tool_runs_only_for_services_missing_in_zone(
 ) -> None:
     more = good.replace("--enabled --ssh", "--enabled --ssh --port=8443:tcp")
 
-    configure.configure_system(_make_plan(good).system, EL9)
+    configure.configure_system(make_plan_of(good).system, EL9)
     assert not any("firewall-offline-cmd" in line for line in run.lines)
 
-    configure.configure_system(_make_plan(more).system, EL9)
+    configure.configure_system(make_plan_of(more).system, EL9)
     assert "chroot firewall-offline-cmd --service=ssh --port=8443/tcp" in run.lines
 
 

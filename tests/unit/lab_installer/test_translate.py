@@ -9,7 +9,6 @@ from images.lab.installer.plan import (
     FirewallSettings,
     Firmware,
     InstallationSource,
-    InstallPlan,
     Luks,
     MiB,
     PackageSelection,
@@ -25,26 +24,15 @@ from images.lab.installer.plan import (
 )
 from images.lab.installer.reader import SUPPORTED_OPTIONS
 from images.lab.installer.release import Release
-from images.lab.installer.translate import make_plan, make_pre_scripts
+from images.lab.installer.translate import make_pre_scripts
+from tests.unit.lab_installer.install_plans import EL9, make_plan_of
 
-EL9 = Release(major=9, version="9.0")
 EL10 = Release(major=10, version="10.0")
 GOLDEN = Path(__file__).parents[2] / "golden/kickstart/lab-stig.ks"
 
 
-def _make_plan(
-    text: str,
-    *,
-    fips: bool = False,
-    strict: bool = True,
-    release: Release = EL9,
-    firmware: Firmware = Firmware.UEFI,
-) -> InstallPlan:
-    return make_plan(text, fips=fips, strict=strict, release=release, firmware=firmware)
-
-
 def test_storage_commands_become_partitions_groups_and_volumes(good: str) -> None:
-    storage = _make_plan(good, fips=False, strict=True).storage
+    storage = make_plan_of(good, fips=False, strict=True).storage
 
     assert storage.partitions[1] == PartitionSpec(
         kind=PartitionKind.EFI,
@@ -68,7 +56,7 @@ def test_storage_commands_become_partitions_groups_and_volumes(good: str) -> Non
 
 
 def test_system_commands_are_translated(good: str) -> None:
-    system = _make_plan(good, fips=False, strict=True).system
+    system = make_plan_of(good, fips=False, strict=True).system
 
     assert system.timezone == "Europe/Zurich"
     assert system.time_servers == ("server 0.pool.ntp.org iburst",)
@@ -83,7 +71,7 @@ def test_system_commands_are_translated(good: str) -> None:
 
 
 def test_packages_scripts_and_bootloader_are_translated(good: str) -> None:
-    plan = _make_plan(good, fips=False, strict=True)
+    plan = make_plan_of(good, fips=False, strict=True)
 
     assert plan.packages == PackageSelection(
         install=("aide",), exclude=("telnet",), weak_dependencies=False
@@ -104,14 +92,14 @@ def test_packages_scripts_and_bootloader_are_translated(good: str) -> None:
 def test_plan_repr_hides_password_hashes(good: str) -> None:
     text = good.replace("--gecos", "--iscrypted --password=$6$salt$hash --gecos")
 
-    text_repr = repr(_make_plan(text, fips=False, strict=True))
+    text_repr = repr(make_plan_of(text, fips=False, strict=True))
 
     assert "$6$" not in text_repr
     assert "grub.pbkdf2" not in text_repr
 
 
 def test_shipped_lab_kickstart_is_accepted() -> None:
-    plan = _make_plan(
+    plan = make_plan_of(
         GOLDEN.read_text("utf-8"), fips=True, strict=True, release=EL9, firmware=Firmware.UEFI
     )
 
@@ -133,7 +121,7 @@ def test_reqpart_adds_partitions_of_the_firmware(
     lines = [x for x in good.splitlines() if not x.startswith(("part b", "part /boot"))]
     text = "\n".join(["reqpart --add-boot", *lines]) + "\n"
 
-    storage = _make_plan(text, fips=False, strict=True, release=EL9, firmware=firmware).storage
+    storage = make_plan_of(text, fips=False, strict=True, release=EL9, firmware=firmware).storage
 
     assert [p.mount for p in storage.partitions] == mounts
 
@@ -143,7 +131,7 @@ def test_esp_gets_anacondas_mount_options_whatever_fsoptions_has(good: str, opti
     text = good.replace(' --fsoptions="umask=0077,shortname=winnt,nosuid"', options)
     assert text != good
 
-    plan = _make_plan(text, fips=False, strict=True)
+    plan = make_plan_of(text, fips=False, strict=True)
 
     assert plan.storage.partitions[1].options == ("defaults,uid=0,gid=0,umask=077,shortname=winnt")
 
@@ -153,10 +141,10 @@ def test_fips_mode_uses_pbkdf2_for_luks(good: str) -> None:
         "pv.01 --size=1", "pv.01 --size=1 --encrypted --luks-version=luks2 --passphrase=long-enough"
     )
 
-    assert _make_plan(
+    assert make_plan_of(
         text, fips=True, strict=True, release=EL9, firmware=Firmware.UEFI
     ).storage.partitions[3].luks == Luks(passphrase="long-enough", pbkdf="pbkdf2")
-    assert _make_plan(
+    assert make_plan_of(
         text, fips=False, strict=True, release=EL9, firmware=Firmware.UEFI
     ).storage.partitions[3].luks == Luks(passphrase="long-enough", pbkdf="argon2id")
 
@@ -165,7 +153,7 @@ def _problems(
     text: str, *, fips: bool = False, strict: bool = True, release: Release = EL9
 ) -> list[str]:
     with pytest.raises(RefusedKickstartError) as caught:
-        _make_plan(text, fips=fips, strict=strict, release=release, firmware=Firmware.UEFI)
+        make_plan_of(text, fips=fips, strict=strict, release=release, firmware=Firmware.UEFI)
     return [str(p) for p in caught.value.problems]
 
 
@@ -283,7 +271,7 @@ def test_invalid_kickstart_is_reported(good: str, was: str, now: str, problem: s
 def test_short_passphrase_is_refused_only_in_fips_mode(good: str) -> None:
     text = good.replace("pv.01 --size=1", "pv.01 --size=1 --encrypted --passphrase=short")
 
-    assert _make_plan(text, fips=False, strict=True).storage.partitions[3].luks
+    assert make_plan_of(text, fips=False, strict=True).storage.partitions[3].luks
     (problem,) = _problems(text, fips=True)
     assert problem == (
         "line 20: Passphrase given in the part command is too short in FIPS mode. "
@@ -304,18 +292,18 @@ def test_all_problems_are_reported_in_line_order(good: str) -> None:
 def test_ksstrict_makes_warnings_problems(good: str) -> None:
     text = f"{good}%traceback\ntrue\n%end\n"
 
-    _make_plan(text, fips=False, strict=False)
+    make_plan_of(text, fips=False, strict=False)
 
     assert _problems(text, strict=True) == [
         "Please modify your kickstart file to fix the warnings or remove the `ksstrict` option."
     ]
     with pytest.raises(RefusedKickstartError) as caught:
-        _make_plan(text, fips=False, strict=True)
+        make_plan_of(text, fips=False, strict=True)
     assert "deprecated" in "\n".join(caught.value.warnings)
 
 
 def test_kdump_addon_is_accepted_only_if_disabled(good: str) -> None:
-    _make_plan(
+    make_plan_of(
         f"{good}%addon com_redhat_kdump --disable\n%end\n",
         fips=False,
         strict=True,
@@ -374,7 +362,9 @@ def test_modules_are_deprecated_in_el_10_only(good: str) -> None:
 
 @pytest.mark.parametrize("release", [EL9, EL10])
 def test_shipped_kickstart_is_accepted_by_both_releases(release: Release) -> None:
-    plan = _make_plan(GOLDEN.read_text("utf-8"), fips=True, release=release, firmware=Firmware.BIOS)
+    plan = make_plan_of(
+        GOLDEN.read_text("utf-8"), fips=True, release=release, firmware=Firmware.BIOS
+    )
 
     assert plan.warnings == ()
 
@@ -382,7 +372,7 @@ def test_shipped_kickstart_is_accepted_by_both_releases(release: Release) -> Non
 def test_generated_kickstart_has_no_passphrase(good: str) -> None:
     text = good.replace("pv.01 --size=1", "pv.01 --size=1 --encrypted --passphrase=correct-horse")
 
-    plan = _make_plan(text, fips=True, strict=True)
+    plan = make_plan_of(text, fips=True, strict=True)
 
     assert "correct-horse" not in plan.text
     assert "volgroup vg0" in plan.text
@@ -398,7 +388,7 @@ def test_packages_section_selects_environment_groups_and_core(good: str) -> None
     text = good.replace("@core", "@^minimal-environment\n@standard --optional\n-@guest-agents")
     text = text.replace("--exclude-weakdeps", "--nocore --inst-langs=de")
 
-    packages = _make_plan(
+    packages = make_plan_of(
         text, fips=False, strict=True, release=EL9, firmware=Firmware.UEFI
     ).packages
 
