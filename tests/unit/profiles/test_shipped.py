@@ -64,6 +64,16 @@ def test_every_waiver_has_owner_and_expiry(name: str) -> None:
     assert len(stig.expired_waivers(date(2099, 1, 1))) == len(stig.waivers)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_subscription_manager_is_waived_and_not_installed(name: str) -> None:
+    """The compatibility check ``subscription-manager`` expects that it is not installed."""
+    profile = load_profile(name)
+
+    assert "subscription-manager" not in profile.install_packages
+    waived = [selector for waiver in profile.stig.waivers for selector in waiver.selectors]
+    assert "package_subscription-manager_installed" in waived
+
+
 def test_the_lab_is_never_called_rocky() -> None:
     profile = load_profile("lab-stig")
 
