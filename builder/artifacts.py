@@ -74,6 +74,28 @@ class DiskImage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFile:
+    """A finished image in one of its formats, as the receipt lists it."""
+
+    format: str
+    """A name in ``hardpan.builder.vm.disk_format.DISK_FORMATS``."""
+
+    path: Path
+    sha256: str
+    """Digest of the file's bytes, holes of a sparse file included."""
+
+    media_type: str
+    virtual_bytes: int
+    """Size of the disk that a guest sees."""
+
+    file_bytes: int
+    """Length of the file."""
+
+    allocated_bytes: int
+    """What the file takes on this machine's disk; less than its length if it is sparse."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BootedGuest:
     """A booted virtual machine that accepts SSH; valid inside the ``with`` block of ``boot``."""
 

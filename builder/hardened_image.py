@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hardpan.builder.artifacts import DiskImage, LayerResult, RuleOutcome, StackResult
+from hardpan.builder.artifacts import DiskImage, ImageFile, LayerResult, RuleOutcome, StackResult
 from hardpan.core.files import MiB, Sha256
 from hardpan.core.stage_cache import StageResult
 from hardpan.profiles.schema.ssg import Fix
@@ -28,6 +28,14 @@ class HardenedImage:
 
     started: str
     finished: str
+
+    files: tuple[ImageFile, ...] = ()
+    """The qcow2, then the image's other formats; empty until they are written."""
+
+    @property
+    def converted(self) -> tuple[ImageFile, ...]:
+        """The other formats."""
+        return self.files[1:]
 
     def count_rule_outcomes(self) -> dict[str, int]:
         """Outcome of the ``stig`` layer's fixes -> number of rules."""

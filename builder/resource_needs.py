@@ -68,14 +68,19 @@ def install_required_mib(packages_bytes: int) -> int:
     return math.ceil(_IMAGE_FACTOR * packages_mib) + _IMAGE_MIB
 
 
+def image_mib(profile: Profile, packages_bytes: int) -> int:
+    """Return the size in MiB of the image with its layers: 1.25 times their estimate is added."""
+    layers = _IMAGE_FACTOR * layers_mib(profile)
+    return math.ceil(install_required_mib(packages_bytes) + layers)
+
+
 def harden_required_mib(profile: Profile, packages_bytes: int) -> int:
     """Return the free disk space in MiB that hardening needs.
 
     It works on a copy of the base install, and copies the result without free blocks: the formula
-    is twice the image with its layers (1.25 times their estimate), plus 1,024 for the scans.
+    is twice the image with its layers, plus 1,024 for the scans.
     """
-    image_mib = install_required_mib(packages_bytes) + _IMAGE_FACTOR * layers_mib(profile)
-    return 2 * math.ceil(image_mib) + _SCAN_MIB
+    return 2 * image_mib(profile, packages_bytes) + _SCAN_MIB
 
 
 def guest_memory_mib(profile: Profile, package_count: int) -> int:

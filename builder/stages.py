@@ -12,6 +12,7 @@ from pathlib import Path
 from hardpan.builder import python_stacks, resource_needs, sysprep
 from hardpan.builder.layers import registry
 from hardpan.builder.media import remaster
+from hardpan.builder.vm.disk_format import DiskFormat
 from hardpan.core.files import Sha256, sha256_bytes, sha256_file
 from hardpan.core.stage_cache import CachedStage, digest_code
 from hardpan.profiles.loader.profile_file import profile_digest
@@ -24,6 +25,9 @@ ASSESSMENT_CODE = (
     "hardpan.ssh",
 )
 """Modules that decide which rules fail, and their fixes. They are read here, never imported."""
+
+FORMAT_OVERHEAD_MIB = 64
+"""Tables and logs of a disk image format."""
 
 
 def iso_stage(
@@ -145,5 +149,36 @@ def harden_stage(
         output_names=(f"{profile.name}.qcow2",),
         is_private=True,
         required_mib=resource_needs.harden_required_mib(profile, packages_bytes),
+        required_in=output_folder,
+    )
+
+
+def format_stage(
+    profile: Profile,
+    output_folder: Path,
+    disk_format: DiskFormat,
+    *,
+    image_sha256: Sha256 | None,
+    packages_bytes: int = 0,
+) -> CachedStage:
+    """Describe the stage that converts the finished image to another format.
+
+    ``packages_bytes`` is the installed size of the base's packages; 0 if it is not known.
+    """
+    inputs = None
+    if image_sha256 is not None:
+        inputs = {
+            "image": image_sha256,
+            "driver": disk_format.driver,
+            "options": list(disk_format.options),
+        }
+    return CachedStage(
+        name=disk_format.name,
+        description=f"convert the image, for {disk_format.purpose}",
+        folder=output_folder,
+        inputs=inputs,
+        output_names=(f"{profile.name}{disk_format.suffix}",),
+        is_private=True,
+        required_mib=resource_needs.image_mib(profile, packages_bytes) + FORMAT_OVERHEAD_MIB,
         required_in=output_folder,
     )

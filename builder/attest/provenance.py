@@ -4,7 +4,13 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from hardpan.builder.artifacts import DiskImage, InstallMedia, LayerResult, UnattendedIso
+from hardpan.builder.artifacts import (
+    DiskImage,
+    ImageFile,
+    InstallMedia,
+    LayerResult,
+    UnattendedIso,
+)
 from hardpan.core.files import Sha256
 from hardpan.core.identifiers import BUILD_TYPE, BUILDER_ID
 from hardpan.core.media_types import ISO, QCOW2
@@ -32,6 +38,9 @@ class BuildRecord:
 
     finished: str
 
+    converted: tuple[ImageFile, ...] = ()
+    """The image's other formats."""
+
 
 def provenance_statement(record: BuildRecord) -> dict[str, object]:
     """Return the statement (https://slsa.dev/provenance/v1) about the image and its ISO."""
@@ -40,6 +49,7 @@ def provenance_statement(record: BuildRecord) -> dict[str, object]:
         "predicateType": "https://slsa.dev/provenance/v1",
         "subject": [
             _subject(record.disk.path.name, record.disk.sha256, QCOW2),
+            *(_subject(file.path.name, file.sha256, file.media_type) for file in record.converted),
             _subject(record.iso.path.name, record.iso.sha256, ISO),
         ],
         "predicate": {

@@ -72,7 +72,7 @@ def _require_implemented(profile: Profile) -> None:
     if missing:
         raise InputError(
             f"{profile.name}: the layers {', '.join(missing)} are not implemented",
-            hint="'--as iso' builds without layers",
+            hint="'--format iso' builds without layers",
         )
 
 

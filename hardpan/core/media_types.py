@@ -7,12 +7,21 @@ from typing import Final
 
 QCOW2: Final = "application/x-qemu-disk"
 RAW: Final = "application/x-raw-disk-image"
+VMDK: Final = "application/x-vmdk-disk"
+VHDX: Final = "application/x-vhdx-disk"
 ISO: Final = "application/x-iso9660-image"
 
-DISK_IMAGES: Final = frozenset({QCOW2, RAW})
+DISK_IMAGES: Final = frozenset({QCOW2, RAW, VMDK, VHDX})
 """Types of images that a host can boot from."""
 
-_MEDIA_TYPES_BY_SUFFIX: Final = {".qcow2": QCOW2, ".raw": RAW, ".img": RAW, ".iso": ISO}
+_MEDIA_TYPES_BY_SUFFIX: Final = {
+    ".qcow2": QCOW2,
+    ".raw": RAW,
+    ".img": RAW,
+    ".vmdk": VMDK,
+    ".vhdx": VHDX,
+    ".iso": ISO,
+}
 
 
 def guess_media_type(name: str) -> str:

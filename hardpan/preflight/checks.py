@@ -13,6 +13,7 @@ from pathlib import Path
 from hardpan.builder import host_tools, ksvalidator
 from hardpan.builder import pipeline as build_pipeline
 from hardpan.builder.artifacts import SshAccess
+from hardpan.builder.image_formats import require_possible_formats
 from hardpan.builder.layers.role_validation import validate_roles
 from hardpan.builder.media.package_check import MediaPackages
 from hardpan.builder.media.sources import MediaCandidate
@@ -75,6 +76,8 @@ def run_checks(request: BuildRequest, *, builds_image: bool) -> tuple[Environmen
     """Return what a build can use and everything that prevents it, in the build's order."""
     profile = request.profile
     errors = collect_profile_errors(profile, builds_image=builds_image)
+    with errors.collecting("image formats"):
+        require_possible_formats(profile, request.image_formats)
     with errors.collecting("timestamp"):
         timestamper(request.timestamp_url)
     for folder in (request.output_folder, request.cache_folder):

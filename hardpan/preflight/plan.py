@@ -23,6 +23,7 @@ _DEFAULT_HINTS = {
     "content": "name a data stream with --content, or omit the option",
     "disk": "free some space, or choose other folders with -o and --cache",
     "folders": "choose another folder with -o or --cache",
+    "image formats": "name other formats with --format",
     "kickstart": "'hardpan render' writes the kickstart for inspection; fix the profile",
     "layers": "'hardpan render' shows what each layer does; fix the profile",
     "licences": "read the licences and accept them in your own profile",

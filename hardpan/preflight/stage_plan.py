@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from hardpan.builder import stages as build_stages
+from hardpan.builder.image_formats import converted_formats
 from hardpan.core.errors import InputError
 from hardpan.core.files import Sha256
 from hardpan.core.stage_cache import CachedStage, StageResult
@@ -103,12 +104,17 @@ def _plan_all(environment: Environment, *, with_scan: bool) -> Iterator[PlannedS
     yield harden
 
     image_sha256 = _result_sha256(result)
+    converted, formats = [], _plan_formats(environment, image_sha256, after=harden)
+    for planned, result in formats:
+        yield planned
+        converted.append(_result_sha256(result))
     provenance_stage = workflow_stages.provenance_stage(
         request,
         environment.keyring,
         image_sha256=image_sha256,
         iso_sha256=iso_sha256,
         content_sha256=content_sha256,
+        converted_sha256=converted,
     )
     provenance, _ = _plan_cached(provenance_stage, after=harden)
     yield provenance
@@ -124,6 +130,22 @@ def _plan_all(environment: Environment, *, with_scan: bool) -> Iterator[PlannedS
         state=StageState.BUILD,
         description="verify the evidence against the policy",
     )
+
+
+def _plan_formats(
+    environment: Environment, image_sha256: Sha256 | None, *, after: PlannedStage
+) -> Iterator[tuple[PlannedStage, StageResult | None]]:
+    """Plan the conversion of the image to each further format."""
+    request = environment.request
+    for disk_format in converted_formats(request.image_formats):
+        stage = build_stages.format_stage(
+            request.profile,
+            request.output_folder,
+            disk_format,
+            image_sha256=image_sha256,
+            packages_bytes=environment.packages_bytes,
+        )
+        yield _plan_cached(stage, after=after)
 
 
 def _plan_cached(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
+from hardpan.builder import image_formats
 from hardpan.builder import pipeline as build_pipeline
 from hardpan.builder.artifacts import Assessment, BootedGuest, UnattendedIso
 from hardpan.builder.attest import provenance, sbom
@@ -125,6 +126,10 @@ def build_image(request: BuildRequest, emit: Emit) -> AttestedImage:
         assess=lambda guest: _assess(guest, request.profile, source, emit),
         open_shell=_open_shell,
     )
+    files = image_formats.write_formats(
+        plan.profile, hardened.disk, request.image_formats, plan.output_folder, emit
+    )
+    hardened = replace(hardened, files=files)
     provenance_bundle, sbom_document = _attest_image(
         request, plan, iso, hardened, source, keys, emit
     )
@@ -238,6 +243,7 @@ def _attest_image(
         image_sha256=hardened.disk.sha256,
         iso_sha256=iso.sha256,
         content_sha256=source.sha256,
+        converted_sha256=[file.sha256 for file in hardened.converted],
     )
     sbom_path, bundle_path = stage.outputs
 
@@ -272,6 +278,7 @@ def _sign_provenance(
         version=version("hardpan"),
         started=hardened.started,
         finished=hardened.finished,
+        converted=hardened.converted,
     )
     return sign(provenance.provenance_statement(record), keys.build)
 

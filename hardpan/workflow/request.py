@@ -39,6 +39,9 @@ class BuildRequest:
     install_timeout_s: float | None = None
     """Limit of a whole install; None for the default of this host."""
 
+    image_formats: tuple[str, ...] = ()
+    """Formats of the image besides qcow2, names in ``hardpan.builder.vm.disk_format``."""
+
     run_smoke_test: bool = True
     nonce: str = ""
     timestamp_url: str = ""

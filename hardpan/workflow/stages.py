@@ -1,5 +1,6 @@
 """The stages after the build: attestation and scan. See ``hardpan.builder.stages``."""
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,16 +21,21 @@ def provenance_stage(
     image_sha256: Sha256 | None,
     iso_sha256: Sha256 | None,
     content_sha256: Sha256 | None,
+    converted_sha256: Sequence[str | None] = (),
 ) -> CachedStage:
-    """Describe the stage that writes the SBOM and the signed provenance of the image."""
+    """Describe the stage that writes the SBOM and the signed provenance of the image.
+
+    ``converted_sha256`` are the digests of its other formats, None for one that is not known yet.
+    """
     profile = request.profile
-    inputs = None
-    if keys and image_sha256 and iso_sha256 and content_sha256:
+    inputs: dict[str, object] | None = None
+    if keys and image_sha256 and iso_sha256 and content_sha256 and all(converted_sha256):
         inputs = {
             "image": image_sha256,
             "iso": iso_sha256,
             "content": content_sha256,
             "signer": keys.build.public.sha256,
+            "converted": list(converted_sha256),
         }
     return CachedStage(
         name="provenance",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hardpan.builder.artifacts import (
     DiskImage,
+    ImageFile,
     InstallMedia,
     LayerResult,
     RuleOutcome,
@@ -13,6 +14,7 @@ from hardpan.builder.artifacts import (
 from hardpan.builder.attest.provenance import BuildRecord, provenance_statement
 from hardpan.builder.attest.sbom import build_sbom
 from hardpan.core.files import MiB, Sha256, canonical_json
+from hardpan.core.media_types import VMDK
 
 DIGEST = Sha256("a" * 64)
 PACKAGES = ("bash-0:5.2.37-2.lab9.x86_64", "audit-1:4.0.2+deb-1.lab9.x86_64", "gpg-pubkey")
@@ -68,6 +70,17 @@ def test_provenance_contains_every_digest() -> None:
         version="0.1.0",
         started="2026-11-21T00:00:00Z",
         finished="2026-11-21T00:10:00Z",
+        converted=(
+            ImageFile(
+                format="vmdk",
+                path=Path("o/x.vmdk"),
+                sha256="7" * 64,
+                media_type=VMDK,
+                virtual_bytes=1,
+                file_bytes=1,
+                allocated_bytes=1,
+            ),
+        ),
     )
 
     provenance = provenance_statement(record)
@@ -76,13 +89,14 @@ def test_provenance_contains_every_digest() -> None:
     assert provenance["predicateType"] == "https://slsa.dev/provenance/v1"
     assert provenance["subject"] == [
         {"name": "x.qcow2", "digest": {"sha256": "2" * 64}, "mediaType": "application/x-qemu-disk"},
+        {"name": "x.vmdk", "digest": {"sha256": "7" * 64}, "mediaType": "application/x-vmdk-disk"},
         {
             "name": "x.iso",
             "digest": {"sha256": "3" * 64},
             "mediaType": "application/x-iso9660-image",
         },
     ]
-    for digit in "123456":
+    for digit in "1234567":
         assert digit * 64 in text
     assert '"applied":1' in text
 

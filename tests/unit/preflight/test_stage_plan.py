@@ -10,6 +10,7 @@ import pytest
 from hardpan.builder import stages as build_stages
 from hardpan.builder.artifacts import SshAccess
 from hardpan.builder.media import sources
+from hardpan.builder.vm.disk_format import DISK_FORMATS
 from hardpan.core.events import discard
 from hardpan.core.files import Sha256, sha256_bytes, sha256_file
 from hardpan.core.stage_cache import CachedStage
@@ -126,6 +127,51 @@ def test_all_stages_run_without_records(request_with_media: BuildRequest) -> Non
         ),
     }
     assert run_plan.stages[5].outputs == (request_with_media.output_folder / "lab-stig.qcow2",)
+
+
+def test_further_formats_are_converted_after_hardening(request_with_media: BuildRequest) -> None:
+    request = replace(request_with_media, image_formats=("vhdx", "ami-raw", "qcow2"))
+
+    planned = {stage.name: stage for stage in make_plan(request, discard).stages}
+
+    names = list(planned)
+    assert names[names.index("harden") :] == ["harden", "vhdx", "ami-raw", "provenance"]
+    assert planned["vhdx"].outputs == (request.output_folder / "lab-stig.vhdx",)
+    assert planned["ami-raw"].outputs == (request.output_folder / "lab-stig.ami.raw",)
+    assert planned["vhdx"].required_mib > planned["vhdx"].required_mib // 2 > 1024
+    assert planned["vhdx"].required_in == request.output_folder
+
+
+def test_converted_formats_are_reused_and_part_of_the_provenance(
+    request_with_media: BuildRequest,
+) -> None:
+    run_until(request_with_media, "provenance")
+    request = replace(request_with_media, image_formats=("vmdk",))
+    states = stage_states(make_plan(request, discard))
+    assert (states["vmdk"], states["provenance"]) == ("build", "undetermined")
+
+    stage = build_stages.format_stage(
+        request.profile, request.output_folder, DISK_FORMATS["vmdk"], image_sha256=IMAGE
+    )
+    run_recorded(stage, "d" * 64)
+    states = stage_states(make_plan(request, discard))
+    assert (states["vmdk"], states["provenance"]) == ("reuse", "build")
+
+
+def test_ec2_volume_requires_full_gibibytes(request_with_media: BuildRequest) -> None:
+    storage = request_with_media.profile.storage.model_copy(update={"disk_size_mib": 40_000})
+    profile = request_with_media.profile.model_copy(update={"storage": storage})
+    request = replace(request_with_media, profile=profile, image_formats=("ami-raw",))
+
+    errors = {x.area: x.error for x in make_plan(request, discard).errors}
+
+    assert str(errors["image formats"]) == (
+        "lab-stig: disk_size: ami-raw needs a multiple of 1024 MiB, got 40000 MiB"
+    )
+    assert errors["image formats"].hint == "set storage.disk_size to whole GiB"
+    assert "image formats" not in {
+        x.area for x in make_plan(replace(request, image_formats=("raw",)), discard).errors
+    }
 
 
 def test_image_without_the_operators_key_cannot_be_scanned(
