@@ -114,20 +114,30 @@ def _describe_stack(stack: Stack, profile: Profile) -> dict[str, object]:
 def _describe_repository(repository: RepositorySource) -> dict[str, object]:
     fields: dict[str, object] = {
         "repository": repository.id,
-        "url": repository.url or "missing: set it in the profile's repositories",
+        "url": "the install media"
+        if repository.on_media
+        else repository.url or "missing: set it in the profile's repositories",
     }
     if repository.more_urls:
         fields["more_urls"] = list(repository.more_urls)
     if repository.site:
         fields["url_of"] = "the site"
-    fields["key"] = repository.key_url or (
-        "in the profile" if repository.key else "missing: set it in the profile's repositories"
-    )
+    fields["key"] = _describe_key(repository)
     fields["key_sha256"] = repository.key_sha256 or "unknown: required before anything is installed"
     if repository.key_sha256 and repository.digest_of == "file_without_version_lines":
         fields["key_sha256_of"] = "the key file without its Version lines"
     fields["gpgcheck"] = repository.gpgcheck
+    if repository.build_only:
+        fields["kept"] = "no: only the build uses it"
     return fields | _describe_source(repository.source, repository.note)
+
+
+def _describe_key(repository: RepositorySource) -> str:
+    if repository.key_file:
+        return repository.key_file
+    if repository.key_url:
+        return repository.key_url
+    return "in the profile" if repository.key else "missing: set it in the profile's repositories"
 
 
 def _describe_package(package: PackageSpec, is_accepted: bool) -> dict[str, object]:

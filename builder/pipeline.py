@@ -225,6 +225,7 @@ def _execute_hardening(
         spec = replace(
             plan.vm_spec(work_disk),
             allowed_endpoints=vendor_packages.allowed_endpoints(plan.profile),
+            cdrom=plan.media.path if vendor_packages.uses_media(plan.profile) else None,
         )
         machine = boot(spec, plan.access, plan.acceleration, log=log, emit=plan.emit, overlay=False)
         with machine as guest:

@@ -14,15 +14,19 @@ from hardpan.core.error_collector import ErrorCollector
 from hardpan.core.errors import InputError, raise_if_any
 from hardpan.profiles.schema.profile import LayerName, Profile
 from hardpan.profiles.software_catalog.package_plan import (
-    CATALOG_LAYERS,
     PackageSpec,
     RepositorySource,
+    distribution_repository,
     plan_packages,
 )
 
 KERNEL_VERSIONED = ("kernel-devel-matched",)
 """Packages installed at the kernel's own version; a newer one would install a second kernel."""
 
+MEDIA_MOUNT_POINT = "/run/hardpan-media"
+"""Where the guest mounts the install media."""
+
+_MEDIA_FOLDERS = ("BaseOS", "AppStream")
 _HINT = "add it to the profile's repositories; 'hardpan render' shows each repository"
 
 
@@ -91,7 +95,7 @@ def check_reachable(profile: Profile) -> None:
     errors = ErrorCollector()
     for repository, users in _used_repositories(profile):
         file_urls = [url for url in _urls(repository) if url.startswith("file:")]
-        if file_urls:
+        if file_urls and not repository.on_media:
             with errors.collecting("layers"):
                 raise InputError(
                     f"{profile.name}: repository {repository.id}: expected an http or"
@@ -106,6 +110,11 @@ def allowed_endpoints(profile: Profile) -> tuple[Endpoint, ...]:
     """Return the endpoints that a build guest must reach, each once."""
     urls = (url for repository, _ in _used_repositories(profile) for url in _urls(repository))
     return tuple(dict.fromkeys(endpoint_of(url) for url in urls if url.startswith("http")))
+
+
+def uses_media(profile: Profile) -> bool:
+    """Return whether a layer installs packages from the install media."""
+    return any(repository.on_media for repository, _ in _used_repositories(profile))
 
 
 def install_packages(task: LayerTask, extra_variables: Mapping[str, object]) -> LayerResult:
@@ -129,14 +138,17 @@ def load_keys(profile: Profile, layer: str) -> dict[str, bytes]:
         UnreachableError: the vendor's server does not answer.
     """
     return {
-        repository.id: load_signing_key(repository)
+        repository.id: b"" if repository.key_file else load_signing_key(repository)
         for repository in repositories_for(profile, layer)
     }
 
 
 def repositories_for(profile: Profile, layer: str) -> tuple[RepositorySource, ...]:
-    """Return the repositories of a layer's packages, each once."""
+    """Return the repositories of a layer's packages and of what they depend on, each once."""
     by_id = {w.repository.id: w.repository for w in packages_for(profile, layer)}
+    distribution = distribution_repository(profile)
+    if by_id and distribution is not None:
+        by_id.setdefault(distribution.id, distribution)
     return tuple(by_id.values())
 
 
@@ -173,6 +185,9 @@ def _repository_variables(repository: RepositorySource, key: bytes) -> dict[str,
         "urls": list(_urls(repository)),
         # base64, so that Ansible never interprets a key as a template.
         "key": base64.b64encode(key).decode("ascii"),
+        "key_file": repository.key_file or "",
+        "key_sha256": (repository.key_sha256 or "") if repository.key_file else "",
+        "build_only": repository.build_only,
     }
 
 
@@ -192,27 +207,29 @@ def _package_variables(package: PackageSpec) -> dict[str, object]:
 
 
 def _urls(repository: RepositorySource) -> tuple[str, ...]:
+    if repository.on_media:
+        return tuple(f"file://{MEDIA_MOUNT_POINT}/{folder}/" for folder in _MEDIA_FOLDERS)
     return (*([repository.url] if repository.url else []), *repository.more_urls)
 
 
 def _used_repositories(profile: Profile) -> Iterator[tuple[RepositorySource, str]]:
     by_id: dict[str, RepositorySource] = {}
     users_by_id: dict[str, list[str]] = {}
-    for layer_plan in plan_packages(profile):
-        for package in layer_plan.packages or () if layer_plan.layer in CATALOG_LAYERS else ():
-            by_id.setdefault(package.repository.id, package.repository)
-            users_by_id.setdefault(package.repository.id, []).append(
-                f"{layer_plan.layer} ({package.package})"
-            )
+    for layer in profile.layers:
+        names = {w.repository.id: w.package for w in reversed(packages_for(profile, layer))}
+        for repository in repositories_for(profile, layer):
+            by_id.setdefault(repository.id, repository)
+            user = f"{layer} ({names.get(repository.id, 'dependencies')})"
+            users_by_id.setdefault(repository.id, []).append(user)
     for name, repository in by_id.items():
-        yield repository, ", ".join(dict.fromkeys(users_by_id[name]))
+        yield repository, ", ".join(users_by_id[name])
 
 
 def _missing_settings(
     profile: Profile, repository: RepositorySource, users: str
 ) -> Iterator[InputError]:
     missing = []
-    if repository.url is None:
+    if repository.url is None and not repository.on_media:
         missing.append("url")
     if repository.key_sha256 is None:
         key_source = f" of {repository.key_url}" if repository.key_url else ""

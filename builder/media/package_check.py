@@ -21,12 +21,9 @@ from hardpan.builder.media.repositories import (
 )
 from hardpan.core.errors import InputError, raise_if_any
 from hardpan.profiles.schema.profile import Profile
-from hardpan.profiles.software_catalog.package_plan import plan_packages
+from hardpan.profiles.software_catalog.package_plan import DISTRIBUTION_REPOSITORY, plan_packages
 
 ARCH = "x86_64"
-DISTRIBUTION_REPOSITORY = "rocky"
-"""Repository of the software catalog whose packages the distribution has."""
-
 _BOOT_LOADER = {
     ("uefi", "9"): ("grub2-efi-x64", "shim-x64", "efibootmgr", "grub2-tools"),
     ("uefi", "10"): (
@@ -49,7 +46,7 @@ class MediaPackages:
     """Packages that the installer installs."""
 
     layers: Mapping[str, Selection]
-    """Layer -> the distribution's packages that it installs later, from a mirror."""
+    """Layer -> the distribution's packages that it installs later."""
 
     @property
     def missing(self) -> tuple[MissingItem, ...]:

@@ -9,6 +9,7 @@ from hardpan.profiles.schema.repositories import SiteRepository
 from hardpan.profiles.software_catalog.catalog_file import package_catalog
 from hardpan.profiles.software_catalog.placeholders import fill_placeholders, placeholder_values
 from hardpan.profiles.software_catalog.schema import (
+    EL_RELEASES,
     Arch,
     CatalogLayer,
     CatalogPackage,
@@ -27,6 +28,9 @@ CATALOG_LAYERS: tuple[CatalogLayer, ...] = (
 )
 """Layers whose packages are in the catalog."""
 
+DISTRIBUTION_REPOSITORY = "rocky"
+"""Repository of the distribution's packages, on which packages of vendors depend."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositorySource:
@@ -44,11 +48,20 @@ class RepositorySource:
     site: bool
     """Whether the URL is the site's."""
 
+    on_media: bool
+    """Whether it is on the install media: the profile sets no URL of its own."""
+
+    build_only: bool
+    """Whether neither the repository nor its key stays in an image."""
+
     key: str | None
     """Armoured key, if it is in the profile."""
 
     key_url: str | None
     """URL of the key; None if it must be in the profile."""
+
+    key_file: str | None
+    """File of the key on the installed system; None if the build copies the key there."""
 
     key_sha256: str | None
     """SHA-256 of the key; None if it is not pinned."""
@@ -187,14 +200,18 @@ def _repository_source(
     )
     vendor_key = repository.key
     vendor_sha256 = vendor_key.sha256 if vendor_key else None
+    is_on_media = repository.on_media and site_repository.url is None
     return RepositorySource(
         id=repository.id,
         url=site_repository.url
         or (fill_placeholders(repository.url, texts) if repository.url else None),
         more_urls=site_repository.more_urls,
         site=site_repository.url is not None,
+        on_media=is_on_media,
+        build_only=repository.build_only or is_on_media,
         key=site_repository.key,
         key_url=vendor_key.url if vendor_key and not site_repository.key else None,
+        key_file=vendor_key.installed_as if vendor_key and is_on_media else None,
         key_sha256=site_repository.key_sha256 or vendor_sha256,
         # The site digests the file as it is stored.
         digest_of=vendor_key.digest_of if vendor_key and not site_repository.key_sha256 else "file",
@@ -202,6 +219,15 @@ def _repository_source(
         source=catalog.sources[repository.source],
         note=repository.note,
     )
+
+
+def distribution_repository(profile: Profile) -> RepositorySource | None:
+    """Return the repository of the distribution's packages; None for a release without one."""
+    catalog = package_catalog()
+    if profile.release not in EL_RELEASES:
+        return None
+    texts = placeholder_values(profile.hardware)
+    return _repository_source(DISTRIBUTION_REPOSITORY, profile, catalog, texts, "x86_64")
 
 
 def _find_repository(

@@ -55,6 +55,9 @@ PackagePattern = Annotated[
         "a package name other than cuda, which depends on the newest driver",
     ),
 ]
+KeyFile = Annotated[
+    str, Pattern(r"/etc/pki/rpm-gpg/[A-Za-z0-9_.-]+", "a file below /etc/pki/rpm-gpg")
+]
 VersionPattern = Annotated[
     str, Pattern(r"[A-Za-z0-9_.:{}-]+", "a version or stream, {driver} and the like")
 ]
@@ -85,6 +88,9 @@ class RepositoryKey(ProfileSection):
     digest_of: Literal["file", "file_without_version_lines"] = "file"
     """Digested bytes: NVIDIA's check ignores lines that begin with ``Version``."""
 
+    installed_as: KeyFile | None = None
+    """File of the key on the installed system, from the distribution's own package."""
+
 
 class CatalogRepository(ProfileSection):
     """A dnf repository of one release and architecture."""
@@ -99,7 +105,13 @@ class CatalogRepository(ProfileSection):
     """URL; None if each site has its own."""
 
     key: RepositoryKey | None = None
-    """None if the distribution or the site provides the key."""
+    """None if the site provides the key."""
+
+    on_media: Annotated[bool, Strict()] = False
+    """Whether it is on the install media, which a build attaches to its guest."""
+
+    build_only: Annotated[bool, Strict()] = False
+    """Whether only the build uses it: neither the repository nor its key stays in an image."""
 
     gpgcheck: Annotated[bool, Strict()]
     """Whether dnf checks package signatures; the STIG requires true."""

@@ -1,6 +1,7 @@
 """The program that installs a vendor's packages: what it decides, without a machine to change."""
 
 import configparser
+import hashlib
 import importlib.util
 import re
 from pathlib import Path
@@ -129,13 +130,94 @@ def test_versionlock_adds_entries_once_and_keeps_others(
     assert program.changes == [f"wrote {locks}"]
 
 
+def repository(**updates: Any) -> dict[str, Any]:
+    """A repository of a request."""
+    fields = {"id": "hardpan-x", "urls": ["https://a/"], "key": "a2V5", "key_file": ""}
+    return {**fields, "key_sha256": "", "build_only": False, **updates}
+
+
+class FakeHost:
+    """Commands that the program runs, and the keys that rpm trusts."""
+
+    def __init__(self, program: ModuleType, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.commands: list[str] = []
+        self.keys = ["gpg-pubkey-old"]
+        monkeypatch.setattr(program, "run", self.run)
+        for name in ("KEYS", "REPOS", "BUILD_ONLY", "MEDIA"):
+            monkeypatch.setattr(program, name, folder / name)
+        (folder / "REPOS").mkdir()
+
+    def run(self, argv: list[str], *_: Any, **__: Any) -> str:
+        """Record a command; ``rpm --import`` adds a key."""
+        self.commands.append(" ".join(argv))
+        if argv[:2] == ["rpm", "--import"]:
+            self.keys.append("gpg-pubkey-new")
+        return "\n".join(self.keys) + "\n" if argv[1:] == ["-q", "gpg-pubkey"] else ""
+
+
+def test_build_only_repository_and_its_key_are_removed(
+    program: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    host = FakeHost(program, monkeypatch, tmp_path)
+
+    with program.build_repositories([repository(build_only=True)]):
+        assert (tmp_path / "BUILD_ONLY/hardpan-x.repo").is_file()
+        assert f"rpm --import {tmp_path}/BUILD_ONLY/RPM-GPG-KEY-hardpan-x" in host.commands
+
+    assert host.commands[-1] == "rpm -e gpg-pubkey-new"
+    assert not (tmp_path / "BUILD_ONLY").exists()
+    assert list((tmp_path / "REPOS").iterdir()) == []
+    assert program.changes == []
+
+
+def test_build_only_repository_is_removed_after_an_error(
+    program: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    host = FakeHost(program, monkeypatch, tmp_path)
+
+    with (
+        pytest.raises(SystemExit, match="no such package"),
+        program.build_repositories([repository(build_only=True)]),
+    ):
+        program.fail("no such package")
+
+    assert host.commands[-1] == "rpm -e gpg-pubkey-new"
+    assert not (tmp_path / "BUILD_ONLY").exists()
+
+
+def test_media_are_mounted_with_the_installed_key(
+    program: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    host = FakeHost(program, monkeypatch, tmp_path)
+    key = tmp_path / "RPM-GPG-KEY-Rocky-9"
+    key.write_bytes(b"key")
+    media = repository(
+        urls=[f"file://{tmp_path}/MEDIA/BaseOS/"],
+        key="",
+        key_file=str(key),
+        key_sha256=hashlib.sha256(b"key").hexdigest(),
+        build_only=True,
+    )
+
+    with program.build_repositories([media]):
+        text = (tmp_path / "BUILD_ONLY/hardpan-x.repo").read_text()
+        assert f"gpgkey=file://{key}\n" in text
+        assert "\ngpgcheck=1\n" in text
+
+    mount = f"mount -t iso9660 -o ro,nodev,nosuid,noexec /dev/sr0 {tmp_path}/MEDIA"
+    assert [c for c in host.commands if "mount" in c] == [mount, f"umount {tmp_path}/MEDIA"]
+    key.write_bytes(b"another")
+    with pytest.raises(SystemExit, match=f"{key}: expected sha256"):
+        program.repositories([media])
+
+
 def test_repository_file_names_key_and_enables_gpgcheck(
     program: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(program, "KEYS", tmp_path / "keys")
     monkeypatch.setattr(program, "REPOS", tmp_path / "repos")
 
-    program.repositories([{"id": "hardpan-x", "urls": ["https://a/", "https://b/"], "key": "a2V5"}])
+    program.repositories([repository(urls=["https://a/", "https://b/"])])
 
     text = (tmp_path / "repos/hardpan-x.repo").read_text()
     key = tmp_path / "keys/RPM-GPG-KEY-hardpan-x"

@@ -55,17 +55,7 @@ def layer_variables(profile: Profile, layer: str) -> dict[str, Any]:
 
 INCOMPLETE_REPOSITORIES = [
     ("rocky9-stig-nvidia", "nvidia_driver", "repository site: expected url and key and key_sha256"),
-    ("rocky9-stig-nvidia", "nvidia_driver", "repository rocky: expected url and key and key_sha2"),
-    (
-        "rocky10-stig-nvidia",
-        "containers",
-        "repository nvidia-container-toolkit: expected key_sha256 of https://nvidia.github.io/",
-    ),
-    (
-        "rocky9-stig-amd",
-        "amd_driver",
-        "repository epel: expected url and key and key_sha256, which",
-    ),
+    ("rocky9-stig-amd", "amd_driver", "amdgpu: expected key_sha256 of https://repo.radeon.com/"),
     ("rocky9-stig-amd", "rocm", "rocm-therock: expected key_sha256 of https://repo.amd.com/"),
     ("rocky10-stig-amd", "rocm", "which rocm (amdrocm7.14-gfx942) need; got none"),
 ]
@@ -92,22 +82,55 @@ def repository_errors(profile: Profile) -> list[str]:
     return [str(p.error).partition(": expected ")[0] for p in errors.collected]
 
 
-def test_pinned_vendor_repository_needs_no_mirror() -> None:
-    shipped = load_profile("rocky9-stig-nvidia")
+@pytest.mark.parametrize("name", ["rocky9-stig-nvidia", "rocky10-stig-nvidia"])
+def test_pinned_vendor_repositories_and_media_need_no_mirror(name: str) -> None:
+    profile = load_profile(name).model_copy(update={"layers": ("cuda", "containers")})
 
-    assert repository_errors(shipped.model_copy(update={"layers": ("cuda",)})) == []
-    assert repository_errors(shipped.model_copy(update={"layers": ("cuda", "containers")})) == [
-        "rocky9-stig-nvidia: repository rocky",
-        "rocky9-stig-nvidia: repository nvidia-container-toolkit",
+    assert repository_errors(profile) == []
+    assert vendor_packages.uses_media(profile)
+    assert not vendor_packages.uses_media(load_profile(name).model_copy(update={"layers": ()}))
+
+
+def test_media_repository_is_mounted_and_its_key_is_on_the_host() -> None:
+    profile = load_profile("rocky9-stig-nvidia")
+    keys = {"cuda": b"", "rocky": b""}
+
+    variables = vendor_packages.role_variables(profile, "cuda", keys)
+
+    assert variables["cuda_repositories"] == [
+        {
+            "id": "hardpan-cuda",
+            "urls": ["https://developer.download.nvidia.com/compute/cuda/repos/rhel9/x86_64/"],
+            "key": "",
+            "key_file": "",
+            "key_sha256": "",
+            "build_only": False,
+        },
+        {
+            "id": "hardpan-rocky",
+            "urls": ["file:///run/hardpan-media/BaseOS/", "file:///run/hardpan-media/AppStream/"],
+            "key": "",
+            "key_file": "/etc/pki/rpm-gpg/RPM-GPG-KEY-Rocky-9",
+            "key_sha256": "3a66e521e7a4abac9768d889c7cd60a8250f59512b275cf576c8a10ff34624c1",
+            "build_only": True,
+        },
     ]
+
+
+def test_mirror_of_the_distribution_replaces_the_media() -> None:
+    profile = with_mirrors("rocky9-stig-nvidia", "cuda")
+
+    assert not vendor_packages.uses_media(profile)
+    assert vendor_packages.load_keys(profile, "cuda")["rocky"] == ARMOUR.encode()
+    assert Endpoint("https", "mirror.example", 443) in vendor_packages.allowed_endpoints(profile)
 
 
 @pytest.mark.parametrize(
     ("name", "required"),
     [
-        ("rocky9-stig-nvidia", ["site", "rocky", "nvidia-container-toolkit"]),
-        ("rocky10-stig-nvidia", ["site", "rocky", "nvidia-container-toolkit"]),
-        ("rocky9-stig-amd", ["amdgpu", "rocky", "epel", "rocm-therock"]),
+        ("rocky9-stig-nvidia", ["site"]),
+        ("rocky10-stig-nvidia", ["site"]),
+        ("rocky9-stig-amd", ["amdgpu", "rocm-therock"]),
     ],
 )
 def test_profile_with_all_mirrors_has_no_errors(name: str, required: list[str]) -> None:
@@ -166,7 +189,7 @@ def test_repository_variables_include_all_urls_and_key() -> None:
     profile = with_mirrors("rocky9-stig-nvidia", "cuda")
     extended = profile.repositories[0].model_copy(update={"more_urls": ("https://two.example/",)})
 
-    (repository,) = layer_variables(
+    repository, _ = layer_variables(
         profile.model_copy(update={"repositories": (extended,)}), "cuda"
     )["cuda_repositories"]
 
@@ -313,7 +336,7 @@ def test_registry_images_require_registry_key() -> None:
 
 
 def cuda_repository(**updates: Any) -> RepositorySource:
-    (repository,) = vendor_packages.repositories_for(load_profile("rocky9-stig-nvidia"), "cuda")
+    repository, _ = vendor_packages.repositories_for(load_profile("rocky9-stig-nvidia"), "cuda")
     fields = {name: getattr(repository, name) for name in RepositorySource.__slots__}
     return RepositorySource(**{**fields, **updates})
 

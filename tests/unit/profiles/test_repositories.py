@@ -30,7 +30,7 @@ repositories:
 VALID_REPOSITORIES = f"""\
   - id: cuda
     url: https://mirror.example/cuda9/
-  - id: rocky
+  - id: site
     url: http://10.0.2.2:8080/BaseOS/
     more_urls: [http://10.0.2.2:8080/AppStream/]
 {KEY}    key_sha256: {DIGEST}
@@ -48,7 +48,7 @@ INVALID_ENTRIES = [
     ("8080/BaseOS", "0/BaseOS", "repositories[1].url: expected an https, http or file address"),
     ("url: https://mirror.example/cuda9/", "gpgcheck: false", "gpgcheck: unknown setting"),
     ("id: cuda", "id: amd", "repositories[0].id: expected one of cuda, nvidia-container-toolkit,"),
-    ("id: rocky", "id: cuda", "repositories[1].id: cuda is listed twice"),
+    ("id: site", "id: cuda", "repositories[1].id: cuda is listed twice"),
     (
         "    url: https://mirror.example/cuda9/\n",
         "",
@@ -56,7 +56,7 @@ INVALID_ENTRIES = [
     ),
     ("    url: http://10.0.2.2:8080/BaseOS/\n", "", "expected url, the first of its addresses"),
     (f"{KEY}    key_sha256: {DIGEST}\n", f"{KEY}", "expected key_sha256 with key"),
-    (KEY, "", "expected key with key_sha256: nobody publishes rocky's key"),
+    (KEY, "", "expected key with key_sha256: nobody publishes site's key"),
     ("PUBLIC KEY", "PRIVATE KEY", "repositories[1].key: expected one armoured OpenPGP public key"),
     ("=AbCd", "=Ab{{d", "repositories[1].key: expected one armoured OpenPGP public key"),
     (DIGEST, "ab" * 31, "repositories[1].key_sha256: expected a sha256 of 64 lower-case hex"),
@@ -77,12 +77,13 @@ def test_render_shows_site_address_and_key(profile_file: Write) -> None:
     assert repositories["cuda"]["url"] == "https://mirror.example/cuda9/"
     assert repositories["cuda"]["url_of"] == "the site"
     assert str(repositories["cuda"]["key_sha256"]).startswith("d0664fbb")
-    assert repositories["rocky"]["more_urls"] == ["http://10.0.2.2:8080/AppStream/"]
-    assert (repositories["rocky"]["key"], repositories["rocky"]["key_sha256"]) == (
+    assert repositories["site"]["more_urls"] == ["http://10.0.2.2:8080/AppStream/"]
+    assert (repositories["site"]["key"], repositories["site"]["key_sha256"]) == (
         "in the profile",
         DIGEST,
     )
-    assert repositories["site"]["url"] == "missing: set it in the profile's repositories"
+    assert repositories["rocky"]["url"] == "the install media"
+    assert repositories["rocky"]["key"] == "/etc/pki/rpm-gpg/RPM-GPG-KEY-Rocky-9"
 
 
 def test_site_key_replaces_vendor_key(profile_file: Write) -> None:

@@ -9,13 +9,15 @@ with 1. Idempotent: it can be run again after an interruption at any point.
 """
 
 import base64
+import contextlib
 import fnmatch
+import hashlib
 import json
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Optional, Union
 
@@ -29,10 +31,14 @@ KEYS = Path("/etc/pki/rpm-gpg")
 REPOS = Path("/etc/yum.repos.d")
 LOCKS = Path("/etc/dnf/plugins/versionlock.list")
 MODULES = Path("/etc/dnf/modules.d")
+MEDIA = Path("/run/hardpan-media")
+MEDIA_DEVICE = "/dev/sr0"
+BUILD_ONLY = Path("/run/hardpan-repos")
 ENV = {"HOME": "/root", "LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 PROXY: dict[str, str] = {}
 # Only repositories of the profile are used, and every signature is checked.
 DNF = ["dnf", "-y", "-q", "--disablerepo=*", "--enablerepo=hardpan-*", "--setopt=gpgcheck=1"]
+DNF += [f"--setopt=reposdir={REPOS},{BUILD_ONLY}"]
 DNF += ["--setopt=localpkg_gpgcheck=1", "--setopt=install_weak_deps=0", "--setopt=strict=1"]
 DIST = re.compile(r"\.[a-z]+[0-9]+(_[0-9]+)?$")
 
@@ -136,15 +142,71 @@ def forbidden(rules: Iterable[Mapping[str, Any]]) -> None:
 def repositories(requested: Iterable[Mapping[str, Any]]) -> None:
     """Write keys and repository files; dnf treats several addresses in one section as mirrors."""
     for repository in requested:
-        key = KEYS / f"RPM-GPG-KEY-{repository['id']}"
-        write(key, base64.b64decode(repository["key"]))
+        key = signing_key(repository)
         sections = (
             f"[{name}]\nname={name}\nbaseurl={url}\nenabled=1\ngpgcheck=1\n"
             f"gpgkey=file://{key}\nsslverify=1\nskip_if_unavailable=0\n"
             for n, url in enumerate(repository["urls"], 1)
             for name in [repository["id"] if n == 1 else f"{repository['id']}-{n}"]
         )
-        write(REPOS / f"{repository['id']}.repo", "\n".join(sections))
+        write_repository(repository, f"{repository['id']}.repo", "\n".join(sections).encode())
+
+
+def write_repository(repository: Mapping[str, Any], name: str, data: bytes) -> Path:
+    """Write a repository's file; one that only the build uses is in memory, and is no change."""
+    if not repository["build_only"]:
+        path = (REPOS if name.endswith(".repo") else KEYS) / name
+        write(path, data)
+        return path
+    BUILD_ONLY.mkdir(mode=0o700, exist_ok=True)
+    path = BUILD_ONLY / name
+    path.write_bytes(data)
+    return path
+
+
+def signing_key(repository: Mapping[str, Any]) -> Path:
+    """Return the file of a repository's key; exit if the host's own key is another one."""
+    if not repository["key_file"]:
+        name = f"RPM-GPG-KEY-{repository['id']}"
+        return write_repository(repository, name, base64.b64decode(repository["key"]))
+    path = Path(repository["key_file"])
+    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
+    if digest != repository["key_sha256"]:
+        fail(f"{path}: expected sha256 {repository['key_sha256']}, got {digest}")
+    return path
+
+
+def public_keys() -> set[str]:
+    """Return the keys that rpm trusts."""
+    return set(run(["rpm", "-q", "gpg-pubkey"], ok=(0, 1)).split("\n")) - {""}
+
+
+@contextlib.contextmanager
+def build_repositories(requested: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+    """Make the repositories available that only the build uses, and remove them afterwards.
+
+    The install media are mounted without devices and programs; rpm trusts the keys for as long.
+    """
+    old_keys = public_keys()
+    is_on_media = any(u.startswith(f"file://{MEDIA}/") for r in requested for u in r["urls"])
+    is_mounted = is_on_media and not MEDIA.is_mount()
+    if is_mounted:
+        MEDIA.mkdir(mode=0o755, exist_ok=True)
+        options = "ro,nodev,nosuid,noexec"
+        run(["mount", "-t", "iso9660", "-o", options, MEDIA_DEVICE, str(MEDIA)])
+    repositories(requested)
+    build_keys = [f"RPM-GPG-KEY-{r['id']}" for r in requested if r["build_only"] and r["key"]]
+    for name in build_keys:
+        run(["rpm", "--import", str(BUILD_ONLY / name)])
+    new_keys = public_keys() - old_keys
+    try:
+        yield
+    finally:
+        if new_keys:
+            run(["rpm", "-e", *sorted(new_keys)])
+        shutil.rmtree(BUILD_ONLY, ignore_errors=True)
+        if is_mounted:
+            run(["umount", str(MEDIA)])
 
 
 def streams(requested: Iterable[str]) -> None:
@@ -326,12 +388,12 @@ def main() -> None:
         (*(kernel.resolve(p) if kernel else name_and_version(p)), p["lock"])
         for p in request["packages"]
     ]
-    repositories(request["repositories"])
     use_proxy(request["proxy"])
-    streams(request["streams"])
-    installed_versions = packages(
-        [(name, version) for name, version, _ in requested], request["same_version"]
-    )
+    with build_repositories(request["repositories"]):
+        streams(request["streams"])
+        installed_versions = packages(
+            [(name, version) for name, version, _ in requested], request["same_version"]
+        )
     if kernel:
         Kernel(installed_versions)
     for path, text in request["files"].items():
