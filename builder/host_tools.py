@@ -107,6 +107,13 @@ TOOLS = (
         is_optional=True,
     ),
     HostTool(
+        program="gpgv",
+        apt="gpgv",
+        dnf="gnupg2",
+        purpose="verifies signed checksums of media",
+        is_optional=True,
+    ),
+    HostTool(
         program="cmake",
         apt="cmake ninja-build g++",
         dnf="cmake ninja-build gcc-c++",

@@ -17,7 +17,7 @@ from hardpan.core.extracted_files import open_named_file, read_bytes
 from hardpan.core.limited_process import ProcessLimits, run_limited
 
 MAX_ISO_BYTES = 32 << 30
-"""The largest Rocky Linux ISO, the DVD of release 9, has 12 GiB."""
+"""The largest Rocky Linux ISO, the DVD of release 9.8, has 14.2 GiB."""
 
 MAX_FILE_BYTES = 256 << 20
 """Per file read from an ISO; an EFI image has about 10 MiB, a kernel 15."""

@@ -10,11 +10,18 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from hardpan.builder.artifacts import InstallMedia
+from hardpan.builder.media.expected_digest import (
+    UNVERIFIED,
+    DigestOptions,
+    ExpectedDigest,
+    expected_digests,
+    match_digest,
+)
 from hardpan.builder.media.inspect import inspect_iso
 from hardpan.builder.media.package_check import require_usable
 from hardpan.builder.media.repositories import MediaContent, read_media_content
 from hardpan.core import validation_errors
-from hardpan.core.errors import InputError, ToolError, TrustError
+from hardpan.core.errors import InputError, ToolError
 from hardpan.core.events import Emit, StageMessage
 from hardpan.core.files import Sha256, check_sha256, sha256_file
 from hardpan.core.process import run
@@ -66,34 +73,45 @@ class MediaCandidate:
     content: MediaContent | None = None
     """What is on the media; None if they are not built yet."""
 
+    expected: tuple[ExpectedDigest, ...] = ()
+    """The digests that a given ISO must have; empty if nobody states one."""
+
 
 def provide_media(
-    name: str, *, file: Path | None, sha256: str | None, cache: Path, emit: Emit
+    name: str,
+    *,
+    file: Path | None,
+    cache: Path,
+    emit: Emit,
+    digest: DigestOptions | None = None,
 ) -> InstallMedia:
     """Return the media ``name`` of the catalog, from ``file`` if given; build them if needed.
 
     Raises:
         InputError: the name is unknown, or the ISO is missing, invalid, incomplete or of another
             distribution.
-        TrustError: the digest is not ``sha256``.
-        ToolError: building the media failed.
+        TrustError: the ISO has not the digest that it must have, or who states it is not trusted.
+        ToolError: building the media failed, or gpgv is missing.
     """
     entry = catalog_entry(name)
     if file is None and entry.build:
         return _build_media(name, entry, cache, emit)
-    return _verify_digest(name, _inspect_file(name, entry, file), sha256, emit)
+    return _verify_digest(name, _inspect_file(name, entry, file, digest or DigestOptions()), emit)
 
 
-def find_local(name: str, *, file: Path | None, cache: Path) -> MediaCandidate:
+def find_local(
+    name: str, *, file: Path | None, cache: Path, digest: DigestOptions | None = None
+) -> MediaCandidate:
     """Return the media that ``provide_media`` would use, without building or writing.
 
     Raises:
         InputError: as for ``provide_media``.
-        ToolError: the media must be built and this host cannot build them.
+        TrustError: who states the digest is not trusted.
+        ToolError: the media must be built and this host cannot build them, or gpgv is missing.
     """
     entry = catalog_entry(name)
     if file is not None or not entry.build:
-        return _inspect_file(name, entry, file)
+        return _inspect_file(name, entry, file, digest or DigestOptions())
     receipt = _run_media_builder(entry, cache, "--show-cached")
     path = Path(receipt["iso"]) if receipt else None
     return MediaCandidate(
@@ -128,7 +146,9 @@ def load_catalog() -> dict[str, MediaEntry]:
         raise InputError(validation_errors.format_problems(problems)) from e
 
 
-def _inspect_file(name: str, entry: MediaEntry, file: Path | None) -> MediaCandidate:
+def _inspect_file(
+    name: str, entry: MediaEntry, file: Path | None, digest: DigestOptions
+) -> MediaCandidate:
     if file is None:
         raise InputError(
             f"{name}: {entry.title} is needed and no --media FILE was given",
@@ -145,6 +165,7 @@ def _inspect_file(name: str, entry: MediaEntry, file: Path | None) -> MediaCandi
         size=file.stat().st_size,
         volume_id=facts.volume_id,
         content=_read_content(entry, file),
+        expected=expected_digests(name, file, digest),
     )
 
 
@@ -154,23 +175,14 @@ def _read_content(entry: MediaEntry, file: Path) -> MediaContent:
     return content
 
 
-def _verify_digest(
-    name: str, candidate: MediaCandidate, sha256: str | None, emit: Emit
-) -> InstallMedia:
+def _verify_digest(name: str, candidate: MediaCandidate, emit: Emit) -> InstallMedia:
     file = candidate.path
     assert file is not None  # noqa: S101 - a given file
     emit(StageMessage(stage=_STAGE, text=f"checking the digest of {file.name}"))
     digest = sha256_file(file)
-    verification = "sha256 given by the operator"
-    if sha256 is None:
-        verification = "none: no --media-sha256 was given"
-        emit(
-            StageMessage(
-                stage=_STAGE, text=f"{file.name}: digest not verified: no --media-sha256 was given"
-            )
-        )
-    elif digest != sha256:
-        raise TrustError(f"{file}: expected sha256 {sha256}, got {digest}")
+    verification = match_digest(file, digest, candidate.expected)
+    result = "not verified" if verification == UNVERIFIED else "verified"
+    emit(StageMessage(stage=_STAGE, text=f"{file.name}: digest {result}: {verification}"))
     return _make_media(name, file, digest, candidate.volume_id, verification)
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import click
 
+from hardpan.builder.media.expected_digest import DigestOptions
+from hardpan.cli.checksum_options import checksum_options
 from hardpan.cli.content_option import content_option
 from hardpan.cli.key_options import KEY_REFERENCE, passphrase_options, passphrase_source
 from hardpan.core.console import print_json, print_line
 from hardpan.core.errors import UsageError
 from hardpan.core.xdg import cache_home
 from hardpan.preflight import output
-from hardpan.preflight.checks import check_digest_form
 from hardpan.preflight.plan import RunPlan
 from hardpan.profiles.loader.profile_file import load_profile
 from hardpan.scanners.content.datastream import ContentSelection
@@ -33,7 +34,7 @@ class BuildOptions:
     profile: str
     output: Path | None
     media: Path | None
-    media_sha256: str | None
+    digest: DigestOptions
     content: ContentSelection | None
     ssh_key: Path | None
     keys: Path | None
@@ -55,7 +56,6 @@ class BuildOptions:
             UsageError: an option is missing or malformed.
             InputError: the profile is invalid.
         """
-        check_digest_form(self.media_sha256)
         if self.output is None and not self.dry_run:
             raise UsageError("-o FOLDER is missing: expected the folder of the outputs")
         profile = load_profile(self.profile)
@@ -64,7 +64,7 @@ class BuildOptions:
             output_folder=self.output or Path(profile.name),
             cache_folder=self.cache.absolute(),
             media=self.media,
-            media_sha256=self.media_sha256,
+            media_digest=self.digest,
             content=self.content,
             ssh_key_file=self.ssh_key,
             keys_folder=self.keys,
@@ -102,7 +102,7 @@ def build_options(command: _Command) -> _Command:
             help="Output folder; its completed stages are reused. Optional with --dry-run.",
         ),
         click.option("--media", type=_PATH, help="Install ISO; default: the catalog's."),
-        click.option("--media-sha256", help="Expected SHA-256 digest of the ISO."),
+        checksum_options,
         content_option,
         click.option("--ssh-key", type=_PATH, help="SSH private key of the operator."),
         click.option("--keys", type=_PATH, help="Folder created by 'hardpan keys new'."),

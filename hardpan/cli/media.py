@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hardpan.builder.dnf.selection_result import MissingItem, Selection
+from hardpan.builder.media.expected_digest import DigestOptions, expected_digests, match_digest
 from hardpan.builder.media.inspect import IsoFacts, inspect_iso
 from hardpan.builder.media.package_check import MediaPackages, compare_packages, require_usable
 from hardpan.builder.media.repositories import (
@@ -14,9 +15,11 @@ from hardpan.builder.media.repositories import (
     describe_repositories,
     read_media_content,
 )
-from hardpan.builder.media.sources import catalog_entry
+from hardpan.builder.media.sources import catalog_entry, load_catalog
+from hardpan.cli.checksum_options import checksum_options
 from hardpan.core.console import print_json, print_line
 from hardpan.core.errors import Exit
+from hardpan.core.files import sha256_file
 from hardpan.profiles.loader.profile_file import load_profile
 from hardpan.profiles.loader.shipped import shipped_profiles
 from hardpan.profiles.schema.profile import Profile
@@ -37,18 +40,21 @@ def media() -> None:
     multiple=True,
     help="Compare with this profile; default: the shipped ones of the ISO's distribution.",
 )
+@checksum_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def inspect(iso: Path, sources: tuple[str, ...], as_json: bool) -> int:
+def inspect(iso: Path, sources: tuple[str, ...], digest: DigestOptions, as_json: bool) -> int:
     """List what is on ISO and what profiles install that it does not have.
 
     Packages, groups, environments and module streams are compared; sizes include dependencies, as
     far as names show them. The exit code is 1 if something is missing, and 3 if no profile can be
-    built from the ISO: it is damaged, a minimal or boot ISO, or of another distribution.
+    built from the ISO: it is damaged, a minimal or boot ISO, or of another distribution. With
+    --checksum or --media-sha256 the whole ISO is read, and 6 means that its digest is another one.
     """
     facts = inspect_iso(iso)
     content = read_media_content(iso)
+    verification = _verify_digest(iso, content, digest)
     if not as_json:
-        for line in _describe_media(facts, content):
+        for line in _describe_media(facts, content, verification):
             print_line(line)
     profiles = [load_profile(source) for source in sources]
     _require_usable(iso, content, profiles)
@@ -56,7 +62,9 @@ def inspect(iso: Path, sources: tuple[str, ...], as_json: bool) -> int:
         compare_packages(profile, content) for profile in profiles or _matching_profiles(content)
     ]
     if as_json:
-        print_json(_to_json(iso, facts, content, results), indent=2)
+        print_json(
+            {**_to_json(iso, facts, content, results), "verified_by": verification}, indent=2
+        )
     else:
         for line in _describe_results(results):
             print_line(line)
@@ -89,10 +97,33 @@ def _matching_profiles(content: MediaContent) -> Iterator[Profile]:
             yield profile
 
 
-def _describe_media(facts: IsoFacts, content: MediaContent) -> Iterator[str]:
+def _verify_digest(iso: Path, content: MediaContent, options: DigestOptions) -> str | None:
+    """Return who attests to the digest of the ISO; None if it was not to be verified."""
+    if not options.has_statement:
+        return None
+    expected = expected_digests(_media_name(content), iso, options)
+    return match_digest(iso, sha256_file(iso), expected)
+
+
+def _media_name(content: MediaContent) -> str:
+    """Return the name of the media in the catalog; empty if they are of another distribution."""
+    tree = content.tree
+    names = [
+        name
+        for name, entry in load_catalog().items()
+        if tree is not None and (entry.family, entry.release) == (tree.family, tree.major)
+    ]
+    return names[0] if names else ""
+
+
+def _describe_media(
+    facts: IsoFacts, content: MediaContent, verification: str | None
+) -> Iterator[str]:
     yield f"kind          {content.kind}"
     yield f"distribution  {content.tree or 'not described: the ISO has no .treeinfo'}"
     yield f"label         {facts.volume_id}"
+    if verification is not None:
+        yield f"digest        {verification}"
     yield f"metadata      sha256:{content.sha256}"
     for line in describe_repositories(content):
         yield f"repository    {line}"

@@ -5,7 +5,6 @@ Nothing is written and no stage runs. What takes minutes to check (the digest of
 """
 
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from hardpan.builder import pipeline as build_pipeline
 from hardpan.builder.artifacts import SshAccess
 from hardpan.builder.image_formats import require_possible_formats
 from hardpan.builder.layers.role_validation import validate_roles
+from hardpan.builder.media.expected_digest import match_digest
 from hardpan.builder.media.package_check import MediaPackages
 from hardpan.builder.media.sources import MediaCandidate
 from hardpan.builder.profile_checks import collect_profile_errors
@@ -22,9 +22,9 @@ from hardpan.builder.resource_needs import HOST_MEMORY_MIB, guest_memory_mib
 from hardpan.builder.vm import firmware
 from hardpan.builder.vm.probe import Acceleration, detect_acceleration
 from hardpan.core.error_collector import ErrorCollector
-from hardpan.core.errors import InputError, ResourceError, UsageError, raise_if_any
+from hardpan.core.errors import InputError, ResourceError, raise_if_any
 from hardpan.core.events import Emit, StageMessage
-from hardpan.core.files import check_sha256, require_free_space, require_writable_folder
+from hardpan.core.files import require_free_space, require_writable_folder, sha256_file
 from hardpan.preflight.deviation_checks import require_matching_deviations
 from hardpan.preflight.media_checks import check_media
 from hardpan.profiles.schema.profile import Profile
@@ -35,7 +35,6 @@ from hardpan.workflow import keyring
 from hardpan.workflow.keyring import KeyRing
 from hardpan.workflow.request import BuildRequest
 
-_SHA256_PATTERN = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _PLACEHOLDER_KEY = (
     "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBAABAgMEBQYHCAkKCwwN"
     "Dg8QERITFBUWFxgZGhscHR4fICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8= nobody"
@@ -100,29 +99,15 @@ def run_checks(request: BuildRequest, *, builds_image: bool) -> tuple[Environmen
 
 
 def verify_media_digest(environment: Environment, errors: ErrorCollector, emit: Emit) -> None:
-    """Check the media against ``--media-sha256``, if given.
+    """Check the media against what the operator gave to verify them.
 
     A build does this in its first stage; here it takes as long as reading the ISO.
     """
-    request = environment.request
-    if (
-        environment.media is not None
-        and request.media is not None
-        and request.media_sha256 is not None
-    ):
+    request, media = environment.request, environment.media
+    if media is not None and request.media is not None and request.media_digest.has_statement:
         emit(StageMessage(stage="media", text=f"checking the digest of {request.media.name}"))
         with errors.collecting("media"):
-            check_sha256(request.media, request.media_sha256)
-
-
-def check_digest_form(text: str | None) -> None:
-    """Check that ``text`` is a SHA-256 digest or None.
-
-    Raises:
-        UsageError: it is neither.
-    """
-    if text is not None and not _SHA256_PATTERN.fullmatch(text):
-        raise UsageError(f"--media-sha256 {text}: expected 64 digits 0-9 a-f, as sha256sum prints")
+            match_digest(request.media, sha256_file(request.media), media.expected)
 
 
 def check_scan_login(profile: Profile, errors: ErrorCollector) -> None:
@@ -175,7 +160,13 @@ def _check_access(environment: Environment, errors: ErrorCollector) -> Environme
 
 def _check_media(environment: Environment, errors: ErrorCollector) -> Environment:
     request = environment.request
-    candidate, packages = check_media(request.profile, request.media, request.cache_folder, errors)
+    candidate, packages = check_media(
+        request.profile,
+        request.media,
+        request.cache_folder,
+        errors,
+        digest=request.media_digest,
+    )
     if environment.builds_image:
         with errors.collecting("machine"):
             _require_guest_memory(request.profile, packages)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from hardpan.builder.media import sources
+from hardpan.builder.media.expected_digest import DigestOptions
 from hardpan.builder.media.package_check import MediaPackages, compare_packages, require_packages
 from hardpan.builder.media.sources import MediaCandidate
 from hardpan.core.error_collector import ErrorCollector
@@ -10,7 +11,12 @@ from hardpan.profiles.schema.profile import Profile
 
 
 def check_media(
-    profile: Profile, file: Path | None, cache_folder: Path, errors: ErrorCollector
+    profile: Profile,
+    file: Path | None,
+    cache_folder: Path,
+    errors: ErrorCollector,
+    *,
+    digest: DigestOptions | None = None,
 ) -> tuple[MediaCandidate | None, MediaPackages | None]:
     """Return the media of the profile, and its packages on them.
 
@@ -19,7 +25,9 @@ def check_media(
     """
     candidate = None
     with errors.collecting("media"):
-        candidate = sources.find_local(profile.media.catalog, file=file, cache=cache_folder)
+        candidate = sources.find_local(
+            profile.media.catalog, file=file, cache=cache_folder, digest=digest
+        )
     if candidate is None or candidate.content is None or candidate.path is None:
         return candidate, None
     packages = compare_packages(profile, candidate.content)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hardpan.builder import python_stacks
 from hardpan.builder.ai_models import embedding
 from hardpan.builder.build_manifest import describe_layers
+from hardpan.builder.media.sources import MediaCandidate
 from hardpan.core import clock
 from hardpan.core.error_collector import CollectedError
 from hardpan.core.errors import Exit, raise_if_any
@@ -134,11 +135,8 @@ def _describe_downloads(pending: python_stacks.PendingDownloads | None) -> dict[
 
 def _unchecked(environment: Environment, planned_stages: tuple[PlannedStage, ...]) -> Iterator[str]:
     request, states = environment.request, {stage.state for stage in planned_stages}
-    if request.media is not None and environment.media is not None and request.media_sha256 is None:
-        yield (
-            f"the digest of {request.media.name}: without --media-sha256 the ISO is not verified,"
-            " and which stages are reused is known only after reading it"
-        )
+    if request.media is not None and environment.media is not None:
+        yield from _unchecked_digest(request, environment.media)
     if (
         request.media is None
         and environment.media is not None
@@ -155,6 +153,21 @@ def _unchecked(environment: Environment, planned_stages: tuple[PlannedStage, ...
         yield from _unchecked_layer_inputs(environment)
     if request.timestamp_url:
         yield f"whether {request.timestamp_url} is reachable"
+
+
+def _unchecked_digest(request: BuildRequest, media: MediaCandidate) -> Iterator[str]:
+    assert request.media is not None  # noqa: S101 - checked by the caller
+    if request.media_digest.has_statement:
+        return
+    name = request.media.name
+    reuse = "which stages are reused is known only after reading it"
+    if media.expected:
+        yield f"the digest of {name}: the build compares it with the published one; {reuse}"
+    else:
+        yield (
+            f"the digest of {name}: without --media-sha256 or --checksum only an ISO whose digest"
+            f" hardpan knows is verified; {reuse}"
+        )
 
 
 def _unchecked_layer_inputs(environment: Environment) -> Iterator[str]:

@@ -214,8 +214,8 @@ def _iso_stage(environment: Environment) -> CachedStage:
     boot_options: tuple[str, ...] = ()
     if media is not None and environment.access is not None and environment.kickstart:
         media_sha256 = media.sha256
-        if request.media and request.media_sha256:
-            media_sha256 = Sha256(request.media_sha256)
+        if media.expected:
+            media_sha256 = media.expected[0].sha256
         if media_sha256 is not None:
             label = make_volume_label(request.profile)
             boot_options = boot_arguments(request.profile, label)

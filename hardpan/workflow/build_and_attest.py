@@ -84,7 +84,7 @@ def prepare_build(request: BuildRequest, emit: Emit) -> BuildPlan:
         media = sources.provide_media(
             request.profile.media.catalog,
             file=request.media,
-            sha256=request.media_sha256,
+            digest=request.media_digest,
             cache=request.cache_folder,
             emit=emit,
         )

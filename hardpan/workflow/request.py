@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hardpan.builder.media.expected_digest import DigestOptions
 from hardpan.core.secret_files import read_passphrase
 from hardpan.core.xdg import data_home
 from hardpan.profiles.schema.profile import Profile
@@ -22,7 +23,7 @@ class BuildRequest:
     """Folder of the generated keys, used where no option names others."""
 
     media: Path | None = None
-    media_sha256: str | None = None
+    media_digest: DigestOptions = field(default_factory=DigestOptions)
     content: ContentSelection | None = None
     """None selects the default of ``datastream.find``."""
 

@@ -9,6 +9,7 @@ import pytest
 
 from hardpan.builder.artifacts import InstallMedia, UnattendedIso
 from hardpan.builder.media import sources
+from hardpan.builder.media.expected_digest import DigestOptions
 from hardpan.builder.media.inspect import exists, extract, inspect_iso
 from hardpan.builder.media.iso9660 import has_joliet
 from hardpan.builder.media.remaster import MENUS, remaster
@@ -284,7 +285,7 @@ def test_invalid_iso_is_rejected(tmp_path: Path, content: bytes | None, says: st
         path.write_bytes(content)
 
     with pytest.raises(InputError, match=says):
-        sources.provide_media("rocky10", file=path, sha256=None, cache=tmp_path, emit=discard)
+        sources.provide_media("rocky10", file=path, cache=tmp_path, emit=discard)
 
 
 def test_truncated_download_is_reported(media: InstallMedia, tmp_path: Path) -> None:
@@ -292,7 +293,7 @@ def test_truncated_download_is_reported(media: InstallMedia, tmp_path: Path) -> 
     path.write_bytes(media.path.read_bytes()[:-4096])
 
     with pytest.raises(InputError, match="the ISO is truncated"):
-        sources.provide_media("rocky10", file=path, sha256=None, cache=tmp_path, emit=discard)
+        sources.provide_media("rocky10", file=path, cache=tmp_path, emit=discard)
 
 
 def test_iso_verification_is_recorded(tmp_path: Path) -> None:
@@ -301,19 +302,23 @@ def test_iso_verification_is_recorded(tmp_path: Path) -> None:
 
     def provide(sha256: str | None) -> InstallMedia:
         return sources.provide_media(
-            "rocky10", file=rocky, sha256=sha256, cache=tmp_path, emit=events.append
+            "rocky10",
+            file=rocky,
+            digest=DigestOptions(sha256=sha256),
+            cache=tmp_path,
+            emit=events.append,
         )
 
     with pytest.raises(TrustError, match="expected sha256 000"):
         provide("0" * 64)
     assert provide(sha256_file(rocky)).verified_by == "sha256 given by the operator"
     assert "none" in provide(None).verified_by
-    assert "no --media-sha256 was given" in str(events[-1])
+    assert "no --media-sha256 and no --checksum was given" in str(events[-1])
 
 
 def test_missing_rocky_iso_reports_download_location(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
-        sources.provide_media("rocky9", file=None, sha256=None, cache=tmp_path, emit=discard)
+        sources.provide_media("rocky9", file=None, cache=tmp_path, emit=discard)
 
     assert "no --media FILE was given" in str(caught.value)
     assert "pub/rocky/9/isos" in caught.value.hint
@@ -321,6 +326,6 @@ def test_missing_rocky_iso_reports_download_location(tmp_path: Path) -> None:
 
 def test_unknown_media_lists_catalog(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no media 'rocky8'") as caught:
-        sources.provide_media("rocky8", file=None, sha256=None, cache=tmp_path, emit=discard)
+        sources.provide_media("rocky8", file=None, cache=tmp_path, emit=discard)
 
     assert "lab9, rocky10, rocky9" in caught.value.hint

@@ -68,6 +68,7 @@ SECRET_OPTIONS = {
 """Options whose value is, or names, a file with a secret; ``READERS`` has what reads each."""
 
 PUBLIC_OPTIONS = {
+    "--checksum-key",  # a public key
     "--host-key",  # a public key
     "--keys",  # a folder, whose files are read as those of --key
     "--passphrase-env",  # a variable

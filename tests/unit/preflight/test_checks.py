@@ -8,6 +8,7 @@ import pytest
 from hardpan import cli
 from hardpan.builder import host_tools
 from hardpan.builder.media import sources
+from hardpan.builder.media.expected_digest import DigestOptions
 from hardpan.builder.media.inspect import IsoFacts
 from hardpan.builder.vm import firmware
 from hardpan.core.errors import AggregateError, InputError, ResourceError, ToolError
@@ -111,7 +112,7 @@ def test_rocky_10_can_start_with_iso(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
 
     assert run_plan.errors == ()
-    assert "the ISO is not verified" in run_plan.unchecked[0]
+    assert "only an ISO whose digest hardpan knows is verified" in run_plan.unchecked[0]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,9 @@ def test_media_digest_is_checked_against_the_iso(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digest: str, code: int
 ) -> None:
     path = create_fake_iso(tmp_path, monkeypatch, "rocky10")
-    run_plan = plan_for(tmp_path, "rocky10-stig", media=path, media_sha256=digest)
+    run_plan = plan_for(
+        tmp_path, "rocky10-stig", media=path, media_digest=DigestOptions(sha256=digest)
+    )
 
     assert int(run_plan.exit_code) == code
     assert [str(p.error) for p in run_plan.errors] == [
@@ -131,7 +134,9 @@ def test_media_digest_is_checked_against_the_iso(
 
 def test_digest_mismatch_is_reported_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = create_fake_iso(tmp_path, monkeypatch, "rocky10")
-    run_plan = plan_for(tmp_path, "rocky10-stig-cpu", media=path, media_sha256="0" * 64)
+    run_plan = plan_for(
+        tmp_path, "rocky10-stig-cpu", media=path, media_digest=DigestOptions(sha256="0" * 64)
+    )
 
     assert [p.area for p in run_plan.errors] == ["stacks", "media"]
     assert int(run_plan.exit_code) == 3
