@@ -26,6 +26,7 @@ MiB = NewType("MiB", int)
 PRIVATE_MODE = 0o600
 """Mode of a file with a secret, or with something that helps to guess one: a password hash."""
 
+_CANONICAL_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _MIN_STALE_AGE_S = 10.0
 _FILE_TYPES = {
     stat.S_IFIFO: "a pipe",
@@ -132,8 +133,7 @@ def canonical_json(value: object) -> bytes:
         ValueError: a number or a key is outside that.
     """
     validate_jcs_value(value)
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode("utf-8")
+    return _CANONICAL_ENCODER.encode(value).encode("utf-8")
 
 
 def has_plain_float_form(value: float) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from hardpan.core.last_call import cache_last_call
 from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.profiles.schema.ssg import SEVERITIES as GATE_SEVERITIES
 from hardpan.scanners.model.results import NOT_COLLECTED_PREFIX
@@ -169,6 +170,7 @@ class Headline:
         }
 
 
+@cache_last_call
 def build_headline(findings: Findings) -> Headline:
     """Count what is open in ``findings``, and what was not checked."""
     open_rules = [r for r in findings.rules_and_checks if r.is_finding]

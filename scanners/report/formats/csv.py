@@ -9,6 +9,7 @@ splits at semicolons cannot make a new cell out of the middle of one.
 import csv
 import io
 
+from hardpan.core.last_call import cache_last_call
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.sections import RulePart
 from hardpan.scanners.report.registry import Report
@@ -44,6 +45,7 @@ class Csv:
         return "".join(render_rows(report.findings)).encode("utf-8")
 
 
+@cache_last_call
 def render_rows(findings: Findings) -> tuple[str, ...]:
     """Render the header and one row per rule, in their order, each with its line end."""
     host, profile, finished = findings.host.hostname, findings.profile, findings.finished

@@ -34,6 +34,8 @@ def estimate_count(log: bytes, count: int) -> int:
     The remaining number is in proportion to the compressed size, with a margin; the caller
     renders a log with it and asks again.
     """
+    if len(log) <= MAX_COMPRESSED_BYTES:  # gzip adds less than 0.1 % to what it cannot compress
+        return count
     size = len(zlib.compress(log, _COMPRESSION_LEVEL))
     if size <= MAX_COMPRESSED_BYTES or count == 0:
         return count

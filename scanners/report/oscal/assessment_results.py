@@ -11,7 +11,9 @@ from hardpan.scanners.report.model.markdown_escape import escape_inline
 from hardpan.scanners.report.model.sections import RulePart
 from hardpan.scanners.report.oscal import elements
 from hardpan.scanners.report.oscal.elements import Json
+from hardpan.scanners.report.oscal.json_text import encode_members, join_array, join_object
 from hardpan.scanners.report.oscal.oscal_ids import OscalIds
+from hardpan.scanners.report.oscal.rule_elements import build_shared_elements, collect_lists
 from hardpan.scanners.report.oscal.tailoring import build_tailoring_resources
 from hardpan.scanners.report.registry import Report
 
@@ -27,14 +29,13 @@ class AssessmentResults:
 
     def render(self, report: Report) -> bytes:
         """The document, valid OSCAL, in its RFC 8785 form."""
-        findings, ids = report.findings, OscalIds(report)
-        return elements.serialize_document(
-            "assessment-results",
+        findings, shared = report.findings, build_shared_elements(report)
+        ids = shared.ids
+        members = encode_members(
             {
                 "uuid": ids.scan_id("assessment-results"),
                 "metadata": elements.build_metadata(findings, "Assessment results"),
                 "import-ap": {"href": f"#{ids.scan_id('content')}"},
-                "results": [_build_result(findings, ids)],
                 "back-matter": {
                     "resources": [
                         elements.build_content_resource(findings, ids),
@@ -42,13 +43,16 @@ class AssessmentResults:
                         elements.build_evidence_resource(ids),
                     ]
                 },
-            },
+            }
         )
+        result = encode_members(_build_result(findings, ids)) | collect_lists(shared.rules)
+        members["results"] = join_array([join_object(result)])
+        return join_object({"assessment-results": join_object(members)})
 
 
 def _build_result(findings: Findings, ids: OscalIds) -> Json:
-    rules = findings.rules_and_checks
-    result: Json = {
+    """Build the result without the lists of the elements of each rule."""
+    return {
         "uuid": ids.scan_id("result"),
         "title": f"Scan of {escape_inline(findings.host.hostname)}",
         "description": (
@@ -67,21 +71,9 @@ def _build_result(findings: Findings, ids: OscalIds) -> Json:
         },
         "reviewed-controls": {
             "description": _CONTROLS_DESCRIPTION,
-            "control-selections": [_build_control_selection(rules)],
+            "control-selections": [_build_control_selection(findings.rules_and_checks)],
         },
     }
-    lists = {
-        "observations": [elements.build_observation(r, findings, ids) for r in rules],
-        "risks": [elements.build_risk(r, ids) for r in rules if elements.has_risk(r)],
-        "findings": [
-            x
-            for r in rules
-            if r.verdict in elements.NOT_PASSED
-            for x in elements.build_oscal_findings(r, ids)
-        ],
-    }
-    # OSCAL allows no empty lists.
-    return {**result, **{name: items for name, items in lists.items() if items}}
 
 
 def _build_control_selection(rules: tuple[RulePart, ...]) -> Json:

@@ -5,10 +5,9 @@ becomes a code span.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
-from hardpan.core.files import canonical_json
 from hardpan.core.identifiers import OSCAL_NAMESPACE
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.markdown_escape import (
@@ -29,11 +28,6 @@ _MAX_EVIDENCE_LINES = 60
 _NON_TOKEN_CHARACTERS = re.compile(r"[^A-Za-z0-9._-]+")
 
 Json = dict[str, object]
-
-
-def serialize_document(root: str, body: Mapping[str, object]) -> bytes:
-    """The whole file as RFC 8785 bytes, so that a digest of either form is the same."""
-    return canonical_json({root: body})
 
 
 def build_metadata(findings: Findings, title: str) -> Json:

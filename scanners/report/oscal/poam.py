@@ -5,10 +5,15 @@ tracker can match them. The plan sets no milestones: the owner does.
 """
 
 from hardpan.scanners.report.model.markdown_escape import escape_inline
-from hardpan.scanners.report.model.sections import RulePart
 from hardpan.scanners.report.oscal import elements
 from hardpan.scanners.report.oscal.elements import Json
+from hardpan.scanners.report.oscal.json_text import encode_members, join_object
 from hardpan.scanners.report.oscal.oscal_ids import OscalIds
+from hardpan.scanners.report.oscal.rule_elements import (
+    RuleElements,
+    build_shared_elements,
+    collect_lists,
+)
 from hardpan.scanners.report.oscal.tailoring import build_tailoring_resources
 from hardpan.scanners.report.registry import Report
 
@@ -20,16 +25,10 @@ class Poam:
 
     def render(self, report: Report) -> bytes:
         """The document, valid OSCAL, in its RFC 8785 form."""
-        findings, ids = report.findings, OscalIds(report)
-        rules = [r for r in findings.rules_and_checks if elements.has_risk(r)]
-        findings_by_rule = {r.rule_id: elements.build_oscal_findings(r, ids) for r in rules}
-        lists = {
-            "observations": [elements.build_observation(r, findings, ids) for r in rules],
-            "risks": [elements.build_risk(r, ids) for r in rules],
-            "findings": [x for r in rules for x in findings_by_rule[r.rule_id]],
-        }
-        return elements.serialize_document(
-            "plan-of-action-and-milestones",
+        findings, shared = report.findings, build_shared_elements(report)
+        ids = shared.ids
+        open_rules = tuple(r for r in shared.rules if r.risk)
+        members = encode_members(
             {
                 "uuid": ids.scan_id("poam"),
                 "metadata": elements.build_metadata(findings, "Plan of action and milestones"),
@@ -38,8 +37,7 @@ class Poam:
                     "inventory-items": [elements.build_inventory_item(findings, ids)],
                     "assessment-assets": elements.build_assessment_assets(findings, ids),
                 },
-                **{name: items for name, items in lists.items() if items},
-                "poam-items": [_build_item(r, findings_by_rule[r.rule_id], ids) for r in rules]
+                "poam-items": [_build_item(r, ids) for r in open_rules]
                 or [_build_placeholder_item(ids)],
                 "back-matter": {
                     "resources": [
@@ -48,11 +46,14 @@ class Poam:
                         elements.build_evidence_resource(ids),
                     ]
                 },
-            },
+            }
         )
+        document = join_object(members | collect_lists(open_rules))
+        return join_object({"plan-of-action-and-milestones": document})
 
 
-def _build_item(rule: RulePart, findings: list[Json], ids: OscalIds) -> Json:
+def _build_item(open_rule: RuleElements, ids: OscalIds) -> Json:
+    rule = open_rule.rule
     name, state = escape_inline(rule.rule_id), "waived" if rule.is_waived else "open"
     return {
         "uuid": ids.stable_id("poam-item", rule.rule_id),
@@ -61,7 +62,7 @@ def _build_item(rule: RulePart, findings: list[Json], ids: OscalIds) -> Json:
         "props": elements.build_props(
             ("rule", rule.rule_id), ("severity", rule.severity), ("state", state)
         ),
-        "related-findings": [{"finding-uuid": x["uuid"]} for x in findings],
+        "related-findings": [{"finding-uuid": finding_id} for finding_id in open_rule.finding_ids],
         "related-observations": [{"observation-uuid": ids.scan_id("observation", rule.rule_id)}],
         "related-risks": [{"risk-uuid": ids.stable_id("risk", rule.rule_id)}],
     }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hardpan.core.errors import InputError
+from hardpan.core.last_call import cache_last_call
 from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.scanners.report.model.content_sections import NO_REASON
 from hardpan.scanners.report.model.display_text import replace_control_characters
@@ -99,6 +100,7 @@ def require_stig(findings: Findings) -> ManualStig:
     return stig
 
 
+@cache_last_call
 def assess_requirements(findings: Findings, stig: ManualStig) -> tuple[AssessedRequirement, ...]:
     """Every requirement of the STIG, in DISA's order."""
     by_group: dict[str, list[RulePart]] = defaultdict(list)
@@ -108,6 +110,7 @@ def assess_requirements(findings: Findings, stig: ManualStig) -> tuple[AssessedR
     return tuple(_assess_requirement(r, tuple(by_group[r.group_id])) for r in stig.requirements)
 
 
+@cache_last_call
 def find_unassigned_rules(findings: Findings, stig: ManualStig) -> tuple[RulePart, ...]:
     """The rules without a requirement in the STIG; checklists cannot list them."""
     requirement_by_group = stig.requirements_by_group
@@ -118,6 +121,7 @@ def find_unassigned_rules(findings: Findings, stig: ManualStig) -> tuple[RulePar
     )
 
 
+@cache_last_call
 def describe_release_differences(findings: Findings, stig: ManualStig) -> str:
     """Describe where the content follows another release of the STIG; empty if nowhere.
 
@@ -225,7 +229,7 @@ def format_host_name(findings: Findings) -> str:
 def truncate(text: str) -> str:
     """Return ``text`` without characters that XML forbids, cut to the importers' limit."""
     cleaned = replace_control_characters(text)
-    if count_utf16_units(cleaned) <= MAX_CHARACTERS:
+    if 2 * len(cleaned) <= MAX_CHARACTERS or count_utf16_units(cleaned) <= MAX_CHARACTERS:
         return cleaned
     encoded = cleaned.encode("utf-16-le")[
         : 2 * (MAX_CHARACTERS - count_utf16_units(_TRUNCATION_NOTE))

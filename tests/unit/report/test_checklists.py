@@ -297,6 +297,19 @@ def test_ckl_elements_follow_schema_order() -> None:
         assert [e.tag for e in vuln][len(names) :] == [*status_tags, "SEVERITY_JUSTIFICATION"]
 
 
+def test_ckl_is_written_as_lxml_writes_it() -> None:
+    hostile = report_with(build.build_findings(hostile_scan()))
+    for sample in (report(*EVERY_STATUS), hostile):
+        text = load_renderer("ckl").render(sample)
+
+        root = etree.fromstring(text, etree.XMLParser(remove_blank_text=True))
+        for element in root.iter():
+            element.text = element.text or (None if len(element) else "")
+        assert text == etree.tostring(
+            root, xml_declaration=True, encoding="UTF-8", pretty_print=True
+        )
+
+
 @pytest.mark.parametrize("name", ["cklb", "ckl", "hdf"])
 def test_checklist_ids_and_times_are_deterministic(name: str) -> None:
     first, second = (load_renderer(name).render(report(*EVERY_STATUS)) for _ in range(2))
@@ -357,8 +370,11 @@ def test_unsanitized_findings_are_sanitized() -> None:
         *findings.rules[1:],
     )
     host = findings.host.model_copy(update={"hostname": "\x00\n", "os_name": "\x1b"})
-    sample = report_with(findings.model_copy(update={"rules": rules, "host": host}))
+    content = findings.content.model_copy(update={"name": "\x1bname"})
+    updates = {"rules": rules, "host": host, "content": content}
+    sample = report_with(findings.model_copy(update=updates))
 
+    assert b"Filled in from a scan with \xef\xbf\xbdname;" in load_renderer("ckl").render(sample)
     details = vulnerability(ckl(sample), HIGH.group_id).findtext("FINDING_DETAILS")
     assert "\ufffd\ufffd[2J\ufffd" in str(details)
     assert b"\x1b" not in load_renderer("cklb").render(sample)

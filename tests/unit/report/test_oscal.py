@@ -1,5 +1,6 @@
 import json
 import re
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -7,8 +8,10 @@ from typing import Any
 import pytest
 
 from hardpan.core.files import canonical_json
+from hardpan.core.identifiers import OSCAL_NAMESPACE
 from hardpan.scanners.model.scan import Scan, Verdict
 from hardpan.scanners.report.model.documents import Findings
+from hardpan.scanners.report.oscal.oscal_ids import OscalIds
 from hardpan.scanners.report.registry import load_renderer
 from tests.unit.evidence import samples
 from tests.unit.report.test_reports import EVIL, hostile_scan, report_of
@@ -53,6 +56,15 @@ def _waived_scan(*, active: bool, verdict: Verdict = Verdict.FAIL) -> Scan:
     scan = _scan_with_verdict(verdict)
     rule_id = scan.evaluation.results[0].rule_id
     return replace(scan, waivers={rule_id: replace(samples.WAIVER, is_active=active)})
+
+
+def test_identifiers_are_version_5_uuids_of_the_host() -> None:
+    report = report_of(samples.scan())
+    host = report.findings.host
+    identity = f"{host.machine_id_hmac}\n{host.host_key_sha256}\n{host.hostname}"
+    host_id = uuid.uuid5(uuid.uuid5(uuid.NAMESPACE_URL, OSCAL_NAMESPACE), identity)
+
+    assert OscalIds(report).stable_id("risk", "é") == str(uuid.uuid5(host_id, "risk\né"))
 
 
 @pytest.mark.parametrize("name", _OSCAL)
