@@ -5,11 +5,17 @@ A stage's result is stored as JSON, in which tuples are lists.
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from hardpan.builder.artifacts import DiskImage, ImageFile, LayerResult, RuleOutcome, StackResult
-from hardpan.core.files import MiB, Sha256
+from hardpan.builder.artifacts import (
+    Assessment,
+    DiskImage,
+    ImageFile,
+    LayerResult,
+    RuleOutcome,
+    StackResult,
+)
+from hardpan.core.files import Sha256
 from hardpan.core.stage_cache import StageResult
 from hardpan.profiles.schema.ssg import Fix
 
@@ -55,30 +61,20 @@ def read_fix(data: dict[str, Any]) -> Fix:
     )
 
 
-def read_hardened_image(result: StageResult, disk: Path, disk_size_mib: MiB) -> HardenedImage:
-    """Return the image ``disk`` as the result of its stage describes it."""
-    layer_list = result["layers"]
-    packages = result["packages"]
-    baseline_counts = result["baseline_counts"]
-    assert isinstance(layer_list, list)  # noqa: S101 - written by the stage
-    assert isinstance(packages, list)  # noqa: S101
-    assert isinstance(baseline_counts, dict)  # noqa: S101
-    return HardenedImage(
-        disk=DiskImage(
-            path=disk,
-            virtual_size_mib=disk_size_mib,
-            sha256=Sha256(str(result["sha256"])),
-            duration_s=float(str(result["duration_s"])),
-        ),
-        layers=tuple(_layer_from_json(layer) for layer in layer_list),
-        baseline_counts={str(k): int(v) for k, v in baseline_counts.items()},
-        packages=tuple(map(str, packages)),
-        started=str(result["started"]),
-        finished=str(result["finished"]),
+def read_assessment(result: StageResult, content_sha256: Sha256) -> Assessment:
+    """Return the assessment that its stage has stored."""
+    counts, fixes = result["counts"], result["fixes"]
+    assert isinstance(counts, dict)  # noqa: S101 - written by the stage
+    assert isinstance(fixes, list)  # noqa: S101
+    return Assessment(
+        content_sha256=content_sha256,
+        counts={str(k): int(v) for k, v in counts.items()},
+        fixes=tuple(read_fix(fix) for fix in fixes),
     )
 
 
-def _layer_from_json(data: dict[str, object]) -> LayerResult:
+def read_layer_result(data: Any) -> LayerResult:
+    """Return the result of a layer that its stage has stored."""
     outcomes, stacks_list = data["outcomes"], data.get("stacks", ())
     assert isinstance(outcomes, list | tuple)  # noqa: S101
     assert isinstance(stacks_list, list | tuple)  # noqa: S101

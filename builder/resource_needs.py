@@ -19,8 +19,8 @@ _IMAGE_FACTOR = 1.25
 _IMAGE_MIB = 1024
 """Kernels, initramfs images, logs and the rpm database of a base install."""
 
-_SCAN_MIB = 1024
-"""Results of the scans during hardening."""
+OVERLAY_MIB = 512
+"""Logs, results of scans, initramfs images and file system metadata that a layer rewrites."""
 
 _GUEST_MEMORY_MIB = 1024
 """Kernel, installer and services."""
@@ -68,19 +68,19 @@ def install_required_mib(packages_bytes: int) -> int:
     return math.ceil(_IMAGE_FACTOR * packages_mib) + _IMAGE_MIB
 
 
+def layer_required_mib(profile: Profile, layer: LayerName) -> int:
+    """Return the free disk space in MiB that the overlay of a layer needs.
+
+    The formula is 1.25 times what the layer installs, plus 512.
+    """
+    installed_mib = layers_mib(profile.model_copy(update={"layers": (layer,)}))
+    return math.ceil(_IMAGE_FACTOR * installed_mib) + OVERLAY_MIB
+
+
 def image_mib(profile: Profile, packages_bytes: int) -> int:
     """Return the size in MiB of the image with its layers: 1.25 times their estimate is added."""
     layers = _IMAGE_FACTOR * layers_mib(profile)
     return math.ceil(install_required_mib(packages_bytes) + layers)
-
-
-def harden_required_mib(profile: Profile, packages_bytes: int) -> int:
-    """Return the free disk space in MiB that hardening needs.
-
-    It works on a copy of the base install, and copies the result without free blocks: the formula
-    is twice the image with its layers, plus 1,024 for the scans.
-    """
-    return 2 * image_mib(profile, packages_bytes) + _SCAN_MIB
 
 
 def guest_memory_mib(profile: Profile, package_count: int) -> int:

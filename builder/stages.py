@@ -1,24 +1,29 @@
 """The stages of a build: description, needed disk space, cache key and outputs of each.
 
-Base installs and assessments are stored in the cache folder under the digest of their inputs, so
-that builds of the same profile into other folders reuse them. An input that is None is not known
-yet: a dry run describes such a stage, a build cannot run it.
+Base installs, assessments, layers and the generalized disk are stored in the cache folder under the
+digest of their inputs, so that builds into other folders reuse them. A layer is an overlay (qcow2)
+of the disk before it, and has the digest of that disk among its inputs: it is never used on another
+disk. An input that is None is not known yet: a dry run describes such a stage, a build cannot run
+it.
 """
 
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from hardpan.builder import python_stacks, resource_needs, sysprep
-from hardpan.builder.layers import registry
+from hardpan.builder import resource_needs, sysprep
+from hardpan.builder.layers import inputs as layer_inputs
+from hardpan.builder.layers.base import Layer
 from hardpan.builder.media import remaster
 from hardpan.builder.vm.disk_format import DiskFormat
-from hardpan.core.files import Sha256, sha256_bytes, sha256_file
+from hardpan.core import clock
+from hardpan.core.files import Sha256, sha256_bytes
 from hardpan.core.stage_cache import CachedStage, digest_code
-from hardpan.profiles.loader.profile_file import profile_digest
 from hardpan.profiles.schema.profile import Profile
 from hardpan.profiles.schema.ssg import Fix
 
+LAYERS_FOLDER = "layers"
+OVERLAY_NAME = "disk.qcow2"
 _SCANNERS = "hardpan.scanners"
 ASSESSMENT_CODE = (
     *(f"{_SCANNERS}.{name}" for name in ("collect", "content", "model", "openscap", "pipeline")),
@@ -115,40 +120,89 @@ def assess_stage(
     )
 
 
-def harden_stage(
+def layer_stage(
     profile: Profile,
-    output_folder: Path,
+    cache_folder: Path,
+    layer: Layer,
     *,
-    base_sha256: Sha256 | None,
+    disk_sha256: Sha256 | None,
     content_sha256: Sha256 | None,
-    packages_bytes: int = 0,
 ) -> CachedStage:
-    """Describe the stage that applies the profile's layers and generalizes the image.
+    """Describe the stage that applies ``layer`` to a disk, and writes an overlay of it.
 
-    ``packages_bytes`` is the installed size of the base's packages; 0 if it is not known.
+    ``disk_sha256`` is the digest of that disk: the base install or the layer before.
 
     Raises:
         InputError: the lock of a stack is missing or malformed; only if both digests are known.
     """
-    inputs = None
-    if base_sha256 is not None and content_sha256 is not None:
+    inputs: dict[str, object] | None = None
+    if disk_sha256 is not None and content_sha256 is not None:
+        inputs = {"disk": disk_sha256, **layer_inputs.describe_inputs(profile, layer)}
+        if layer.uses_assessment:
+            inputs["content"] = content_sha256
+            inputs["assessment"] = digest_code(*ASSESSMENT_CODE)
+            expired = profile.stig.expired_waivers(clock.now().date())
+            inputs["expired waivers"] = [waiver.label for waiver in expired]
+    return CachedStage(
+        name=f"layer-{layer.name}",
+        description=layer.describe(profile),
+        folder=cache_folder / LAYERS_FOLDER,
+        inputs=inputs,
+        output_names=(OVERLAY_NAME,),
+        is_shared=True,
+        is_private=True,
+        required_mib=resource_needs.layer_required_mib(profile, layer.name),
+        required_in=cache_folder,
+    )
+
+
+def sysprep_stage(
+    profile: Profile, cache_folder: Path, *, disk_sha256: Sha256 | None, public_key: str
+) -> CachedStage:
+    """Describe the stage that generalizes the disk of the last layer, on an overlay.
+
+    ``public_key`` is the operator's authorized_keys line.
+    """
+    inputs: dict[str, object] | None = None
+    if disk_sha256 is not None:
+        key = sysprep.removed_key(profile, public_key)
         inputs = {
-            "base": base_sha256,
-            "content": content_sha256,
-            "profile": profile_digest(profile),
-            "assessment": digest_code(*ASSESSMENT_CODE),
-            "layers": registry.digest_layers(),
-            "stacks": python_stacks.digest_inputs(profile),
-            "sysprep": sha256_file(Path(str(sysprep.__file__))),
+            "disk": disk_sha256,
+            "removed key": "" if key is None else sha256_bytes(f"{key}".encode()),
+            "code": digest_code("hardpan.builder.sysprep"),
         }
     return CachedStage(
-        name="harden",
-        description=f"apply layers: {', '.join(profile.layers)}; then generalize the image",
-        folder=output_folder,
+        name="sysprep",
+        description="remove identity, secrets and logs",
+        folder=cache_folder / LAYERS_FOLDER,
         inputs=inputs,
+        output_names=(OVERLAY_NAME,),
+        is_shared=True,
+        is_private=True,
+        required_mib=resource_needs.OVERLAY_MIB,
+        required_in=cache_folder,
+    )
+
+
+def image_stage(
+    profile: Profile,
+    output_folder: Path,
+    *,
+    disk_sha256: Sha256 | None,
+    packages_bytes: int = 0,
+) -> CachedStage:
+    """Describe the stage that writes the generalized disk as one file without free blocks.
+
+    ``packages_bytes`` is the installed size of the base's packages; 0 if it is not known.
+    """
+    return CachedStage(
+        name="image",
+        description="write the image as one file without free blocks",
+        folder=output_folder,
+        inputs=None if disk_sha256 is None else {"disk": disk_sha256},
         output_names=(f"{profile.name}.qcow2",),
         is_private=True,
-        required_mib=resource_needs.harden_required_mib(profile, packages_bytes),
+        required_mib=resource_needs.image_mib(profile, packages_bytes),
         required_in=output_folder,
     )
 

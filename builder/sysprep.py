@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hardpan.core.errors import ToolError
+from hardpan.profiles.schema.profile import Profile
 
 _TIMEOUT_S = 240.0
 _AIDE_TIMEOUT_S = 3600.0
@@ -35,6 +36,18 @@ class BuildKey:
 
     public_key: str
     """One authorized_keys line."""
+
+
+def removed_key(profile: Profile, public_key: str) -> BuildKey | None:
+    """Return the operator's key ``public_key`` if the image must not have it; None to keep it.
+
+    The profile decides with ``build_key``, and a key among its own is never removed.
+    """
+    line = public_key.strip()
+    profile_keys = {tuple(key.split()[:2]) for user in profile.users for key in user.ssh_keys}
+    if profile.build_key == "keep" or not line or tuple(line.split()[:2]) in profile_keys:
+        return None
+    return BuildKey(user=profile.build_user, public_key=line)
 
 
 class RootShell(Protocol):
@@ -209,6 +222,26 @@ if [ -f "$file" ]; then
     ! grep -qsF {blob} "$file"
 fi
 """
+
+
+# The disk of a layer is what the next guest boots from, as after a power failure. Kernel and file
+# systems recover from that; GRUB does not read the journal of /boot, and freezing empties it.
+SETTLE_SCRIPT = """set -eu
+sync
+if mountpoint -q /boot; then
+    fsfreeze --freeze /boot
+    fsfreeze --unfreeze /boot
+fi
+"""
+
+
+def settle(shell: RootShell) -> None:
+    """Write everything to the disk, so that another guest can boot from its present state.
+
+    Raises:
+        ToolError: a file system cannot be frozen.
+    """
+    shell.run(SETTLE_SCRIPT, timeout_s=_TIMEOUT_S, sudo=True)
 
 
 # XFS and ext4 discard a freed block only after their journal is written, and XFS frees the blocks

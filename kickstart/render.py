@@ -19,7 +19,7 @@ from hardpan.kickstart.quoting import (
     require_single_line,
 )
 from hardpan.profiles.constraints.system import is_key_accepted
-from hardpan.profiles.loader.profile_file import profile_digest
+from hardpan.profiles.loader.profile_file import install_digest
 from hardpan.profiles.schema.machine import Partition
 from hardpan.profiles.schema.profile import Profile
 from hardpan.profiles.schema.public_keys import validate_ssh_key
@@ -51,7 +51,7 @@ def render_kickstart(profile: Profile, access_public_key: str, *, passphrase: st
         .get_template(f"{profile.release}.ks.j2")
         .render(
             profile=profile,
-            profile_sha256=profile_digest(profile),
+            install_sha256=install_digest(profile),
             keys=keys,
             passphrase=passphrase,
             volume_group=_VOLUME_GROUP,

@@ -44,6 +44,7 @@ def describe_server(profile: Profile) -> str:
 AI_SERVICE = Layer(
     name="ai_service",
     section="ai_service",
+    reads=("frameworks",),
     summary="sets up model server, knowledge base and chat page behind a TLS proxy",
     details=describe_server,
     apply=apply,

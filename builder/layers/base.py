@@ -74,6 +74,12 @@ class Layer:
     section: str | None = None
     """Key of the layer's section in the profile; None if the layer has no settings."""
 
+    reads: tuple[str, ...] = ()
+    """Keys of other layers' sections that it reads; all others have their defaults for it."""
+
+    uses_assessment: bool = False
+    """Whether it depends on the scan before hardening."""
+
     details: Callable[[Profile], str] = _no_details
     """What the profile selects in the layer; empty if there is nothing to add."""
 

@@ -26,7 +26,6 @@ from hardpan.builder.layers.tuning import TUNING
 from hardpan.core.error_collector import ErrorCollector
 from hardpan.core.errors import InputError
 from hardpan.core.events import Emit, StageMessage
-from hardpan.core.files import Sha256, sha256_bytes, sha256_file
 from hardpan.core.resources import resource_path
 from hardpan.profiles.schema.profile import Profile
 
@@ -48,8 +47,6 @@ LAYERS: Mapping[str, Layer] = {
     )
 }
 """Layer name -> layer."""
-
-_IGNORED_FOLDERS = {".ansible", "__pycache__"}
 
 
 def check_layers(profile: Profile) -> None:
@@ -92,27 +89,44 @@ def apply_layers(
     """Apply the profile's layers to ``guest``, in the profile's order.
 
     Raises:
+        InputError: a layer is not implemented.
+        HardpanError: as for ``apply_layer``.
+    """
+    check_layers(profile)
+    return tuple(
+        apply_layer(layer, profile, guest, assessment, cache=cache, emit=emit)
+        for layer in layers_of(profile)
+    )
+
+
+def apply_layer(
+    layer: Layer,
+    profile: Profile,
+    guest: BootedGuest,
+    assessment: Assessment,
+    *,
+    cache: Path,
+    emit: Emit,
+) -> LayerResult:
+    """Apply one layer to ``guest``.
+
+    Raises:
         ToolError: a task failed; the error has its name and output.
         UnreachableError: the guest stopped answering.
         TrustError: unexpected host key, or a download with a wrong digest.
-        InputError: a layer is not implemented.
     """
-    check_layers(profile)
-    results = []
-    for layer in layers_of(profile):
-        emit(StageMessage(stage=STAGE, text=f"layer {layer.name}"))
-        with tempfile.TemporaryDirectory(prefix="hardpan-layer-") as name:
-            task = LayerTask(
-                layer=layer.name,
-                profile=profile,
-                guest=guest,
-                assessment=assessment,
-                cache=cache,
-                workdir=Path(name),
-                emit=emit,
-            )
-            results.append(layer.apply(task))
-    return tuple(results)
+    emit(StageMessage(stage=STAGE, text=f"layer {layer.name}"))
+    with tempfile.TemporaryDirectory(prefix="hardpan-layer-") as name:
+        task = LayerTask(
+            layer=layer.name,
+            profile=profile,
+            guest=guest,
+            assessment=assessment,
+            cache=cache,
+            workdir=Path(name),
+            emit=emit,
+        )
+        return layer.apply(task)
 
 
 def source_folders() -> tuple[Path, ...]:
@@ -123,15 +137,3 @@ def source_folders() -> tuple[Path, ...]:
         *(resource_path(f"hardpan.builder.{name}") for name in packages),
         resource_path("hardpan.profiles.embedding_model"),
     )
-
-
-def digest_layers() -> Sha256:
-    """Return the digest of all files that determine the layers, equal in checkout and wheel."""
-    sources: dict[str, Sha256] = {}
-    for folder in source_folders():
-        for path in folder.rglob("*"):
-            name = path.relative_to(folder.parent)
-            # pip also compiles the Python files that are sent to the guest.
-            if path.is_file() and not _IGNORED_FOLDERS & set(name.parts):
-                sources[str(name)] = sha256_file(path)
-    return sha256_bytes("".join(f"{n} {sources[n]}\n" for n in sorted(sources)).encode())

@@ -64,6 +64,7 @@ def planned_variables(profile: Profile) -> dict[str, object]:
 STIG = Layer(
     name="stig",
     section="stig",
+    uses_assessment=True,
     summary="remediates failing, not waived rules with the fixes of the scanned data stream",
     apply=apply,
     planned_variables=planned_variables,

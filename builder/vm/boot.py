@@ -41,6 +41,35 @@ def boot(
 ) -> Iterator[BootedGuest]:
     """Boot a guest for the duration of the block and shut it down afterwards.
 
+    The arguments are those of ``boot_machine``, which also gives access to QEMU.
+    """
+    with boot_machine(
+        spec,
+        access,
+        acceleration,
+        log=log,
+        emit=emit,
+        overlay=overlay,
+        overlay_folder=overlay_folder,
+        host_keys_timeout_s=host_keys_timeout_s,
+    ) as (guest, _machine):
+        yield guest
+
+
+@contextlib.contextmanager
+def boot_machine(
+    spec: VmSpec,
+    access: SshAccess,
+    acceleration: Acceleration,
+    *,
+    log: Path,
+    emit: Emit,
+    overlay: bool,
+    overlay_folder: Path | None = None,
+    host_keys_timeout_s: float | None = _HOST_KEYS_TIMEOUT_S,
+) -> Iterator[tuple[BootedGuest, VirtualMachine]]:
+    """Boot a guest for the duration of the block and shut it down afterwards.
+
     With ``overlay`` the disk itself is not modified, and the guest is stopped without shutdown. The
     host keys are read from the guest's console, so that the first connection can pin them; with
     ``host_keys_timeout_s`` None they are not awaited. Temporary files are in ``overlay_folder``, or
@@ -63,7 +92,7 @@ def boot(
             boot_s,
             keys,
         ):
-            yield BootedGuest(
+            guest = BootedGuest(
                 address="127.0.0.1",
                 port=guest_spec.ssh_port,
                 user=access.user,
@@ -73,6 +102,7 @@ def boot(
                 boot_s=boot_s,
                 proxy=PROXY_URL if guest_spec.allowed_endpoints else "",
             )
+            yield guest, machine
             if not overlay:  # a discarded overlay needs no clean shutdown
                 machine.power_off(timeout_s=_POWER_OFF_TIMEOUT_S * acceleration.timeout_factor)
 

@@ -14,6 +14,9 @@ from hardpan.core.process import spawn
 FILE_SYSTEM_BLOCK_BYTES = 4096
 """Block size of ext4 and XFS, the smallest unit that a guest discards."""
 
+DISK = "disk"
+"""QEMU's name of the guest's disk."""
+
 DiskBus = Literal["virtio-blk", "virtio-scsi", "nvme", "sata"]
 """How the disk is attached: the first disk is vda, sda, nvme0n1 or sda in the guest."""
 
@@ -38,8 +41,8 @@ def disk_arguments(
             file.truncate(_EMPTY_DISK_BYTES)
         drive = f"file={escape_option(empty_disk)},format=raw,if=none,id=empty"
         argv += ["-drive", drive, "-device", _disk_device(bus, "empty", position=0)]
-    drive = f"file={escape_option(disk)},format=qcow2,if=none,id=disk,cache=unsafe,discard=unmap"
-    device = _disk_device(bus, "disk", position=int(empty_disk is not None))
+    drive = f"file={escape_option(disk)},format=qcow2,if=none,id={DISK},cache=unsafe,discard=unmap"
+    device = _disk_device(bus, DISK, position=int(empty_disk is not None))
     options = f"bootindex={boot_index}"
     if bus != "sata":  # QEMU's SATA disks discard units of 512 bytes only
         options = f"discard_granularity={FILE_SYSTEM_BLOCK_BYTES},{options}"

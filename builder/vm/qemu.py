@@ -146,6 +146,24 @@ class VirtualMachine:
         has_panic_event = self.control is not None and "GUEST_PANICKED" in self.control.event_names
         return has_panic_event or self.console.has_panicked
 
+    def switch_disk(self, overlay: Path) -> None:
+        """Make the running guest write to ``overlay``, whose backing file is its present disk.
+
+        The present disk gets the state of this moment and is not written to again.
+
+        Raises:
+            ToolError: QEMU is gone, or it cannot use the overlay.
+        """
+        if self.control is None:
+            raise self.failure("has no control connection")
+        self.control.call(
+            "blockdev-snapshot-sync",
+            device=devices.DISK,
+            snapshot_file=str(overlay.absolute()),
+            format="qcow2",
+            mode="existing",
+        )
+
     def power_off(self, *, timeout_s: float) -> None:
         """Press the virtual power button and wait until the guest is off.
 

@@ -11,9 +11,11 @@ from hardpan.builder.vm.disk_format import DISK_FORMATS
 from hardpan.cli.build_options import BuildOptions, build_options, print_plan
 from hardpan.core.console import print_json, print_line, show_progress
 from hardpan.core.errors import UsageError
+from hardpan.core.events import Emit
 from hardpan.preflight.plan import make_plan
 from hardpan.workflow.build_and_attest import AttestedImage, build_image, prepare_build
 from hardpan.workflow.image_receipt import describe_files, write_receipt
+from hardpan.workflow.request import BuildRequest, lock_outputs
 
 _FORMAT_NAMES = ("iso", *DISK_FORMATS)
 
@@ -40,24 +42,30 @@ def build(options: BuildOptions, formats: tuple[str, ...]) -> int | None:
             request,
             emit,
             builds_image=bool(disk_formats),
-            check_media_digest=options.dry_run,
+            check_media_digest=options.dry_run and not options.explain,
         )
-        if options.dry_run:
-            return print_plan(plan, as_json=options.as_json)
+        if options.plans_only:
+            return print_plan(plan, options)
         plan.require_startable()
-        if not disk_formats:
-            iso = pipeline.build_iso(prepare_build(request, emit))
-            outputs: dict[str, object] = {"iso": str(iso.path), "iso_sha256": iso.sha256}
-            files: tuple[ImageFile, ...] = ()
-        else:
-            image = build_image(request, emit)
-            outputs, files = _describe_outputs(image), image.hardened.files
-            write_receipt(files, request.profile.name, request.output_folder)
+        with lock_outputs(request, emit):
+            outputs, files = _build_formats(request, bool(disk_formats), emit)
     if options.as_json:
         print_json(outputs)
     else:
         _print_outputs(outputs, files)
     return None
+
+
+def _build_formats(
+    request: BuildRequest, builds_image: bool, emit: Emit
+) -> tuple[dict[str, object], tuple[ImageFile, ...]]:
+    if not builds_image:
+        iso = pipeline.build_iso(prepare_build(request, emit))
+        return {"iso": str(iso.path), "iso_sha256": iso.sha256}, ()
+    image = build_image(request, emit)
+    files = image.hardened.files
+    write_receipt(files, request.profile.name, request.output_folder)
+    return _describe_outputs(image), files
 
 
 def _describe_outputs(image: AttestedImage) -> dict[str, object]:

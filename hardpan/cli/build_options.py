@@ -46,8 +46,15 @@ class BuildOptions:
     stall_timeout: int | None
     install_timeout: int | None
     dry_run: bool
+    explain: bool
+    no_wait: bool
     as_json: bool
     quiet: bool
+
+    @property
+    def plans_only(self) -> bool:
+        """Whether nothing is written and no stage runs."""
+        return self.dry_run or self.explain
 
     def to_request(self, *, key: str | None = None, pq_key: str | None = None) -> BuildRequest:
         """Read the profile and return the request.
@@ -56,7 +63,7 @@ class BuildOptions:
             UsageError: an option is missing or malformed.
             InputError: the profile is invalid.
         """
-        if self.output is None and not self.dry_run:
+        if self.output is None and not self.plans_only:
             raise UsageError("-o FOLDER is missing: expected the folder of the outputs")
         profile = load_profile(self.profile)
         return BuildRequest(
@@ -77,6 +84,7 @@ class BuildOptions:
             luks_passphrase_file=self.luks_passphrase_file,
             stall_timeout_s=_to_seconds(self.stall_timeout),
             install_timeout_s=_to_seconds(self.install_timeout),
+            may_wait=not self.no_wait,
             invocation=("hardpan", *sys.argv[1:]),
         )
 
@@ -99,7 +107,7 @@ def build_options(command: _Command) -> _Command:
             "-o",
             "--output",
             type=_PATH,
-            help="Output folder; its completed stages are reused. Optional with --dry-run.",
+            help="Output folder; its completed stages are reused. Optional for a dry run.",
         ),
         click.option("--media", type=_PATH, help="Install ISO; default: the catalog's."),
         checksum_options,
@@ -139,6 +147,16 @@ def build_options(command: _Command) -> _Command:
             is_flag=True,
             help="Check everything and print the plan; write and run nothing.",
         ),
+        click.option(
+            "--explain",
+            is_flag=True,
+            help="Print which stages are built or reused, and why; write and run nothing.",
+        ),
+        click.option(
+            "--no-wait",
+            is_flag=True,
+            help="Exit at once if another build uses the folders; the message names it.",
+        ),
         click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
         click.option("-q", "--quiet", is_flag=True, help="Print no progress."),
     )
@@ -148,11 +166,13 @@ def build_options(command: _Command) -> _Command:
     return decorated
 
 
-def print_plan(plan: RunPlan, *, as_json: bool) -> int:
+def print_plan(plan: RunPlan, options: BuildOptions) -> int:
     """Print what a run would do; return the exit code that it would end with before it starts."""
-    if as_json:
-        print_json(output.to_json(plan))
+    if options.as_json:
+        to_json = output.explain_to_json if options.explain else output.to_json
+        print_json(to_json(plan))
     else:
-        for line in output.to_text(plan):
+        to_text = output.explain_to_text if options.explain else output.to_text
+        for line in to_text(plan):
             print_line(line)
     return int(plan.exit_code)

@@ -18,6 +18,7 @@ from hardpan.scanners.deviations.tailoring_file import load_tailoring
 from hardpan.scanners.evidence.signing_options import TIMESTAMP_HELP
 from hardpan.scanners.report.formats.text_summary import format_summary
 from hardpan.workflow.build_and_attest import RunResult, build_and_scan
+from hardpan.workflow.request import lock_outputs
 from hardpan.workflow.summary import summarize, write_summary
 
 
@@ -54,13 +55,15 @@ def prove(
         timestamp_url=timestamp_url,
     )
     with show_progress(quiet=options.quiet) as emit:
-        plan = make_plan(request, emit, with_scan=True, check_media_digest=options.dry_run)
-        if options.dry_run:
-            return print_plan(plan, as_json=options.as_json)
+        reads_media = options.dry_run and not options.explain
+        plan = make_plan(request, emit, with_scan=True, check_media_digest=reads_media)
+        if options.plans_only:
+            return print_plan(plan, options)
         plan.require_startable()
-        result = build_and_scan(request, emit)
-    summary = summarize(result)
-    write_summary(summary, request.output_folder)
+        with lock_outputs(request, emit):
+            result = build_and_scan(request, emit)
+            summary = summarize(result)
+            write_summary(summary, request.output_folder)
     if options.as_json:
         print_json(summary)
     else:

@@ -51,12 +51,12 @@ def to_text(plan: RunPlan) -> Iterator[str]:
     for name, text in _describe_settings(plan):
         yield from _wrap(f"  {name:<14} ", text)
     yield from ("", "stages")
+    width = _name_width(plan)
     for number, stage in enumerate(plan.stages, 1):
-        yield from _wrap(
-            f"  {number} {stage.name:<11} ", f"{_STATE_LABELS[stage.state]}: {stage.description}"
-        )
+        heading = f" {number:>2} {stage.name:<{width}}  "
+        yield from _wrap(heading, f"{_STATE_LABELS[stage.state]}: {stage.description}")
         if stage.may_run:
-            yield from (f"{'':<17}-> {path}" for path in stage.outputs)
+            yield from (f"{'':<{len(heading)}}-> {path}" for path in stage.outputs)
     if plan.layers:
         yield from ("", "layers, in order")
     for number, layer in enumerate(plan.layers, 1):
@@ -67,6 +67,34 @@ def to_text(plan: RunPlan) -> Iterator[str]:
         yield from _wrap("  - ", text)
     yield ""
     yield from _format_verdict(plan)
+
+
+def explain_to_json(plan: RunPlan) -> dict[str, object]:
+    """Return for each stage whether it is built or reused, and why, as JSON values."""
+    return {
+        "profile": plan.environment.request.profile.name,
+        "can_start": not plan.errors,
+        "stages": [
+            {"stage": stage.name, "state": stage.state, "reasons": list(stage.reasons)}
+            for stage in plan.stages
+        ],
+    }
+
+
+def explain_to_text(plan: RunPlan) -> Iterator[str]:
+    """Return for each stage whether it is built or reused, and why, as lines of text."""
+    width = _name_width(plan)
+    for stage in plan.stages:
+        label = _STATE_LABELS[stage.state]
+        text = f"{label}: {'; '.join(stage.reasons)}" if stage.reasons else label
+        yield from _wrap(f"{stage.name:<{width}}  ", text)
+    if plan.errors:
+        yield ""
+        yield from _format_verdict(plan)
+
+
+def _name_width(plan: RunPlan) -> int:
+    return max(len(stage.name) for stage in plan.stages)
 
 
 def _format_verdict(plan: RunPlan) -> Iterator[str]:
@@ -100,6 +128,7 @@ def _stage_to_json(stage: PlannedStage) -> dict[str, object]:
         "stage": stage.name,
         "state": stage.state,
         "description": stage.description,
+        "reasons": list(stage.reasons),
         "outputs": [str(path) for path in stage.outputs],
         "required_mib": stage.required_mib,
         "required_in": str(stage.required_in) if stage.required_in else None,

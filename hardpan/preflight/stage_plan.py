@@ -2,19 +2,23 @@
 
 Every cached stage is the object that the build itself runs (``hardpan.builder.stages``,
 ``hardpan.workflow.stages``): no key is derived here. A stored result counts if its record matches
-and its files exist; their digests are compared only by a run.
+and its files have their recorded sizes; digests are compared only by a run.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from hardpan.builder import stages as build_stages
 from hardpan.builder.image_formats import converted_formats
+from hardpan.builder.layers import registry
+from hardpan.builder.layers.base import Layer
 from hardpan.core.errors import InputError
 from hardpan.core.files import Sha256
 from hardpan.core.stage_cache import CachedStage, StageResult
+from hardpan.core.stage_changes import NO_RESULT, list_changes
 from hardpan.kickstart import boot_arguments, make_volume_label
 from hardpan.preflight.checks import Environment
 from hardpan.scanners.model.scan import ContentOrigin
@@ -58,6 +62,8 @@ class PlannedStage:
     """Free disk space in MiB that the stage needs before it starts."""
 
     required_in: Path | None = None
+    reasons: tuple[str, ...] = ()
+    """Why the stage has to run, or may have to; empty for a result that is reused."""
 
     @property
     def may_run(self) -> bool:
@@ -98,13 +104,29 @@ def _plan_all(environment: Environment, *, with_scan: bool) -> Iterator[PlannedS
     )
     assess, _ = _plan_cached(assess_stage, after=install)
     yield assess
-    harden, result = _plan_cached(
-        _harden_stage(environment, base_sha256, content_sha256), after=install
+    disk_sha256, last_stage = base_sha256, assess
+    for layer in registry.layers_of(profile):
+        stage = _layer_stage(environment, layer, disk_sha256, content_sha256)
+        last_stage, result = _plan_cached(stage, after=last_stage)
+        disk_sha256 = _result_sha256(result)
+        yield last_stage
+    public_key = environment.access.public_key if environment.access else ""
+    sysprep_stage = build_stages.sysprep_stage(
+        profile, cache_folder, disk_sha256=disk_sha256, public_key=public_key
     )
-    yield harden
+    sysprep, result = _plan_cached(sysprep_stage, after=last_stage)
+    yield sysprep
+    image_stage = build_stages.image_stage(
+        profile,
+        request.output_folder,
+        disk_sha256=_result_sha256(result),
+        packages_bytes=environment.packages_bytes,
+    )
+    image, result = _plan_cached(image_stage, after=sysprep)
+    yield image
 
     image_sha256 = _result_sha256(result)
-    converted, formats = [], _plan_formats(environment, image_sha256, after=harden)
+    converted, formats = [], _plan_formats(environment, image_sha256, after=image)
     for planned, result in formats:
         yield planned
         converted.append(_result_sha256(result))
@@ -116,19 +138,20 @@ def _plan_all(environment: Environment, *, with_scan: bool) -> Iterator[PlannedS
         content_sha256=content_sha256,
         converted_sha256=converted,
     )
-    provenance, _ = _plan_cached(provenance_stage, after=harden)
+    provenance, _ = _plan_cached(provenance_stage, after=image)
     yield provenance
     if not with_scan:
         return
     scan_stage = workflow_stages.scan_stage(
         request, environment.keyring, image_sha256=image_sha256, content_sha256=content_sha256
     )
-    scan, _ = _plan_cached(scan_stage, after=harden)
+    scan, _ = _plan_cached(scan_stage, after=image)
     yield scan
     yield PlannedStage(
         name="verify",
         state=StageState.BUILD,
         description="verify the evidence against the policy",
+        reasons=("runs every time",),
     )
 
 
@@ -153,17 +176,22 @@ def _plan_cached(
 ) -> tuple[PlannedStage, StageResult | None]:
     """Return what a run would do for ``stage``, and its stored result.
 
-    No record of ``stage`` can match if the stage before it, ``after``, is built again.
+    If the stage before it, ``after``, is built again, its result has other bytes: no record of
+    ``stage`` can match, and the assessment of another base is of no use to the layers.
     """
-    result = stage.load(check_digests=False)
+    is_rebuilt = after is not None and after.state is StageState.BUILD
+    result = None if is_rebuilt else stage.load(check_digests=False)
+    reasons: tuple[str, ...] = ()
     if result is not None:
         state = StageState.CACHED if stage.is_shared else StageState.REUSE
-    elif stage.inputs is not None or (after is not None and after.state is StageState.BUILD):
-        state = StageState.BUILD
-    elif stage.has_any_record():
-        state = StageState.UNDETERMINED
+    elif after is not None and is_rebuilt:
+        state, reasons = StageState.BUILD, (f"follows {after.name}, which is built",)
+    elif stage.inputs is not None:
+        state, reasons = StageState.BUILD, list_changes(stage)
+    elif stage.record_paths():
+        state, reasons = StageState.UNDETERMINED, ("an input is known only at run time",)
     else:
-        state = StageState.BUILD
+        state, reasons = StageState.BUILD, (NO_RESULT,)
     planned = PlannedStage(
         name=stage.name,
         state=state,
@@ -171,6 +199,7 @@ def _plan_cached(
         outputs=stage.outputs,
         required_mib=stage.required_mib,
         required_in=stage.required_in,
+        reasons=reasons,
     )
     return planned, result
 
@@ -185,6 +214,7 @@ def _plan_media(environment: Environment) -> PlannedStage:
             state=StageState.BUILD,
             description=f"{media.title}, from Debian's archive by apt's signed metadata",
             outputs=(environment.request.cache_folder,),
+            reasons=("the cache has no media",),
         )
     return PlannedStage(
         name="media",
@@ -229,22 +259,18 @@ def _iso_stage(environment: Environment) -> CachedStage:
     )
 
 
-def _harden_stage(
-    environment: Environment, base_sha256: Sha256 | None, content_sha256: Sha256 | None
+def _layer_stage(
+    environment: Environment,
+    layer: Layer,
+    disk_sha256: Sha256 | None,
+    content_sha256: Sha256 | None,
 ) -> CachedStage:
     request = environment.request
+    describe = partial(build_stages.layer_stage, request.profile, request.cache_folder, layer)
     try:
-        return build_stages.harden_stage(
-            request.profile,
-            request.output_folder,
-            base_sha256=base_sha256,
-            content_sha256=content_sha256,
-            packages_bytes=environment.packages_bytes,
-        )
+        return describe(disk_sha256=disk_sha256, content_sha256=content_sha256)
     except InputError:  # the lock of a stack is missing: the plan has this error already
-        return build_stages.harden_stage(
-            request.profile, request.output_folder, base_sha256=None, content_sha256=None
-        )
+        return describe(disk_sha256=None, content_sha256=None)
 
 
 def _result_sha256(result: StageResult | None) -> Sha256 | None:

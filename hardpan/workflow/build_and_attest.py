@@ -10,11 +10,11 @@ from hardpan.builder import image_formats
 from hardpan.builder import pipeline as build_pipeline
 from hardpan.builder.artifacts import Assessment, BootedGuest, UnattendedIso
 from hardpan.builder.attest import provenance, sbom
+from hardpan.builder.build_plan import BuildPlan
 from hardpan.builder.hardened_image import HardenedImage
 from hardpan.builder.install import choose_deadlines
 from hardpan.builder.media import package_check, sources
 from hardpan.builder.media.repositories import read_media_content
-from hardpan.builder.pipeline import BuildPlan
 from hardpan.builder.vm.boot import boot
 from hardpan.builder.vm.probe import detect_acceleration
 from hardpan.core import clock, events
@@ -106,6 +106,8 @@ def prepare_build(request: BuildRequest, emit: Emit) -> BuildPlan:
         install_deadlines=choose_deadlines(
             accelerator, stall_s=request.stall_timeout_s, total_s=request.install_timeout_s
         ),
+        command=request.command,
+        may_wait=request.may_wait,
     )
 
 

@@ -1,9 +1,14 @@
 """The options of one run of ``build`` or ``prove``."""
 
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hardpan.builder.media.expected_digest import DigestOptions
+from hardpan.core.events import Emit
+from hardpan.core.file_lock import lock_folder
 from hardpan.core.secret_files import read_passphrase
 from hardpan.core.xdg import data_home
 from hardpan.profiles.schema.profile import Profile
@@ -48,7 +53,15 @@ class BuildRequest:
     timestamp_url: str = ""
     """URL of the RFC 3161 authority; empty for no timestamp."""
 
+    may_wait: bool = True
+    """Wait for another build that uses the folders; False raises an error instead."""
+
     invocation: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """The command line, for others that wait for this run."""
+        return shlex.join(self.invocation) or "hardpan"
 
     def read_luks_passphrase(self) -> str:
         """Return the passphrase of the LUKS volume: the first line of its file; empty without one.
@@ -58,3 +71,21 @@ class BuildRequest:
         """
         file = self.luks_passphrase_file
         return "" if file is None else read_passphrase(file)
+
+
+@contextmanager
+def lock_outputs(request: BuildRequest, emit: Emit) -> Iterator[None]:
+    """Keep other builds out of the output folder for the length of the block.
+
+    Raises:
+        ResourceError: another build uses it, and the request does not wait.
+        InputError: the folder cannot be created or written to.
+    """
+    with lock_folder(
+        request.output_folder,
+        command=request.command,
+        stage="build",
+        emit=emit,
+        may_wait=request.may_wait,
+    ):
+        yield

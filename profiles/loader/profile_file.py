@@ -84,9 +84,26 @@ def load_located_profile(source: str | Path) -> LoadedProfile:
     return LoadedProfile(profile=_resolve_relative_paths(profile, tree), tree=tree)
 
 
+_NOT_INSTALLED = {
+    *("title", "description", "build_key", "layers", "smoke", "stig", "repositories"),
+    *("ai_service", "audit", "containers", "frameworks", "kernel_hardening", "tuning"),
+}
+
+
 def profile_digest(profile: Profile) -> Sha256:
     """Return the digest of the profile's canonical JSON; comments and ``extends`` do not count."""
     return sha256_bytes(canonical_json(profile.model_dump(mode="json")))
+
+
+def install_digest(profile: Profile) -> Sha256:
+    """Return the digest of the settings that can decide a base install.
+
+    Texts, and settings that only layers and scans read, do not count: another waiver does not
+    need another install. Where such a setting adds packages or kernel arguments, these are in the
+    kickstart itself.
+    """
+    settings = profile.model_dump(mode="json", exclude=_NOT_INSTALLED)
+    return sha256_bytes(canonical_json(settings))
 
 
 def profile_json_schema() -> dict[str, Any]:

@@ -19,11 +19,11 @@ def test_install_needs_more_than_its_packages() -> None:
 def test_bigger_layers_need_more_disk(release: str) -> None:
     profiles = [load_profile(f"{release}-stig{suffix}") for suffix in ("", "-cpu", "-nvidia")]
 
-    needs = [resource_needs.harden_required_mib(profile, GIB) for profile in profiles]
+    needs = [resource_needs.image_mib(profile, GIB) for profile in profiles]
 
-    assert needs[0] == 2 * resource_needs.install_required_mib(GIB) + 1024
+    assert needs[0] == resource_needs.install_required_mib(GIB)
     assert needs == sorted(set(needs))
-    assert needs[2] > 60_000
+    assert needs[2] > 30_000
 
 
 @pytest.mark.parametrize("layer", sorted(resource_needs.LAYER_MIB))
@@ -31,10 +31,12 @@ def test_layer_needs_more_disk_and_no_less_memory(layer: LayerName) -> None:
     profile = load_profile("lab-stig").model_copy(update={"layers": ("stig",)})
     larger = profile.model_copy(update={"layers": (layer, "stig")})
 
-    disk = [resource_needs.harden_required_mib(p, GIB) for p in (profile, larger)]
+    disk = [resource_needs.image_mib(p, GIB) for p in (profile, larger)]
+    overlays = [resource_needs.layer_required_mib(larger, name) for name in larger.layers]
     memory = [resource_needs.guest_memory_mib(p, 300) for p in (profile, larger)]
 
     assert disk[0] < disk[1]
+    assert overlays[0] > overlays[1] == 512
     assert memory[0] <= memory[1]
 
 

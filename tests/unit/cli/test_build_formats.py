@@ -42,7 +42,7 @@ def test_formats_are_repeatable_and_may_be_lists(
     stages = plan_stages(capsys, "--cache", str(tmp_path), *arguments)
 
     assert [name for name in stages if name in DISK_FORMATS] == formats
-    assert "harden" in stages
+    assert "image" in stages
 
 
 def test_iso_alone_needs_no_image(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

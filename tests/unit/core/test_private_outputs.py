@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hardpan.builder import stages
+from hardpan.builder.layers.registry import LAYERS
 from hardpan.cli.render import render
 from hardpan.core.events import discard
 from hardpan.core.files import PRIVATE_MODE, Sha256, atomic_path, create_private
@@ -152,6 +153,7 @@ def test_output_of_another_user_is_not_reused(
 ) -> None:
     work = RecordingWork(tmp_path / "out")
     _private_stage(tmp_path).run(discard, work)
+    (tmp_path / "out").chmod(0o644)
     original_chmod = Path.chmod
 
     def raise_permission_error(path: Path, mode: int) -> None:
@@ -167,17 +169,23 @@ def test_output_of_another_user_is_not_reused(
     assert file_mode(tmp_path / "out") == 0o600
 
 
-def test_iso_base_install_and_image_stages_are_private(tmp_path: Path) -> None:
+def test_stages_that_write_disks_are_private(tmp_path: Path) -> None:
     profile = load_profile("lab-stig")
 
     build_stages = (
         stages.iso_stage(profile, tmp_path, media_sha256=NONE, kickstart_text="x", boot_options=()),
         stages.install_stage(profile, tmp_path, iso_sha256=NONE),
-        stages.harden_stage(profile, tmp_path, base_sha256=NONE, content_sha256=NONE),
+        stages.layer_stage(
+            profile, tmp_path, LAYERS["stig"], disk_sha256=NONE, content_sha256=NONE
+        ),
+        stages.sysprep_stage(profile, tmp_path, disk_sha256=NONE, public_key=""),
+        stages.image_stage(profile, tmp_path, disk_sha256=NONE),
     )
 
     assert [(stage.name, stage.is_private) for stage in build_stages] == [
         ("iso", True),
         ("install", True),
-        ("harden", True),
+        ("layer-stig", True),
+        ("sysprep", True),
+        ("image", True),
     ]

@@ -69,6 +69,36 @@ def test_digest_of_unknown_code_is_refused() -> None:
         digest_code("hardpan.scanners.absent")
 
 
+def test_stored_result_appears_with_its_files(tmp_path: Path) -> None:
+    stage = CachedStage(
+        name="s", folder=tmp_path, inputs={"a": 1}, output_names=("out",), is_shared=True
+    )
+    folder = stage.record_folder
+    assert folder is not None
+    for content in ("first", "second"):
+        file = tmp_path / "work"
+        file.write_text(content)
+
+        stage.store({"n": content}, {"out": file})
+
+        assert stage.load() == {"n": content}
+        assert (folder / "out").read_text() == content
+        assert (folder / "out").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
+def test_failed_store_leaves_nothing(tmp_path: Path) -> None:
+    stage = CachedStage(
+        name="s", folder=tmp_path, inputs={"a": 1}, output_names=("out", "second"), is_shared=True
+    )
+    (tmp_path / "work").write_text("made")
+
+    with pytest.raises(FileNotFoundError):
+        stage.store({}, {"out": tmp_path / "work"})
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_changed_or_missing_output_reruns_the_stage(tmp_path: Path) -> None:
     work = CountingWork(tmp_path / "out")
     stage = make_stage(tmp_path, work.output)
@@ -93,14 +123,14 @@ def test_invalid_record_is_ignored(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("check_digests", "result"), [(True, None), (False, {"n": 1})])
-def test_load_without_digests_checks_existence_only(
+def test_load_without_digests_reads_no_output(
     tmp_path: Path, check_digests: bool, result: StageResult | None
 ) -> None:
     work = CountingWork(tmp_path / "out")
     stage = make_stage(tmp_path, work.output)
     assert stage.load(check_digests=check_digests) is None
     stage.run(discard, work)
-    work.output.write_text("touched")
+    work.output.write_text("MADE")
 
     assert stage.load(check_digests=check_digests) == result
     work.output.unlink()

@@ -12,7 +12,7 @@ import pytest
 from hardpan.kickstart import lint_kickstart
 from hardpan.kickstart.render import render_kickstart
 from hardpan.profiles.loader import shipped
-from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.profiles.loader.profile_file import install_digest, load_profile
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "kickstart"
 
@@ -41,3 +41,16 @@ def test_golden_kickstart_passes_linter(name: str) -> None:
 @pytest.mark.parametrize("name", shipped.shipped_profiles())
 def test_rendering_is_deterministic(name: str, key: str) -> None:
     assert render_kickstart(load_profile(name), key) == render_kickstart(load_profile(name), key)
+
+
+def test_settings_of_layers_and_scans_do_not_change_the_kickstart(key: str) -> None:
+    """A change of the text would repeat the base install, for another waiver."""
+    profile = load_profile("lab-ai")
+    stig = profile.stig.model_copy(update={"waivers": profile.stig.waivers[1:]})
+    changed = profile.model_copy(
+        update={"title": "Other", "stig": stig, "layers": profile.layers[:-1]}
+    )
+    system = profile.system.model_copy(update={"hostname": "other"})
+
+    assert render_kickstart(changed, key) == render_kickstart(profile, key)
+    assert install_digest(profile.model_copy(update={"system": system})) != install_digest(profile)

@@ -29,6 +29,7 @@ from hardpan.profiles.schema.profile import LayerName, Profile
 SHARED_MODULES = {
     "__init__",
     "base",
+    "inputs",
     "registry",
     "role_validation",
     "signing_keys",

@@ -114,13 +114,49 @@ def test_json_output_has_problems_stages_and_layers(capsys: pytest.CaptureFixtur
     assert [p["area"] for p in plan["problems"]][:2] == ["licences", "layers"]
     assert all(p["message"] and p["hint"] and p["exit_code"] == 3 for p in plan["problems"])
     assert [s["stage"] for s in plan["stages"]] == [
-        *("media", "content", "iso", "install", "assess", "harden", "provenance")
+        *("media", "content", "iso", "install", "assess"),
+        *("layer-nvidia_driver", "layer-cuda", "layer-ml_frameworks", "layer-stig"),
+        *("sysprep", "image", "provenance"),
     ]
-    assert plan["stages"][5]["outputs"] == ["rocky9-stig-nvidia/rocky9-stig-nvidia.qcow2"]
+    assert plan["stages"][10]["outputs"] == ["rocky9-stig-nvidia/rocky9-stig-nvidia.qcow2"]
     driver = plan["layers"][0]
     assert len(driver["repositories"][0]["key_sha256"]) == 64
     assert {p["package"] for p in driver["packages"]} >= {"nvidia-driver-cuda"}
     assert plan["layers"][2]["stacks"][0]["files_to_download"] > 50
+
+
+def test_explain_prints_stages_with_reasons(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = cli.run(["build", "lab-stig", "-o", "out", "--cache", "cache", "--explain"])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert code == 0
+    assert lines[0] == "media         build: the cache has no media"
+    assert lines[4:6] == [
+        "assess        build: follows install, which is built",
+        "layer-ml_cpu  build: follows assess, which is built",
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_explain_as_json_has_state_and_reasons(capsys: pytest.CaptureFixture[str]) -> None:
+    code = cli.run(["prove", "rocky9-stig", "--cache", "cache", "--explain", "--json"])
+
+    explanation = json.loads(capsys.readouterr().out)
+    assert code == 3
+    assert explanation["profile"] == "rocky9-stig"
+    assert explanation["can_start"] is False
+    stages = {x["stage"]: (x["state"], x["reasons"]) for x in explanation["stages"]}
+    assert stages["iso"] == ("build", ["no stored result"])
+    assert stages["verify"] == ("build", ["runs every time"])
+
+
+def test_explain_prints_the_problems(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.run(["build", "rocky9-stig", "--cache", "cache", "--explain"])
+
+    text = capsys.readouterr().out
+    assert "  1 media: rocky9: Rocky Linux 9 DVD is needed and no --media FILE was given" in text
 
 
 def test_tool_output_is_escaped_in_dry_run(

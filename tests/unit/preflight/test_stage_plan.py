@@ -1,7 +1,10 @@
 """Which stages a run would reuse, determined from records alone."""
 
 import json
+import shutil
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -9,8 +12,10 @@ import pytest
 
 from hardpan.builder import stages as build_stages
 from hardpan.builder.artifacts import SshAccess
+from hardpan.builder.layers import registry
 from hardpan.builder.media import sources
 from hardpan.builder.vm.disk_format import DISK_FORMATS
+from hardpan.core import clock
 from hardpan.core.events import discard
 from hardpan.core.files import Sha256, sha256_bytes, sha256_file
 from hardpan.core.stage_cache import CachedStage
@@ -66,12 +71,15 @@ def run_recorded(stage: CachedStage, sha256: str) -> None:
     stage.run(discard, execute)
 
 
-ISO, BASE, IMAGE = (Sha256(x * 64) for x in "abc")
+ISO, BASE, MODEL, HARDENED, GENERALIZED, IMAGE = (Sha256(x * 64) for x in "abcdef")
+LAYER_STAGES = ("layer-ml_cpu", "layer-stig")
+IMAGE_STAGES = (*LAYER_STAGES, "sysprep", "image")
 
 
 def run_until(request: BuildRequest, last_stage: str) -> None:
     """Write the records of a run up to ``last_stage``."""
     profile, run_plan = request.profile, make_plan(request, discard)
+    out, cache = request.output_folder, request.cache_folder
     media, content, ring = (
         run_plan.environment.media,
         run_plan.environment.content,
@@ -81,35 +89,58 @@ def run_until(request: BuildRequest, last_stage: str) -> None:
     assert media.sha256 is not None
     assert content is not None
     assert ring is not None
-    build_stages_by_name = {
-        "iso": build_stages.iso_stage(
-            profile,
-            request.output_folder,
-            media_sha256=media.sha256,
-            kickstart_text=run_plan.environment.kickstart,
-            boot_options=boot_arguments(profile, make_volume_label(profile)),
+    ml_cpu, stig = registry.layers_of(profile)
+    layer_stage = partial(build_stages.layer_stage, content_sha256=content.sha256)
+    run_stages = (
+        (
+            build_stages.iso_stage(
+                profile,
+                out,
+                media_sha256=media.sha256,
+                kickstart_text=run_plan.environment.kickstart,
+                boot_options=boot_arguments(profile, make_volume_label(profile)),
+            ),
+            ISO,
         ),
-        "install": build_stages.install_stage(profile, request.cache_folder, iso_sha256=ISO),
-        "assess": build_stages.assess_stage(
-            profile, request.cache_folder, base_sha256=BASE, content_sha256=content.sha256
+        (build_stages.install_stage(profile, cache, iso_sha256=ISO), BASE),
+        (
+            build_stages.assess_stage(
+                profile, cache, base_sha256=BASE, content_sha256=content.sha256
+            ),
+            "",
         ),
-        "harden": build_stages.harden_stage(
-            profile, request.output_folder, base_sha256=BASE, content_sha256=content.sha256
+        (layer_stage(profile, cache, ml_cpu, disk_sha256=BASE), MODEL),
+        (layer_stage(profile, cache, stig, disk_sha256=MODEL), HARDENED),
+        (
+            build_stages.sysprep_stage(profile, cache, disk_sha256=HARDENED, public_key=KEY),
+            GENERALIZED,
         ),
-        "provenance": stages.provenance_stage(
-            request,
-            ring,
-            image_sha256=IMAGE,
-            iso_sha256=ISO,
-            content_sha256=content.sha256,
+        (build_stages.image_stage(profile, out, disk_sha256=GENERALIZED), IMAGE),
+        (
+            stages.provenance_stage(
+                request,
+                ring,
+                image_sha256=IMAGE,
+                iso_sha256=ISO,
+                content_sha256=content.sha256,
+            ),
+            "",
         ),
-        "scan": stages.scan_stage(request, ring, image_sha256=IMAGE, content_sha256=content.sha256),
-    }
-    results = {"iso": ISO, "install": BASE, "harden": IMAGE}
-    for name, step in build_stages_by_name.items():
-        run_recorded(step, results.get(name, ""))
-        if name == last_stage:
+        (
+            stages.scan_stage(request, ring, image_sha256=IMAGE, content_sha256=content.sha256),
+            "",
+        ),
+    )
+    for stage, sha256 in run_stages:
+        run_recorded(stage, sha256)
+        if stage.name == last_stage:
             return
+
+
+def built_stages(request: BuildRequest) -> dict[str, tuple[str, ...]]:
+    """Return the stages that a run would execute, each with the reasons."""
+    run_plan = make_plan(request, discard, with_scan=True)
+    return {x.name: x.reasons for x in run_plan.stages if x.state == "build"}
 
 
 def stage_states(plan: RunPlan) -> dict[str, str]:
@@ -123,10 +154,10 @@ def test_all_stages_run_without_records(request_with_media: BuildRequest) -> Non
         "media": "cached",
         "content": "installed",
         **dict.fromkeys(
-            ("iso", "install", "assess", "harden", "provenance", "scan", "verify"), "build"
+            ("iso", "install", "assess", *IMAGE_STAGES, "provenance", "scan", "verify"), "build"
         ),
     }
-    assert run_plan.stages[5].outputs == (request_with_media.output_folder / "lab-stig.qcow2",)
+    assert run_plan.stages[8].outputs == (request_with_media.output_folder / "lab-stig.qcow2",)
 
 
 def test_further_formats_are_converted_after_hardening(request_with_media: BuildRequest) -> None:
@@ -135,7 +166,7 @@ def test_further_formats_are_converted_after_hardening(request_with_media: Build
     planned = {stage.name: stage for stage in make_plan(request, discard).stages}
 
     names = list(planned)
-    assert names[names.index("harden") :] == ["harden", "vhdx", "ami-raw", "provenance"]
+    assert names[names.index("image") :] == ["image", "vhdx", "ami-raw", "provenance"]
     assert planned["vhdx"].outputs == (request.output_folder / "lab-stig.vhdx",)
     assert planned["ami-raw"].outputs == (request.output_folder / "lab-stig.ami.raw",)
     assert planned["vhdx"].required_mib > planned["vhdx"].required_mib // 2 > 1024
@@ -194,7 +225,8 @@ def test_finished_run_is_reused(request_with_media: BuildRequest) -> None:
         "iso": "reuse",
         "install": "cached",
         "assess": "cached",
-        "harden": "reuse",
+        **dict.fromkeys((*LAYER_STAGES, "sysprep"), "cached"),
+        "image": "reuse",
         "provenance": "reuse",
         "scan": "reuse",
         "verify": "build",
@@ -220,6 +252,45 @@ def test_tailoring_reruns_the_scan_only(request_with_media: BuildRequest, tmp_pa
     states = stage_states(make_plan(tailored, discard, with_scan=True))
 
     assert [name for name, state in states.items() if state == "build"] == ["scan", "verify"]
+
+
+def test_change_of_the_last_layer_rebuilds_that_layer_only(
+    request_with_media: BuildRequest,
+) -> None:
+    run_until(request_with_media, "image")
+    profile = request_with_media.profile
+    stig = profile.stig.model_copy(update={"waivers": profile.stig.waivers[1:]})
+    request = replace(request_with_media, profile=profile.model_copy(update={"stig": stig}))
+
+    built = built_stages(request)
+
+    assert list(built)[:3] == ["layer-stig", "sysprep", "image"]
+    assert built["layer-stig"] == ("profile: stig changed",)
+    assert built["sysprep"] == ("follows layer-stig, which is built",)
+
+
+def test_change_of_the_first_layer_rebuilds_all_layers(
+    request_with_media: BuildRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run_until(request_with_media, "image")
+    playbooks = tmp_path / "ansible"
+    shutil.copytree(registry.PLAYBOOKS, playbooks)
+    (playbooks / "roles/ml_cpu/tasks/main.yml").write_text("[]\n")
+    monkeypatch.setattr(registry, "PLAYBOOKS", playbooks)
+
+    built = built_stages(request_with_media)
+
+    assert list(built)[:4] == [*IMAGE_STAGES]
+    assert built["layer-ml_cpu"] == ("code: ansible/roles/ml_cpu/tasks/main.yml changed",)
+
+
+def test_expired_waiver_rebuilds_the_stig_layer(
+    request_with_media: BuildRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_until(request_with_media, "image")
+    monkeypatch.setattr(clock, "now", lambda: datetime(2096, 1, 1, tzinfo=UTC))
+
+    assert built_stages(request_with_media)["layer-stig"] == ("expired waivers changed",)
 
 
 @pytest.mark.parametrize(("module", "first_stage"), [(stages, "scan"), (build_stages, "assess")])
@@ -252,7 +323,8 @@ def test_base_install_is_undetermined_for_another_folder(
 
     assert states["iso"] == "build"
     assert (states["install"], states["assess"]) == ("undetermined", "undetermined")
-    assert (states["harden"], states["provenance"], states["scan"]) == ("build", "build", "build")
+    assert {states[name] for name in (*LAYER_STAGES, "sysprep")} == {"undetermined"}
+    assert (states["image"], states["provenance"], states["scan"]) == ("build", "build", "build")
 
 
 def test_missing_output_is_rebuilt(request_with_media: BuildRequest) -> None:
@@ -261,8 +333,9 @@ def test_missing_output_is_rebuilt(request_with_media: BuildRequest) -> None:
 
     states = stage_states(make_plan(request_with_media, discard, with_scan=True))
 
-    assert (states["assess"], states["harden"]) == ("cached", "build")
+    assert (states["sysprep"], states["image"]) == ("cached", "build")
     assert (states["provenance"], states["scan"]) == ("build", "build")
+    assert built_stages(request_with_media)["image"] == ("lab-stig.qcow2 is missing",)
 
 
 def test_interrupted_run_rebuilds_remaining_stages(request_with_media: BuildRequest) -> None:
@@ -271,7 +344,7 @@ def test_interrupted_run_rebuilds_remaining_stages(request_with_media: BuildRequ
     states = stage_states(make_plan(request_with_media, discard, with_scan=True))
 
     assert (states["iso"], states["install"]) == ("reuse", "cached")
-    assert (states["assess"], states["harden"], states["scan"]) == ("build", "build", "build")
+    assert {states[name] for name in ("assess", *IMAGE_STAGES, "scan")} == {"build"}
 
 
 def test_disk_space_is_checked_for_stages_to_build_only(
@@ -287,8 +360,8 @@ def test_disk_space_is_checked_for_stages_to_build_only(
     run_plan = make_plan(request_with_media, discard)
 
     disk_stages: dict[str, PlannedStage] = {s.name: s for s in run_plan.stages if s.required_mib}
-    assert set(disk_stages) == {"iso", "install", "harden"}
-    assert checked_purposes == ["stage harden"]
+    assert set(disk_stages) == {"iso", "install", *IMAGE_STAGES}
+    assert checked_purposes == [f"stage {name}" for name in IMAGE_STAGES]
 
 
 def test_plan_does_not_change_existing_folders(

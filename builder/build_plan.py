@@ -1,0 +1,72 @@
+"""Everything that a build needs before its first stage."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardpan.builder import install, sysprep
+from hardpan.builder.artifacts import Assessment, BootedGuest, InstallMedia, SshAccess
+from hardpan.builder.vm.probe import Acceleration
+from hardpan.builder.vm.qemu import VmSpec
+from hardpan.core.events import Emit
+from hardpan.core.file_lock import lock_folder
+from hardpan.profiles.schema.profile import Profile
+
+AssessGuest = Callable[[BootedGuest], Assessment]
+"""Scans a booted guest and returns its failing rules with their fixes."""
+
+OpenShell = Callable[[BootedGuest], AbstractContextManager[sysprep.RootShell]]
+"""Opens a root shell on a booted guest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildPlan:
+    """Everything that a build needs before its first stage."""
+
+    profile: Profile
+    media: InstallMedia
+    access: SshAccess
+    acceleration: Acceleration
+    output_folder: Path
+    """Folder of the outputs."""
+
+    cache_folder: Path
+    """Folder of base installs, layers and media, shared by all builds."""
+
+    emit: Emit
+    packages_bytes: int = 0
+    """Installed size of the packages that the installer installs; 0 if it is not known."""
+
+    luks_passphrase: str = ""
+    """Opens the LUKS volume, where the profile has one."""
+
+    install_deadlines: install.Deadlines | None = None
+    """Time limits of the install; None for the defaults of this host."""
+
+    command: str = "hardpan"
+    """Describes this build to others that wait for its locks."""
+
+    may_wait: bool = True
+    """Wait for another build of the same base install; False raises an error instead."""
+
+    def lock(self, folder: Path, *, stage: str) -> AbstractContextManager[None]:
+        """Keep other builds out of ``folder`` for the length of the block."""
+        return lock_folder(
+            folder, command=self.command, stage=stage, emit=self.emit, may_wait=self.may_wait
+        )
+
+    @property
+    def removed_key(self) -> sysprep.BuildKey | None:
+        """The operator's key; None if the profile keeps it or has it among its own."""
+        return sysprep.removed_key(self.profile, self.access.public_key)
+
+    def vm_spec(self, disk: Path) -> VmSpec:
+        """Return the virtual machine that the profile is built in, with ``disk``."""
+        machine = self.profile.machine
+        return VmSpec(
+            disk=disk,
+            vcpus=machine.vcpus,
+            memory_mib=machine.memory_mib,
+            firmware=machine.firmware,
+        )
