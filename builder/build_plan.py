@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hardpan.builder import install, sysprep
@@ -38,7 +38,7 @@ class BuildPlan:
     packages_bytes: int = 0
     """Installed size of the packages that the installer installs; 0 if it is not known."""
 
-    luks_passphrase: str = ""
+    luks_passphrase: str = field(default="", repr=False)
     """Opens the LUKS volume, where the profile has one."""
 
     install_deadlines: install.Deadlines | None = None
@@ -69,4 +69,5 @@ class BuildPlan:
             vcpus=machine.vcpus,
             memory_mib=machine.memory_mib,
             firmware=machine.firmware,
+            disk_passphrase=self.luks_passphrase,
         )

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from hardpan.builder.artifacts import BootedGuest, SshAccess
 from hardpan.builder.vm.disk_image import create_disk
+from hardpan.builder.vm.network import PROXY_URL
 from hardpan.builder.vm.probe import Acceleration
 from hardpan.builder.vm.qemu import (
-    PROXY_URL,
     VirtualMachine,
     VmSpec,
     free_port,
@@ -150,7 +150,10 @@ def _await_ssh(machine: VirtualMachine, port: int, deadline: float) -> None:
         machine.watch()
         _raise_on_failure(machine)
         if clock.monotonic_s() > deadline:
-            raise machine.failure("did not answer on SSH in time")
+            hint = ""
+            if machine.console.passphrase_prompts and machine.keyboard is None:
+                hint = "it asks for the passphrase of its disk"
+            raise machine.failure("did not answer on SSH in time", hint=hint)
 
 
 def _await_host_keys(machine: VirtualMachine, deadline: float) -> tuple[str, ...]:

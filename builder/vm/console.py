@@ -14,6 +14,12 @@ from hardpan.builder.anaconda.progress import InstallProgress
 _HOST_KEY = re.compile(
     r"HARDPAN-HOSTKEY: (?P<key>(?:ssh|ecdsa)-[a-z0-9-]{1,40} [A-Za-z0-9+/]{40,1000}={0,2})\s*$"
 )
+_PASSPHRASE_PROMPT = re.compile(
+    r"(?:enter passphrase for|please unlock) [^:]{1,200}:\s*(?:\(press TAB for no echo\)\s*)?$",
+    re.IGNORECASE,
+)
+"""systemd-ask-password, dracut and cryptsetup-initramfs; followed by no line end."""
+
 _ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07|[@-_])")
 _MAX_LINE_BYTES = 4096
 _MAX_TAIL_LINES = 40
@@ -34,6 +40,10 @@ class GuestConsole:
     _failure: Failure | None = None
     _host_key_counts: dict[str, int] = field(default_factory=dict)
     _partial_line: bytes = b""
+    passphrase_prompts: int = 0
+    """How often the passphrase of a disk was asked for."""
+
+    _has_counted_prompt: bool = False
 
     @property
     def failure(self) -> str:
@@ -52,10 +62,21 @@ class GuestConsole:
             raw_lines, self._partial_line = [*raw_lines, self._partial_line], b""
         lines = [clean_line(line[:_MAX_LINE_BYTES]) for line in raw_lines]
         for line in lines:
+            self._count_prompt(line)
+            self._has_counted_prompt = False
             self._process_line(line)
-        if self._failure is None and self._partial_line:
-            self._failure = find_prompt(clean_line(self._partial_line))
+        if self._partial_line:
+            partial_line = clean_line(self._partial_line)
+            self._count_prompt(partial_line)
+            if self._failure is None:
+                self._failure = find_prompt(partial_line)
         return lines
+
+    def _count_prompt(self, line: str) -> None:
+        """Count a prompt for a passphrase, once for each line."""
+        if not self._has_counted_prompt and _PASSPHRASE_PROMPT.search(line):
+            self._has_counted_prompt = True
+            self.passphrase_prompts += 1
 
     @property
     def host_keys(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""QEMU's options for the disks, the CD and the TPM of a guest."""
+"""QEMU's options for the disks, the CD, the serial port and the TPM of a guest."""
 
 import contextlib
 import time
@@ -62,6 +62,15 @@ def _disk_device(bus: DiskBus, drive: str, *, position: int) -> str:
         "sata": f"ide-hd,bus=ide.{position}",
     }
     return f"{devices[bus]},drive={drive}"
+
+
+def serial_arguments(log: Path, socket: Path | None) -> list[str]:
+    """Write the guest's serial console to ``log``; with ``socket`` it can be typed on, too."""
+    backend = f"file,id=serial,path={escape_option(log)}"
+    if socket is not None:
+        backend = f"socket,id=serial,path={escape_option(socket)},server=on,wait=off"
+        backend += f",logfile={escape_option(log)}"
+    return ["-chardev", backend, "-serial", "chardev:serial"]
 
 
 def boot_index(boot_device: BootDevice, name: BootDevice) -> int:

@@ -2,9 +2,9 @@
 
     egress_proxy.py ENDPOINTS.json
 
-QEMU starts the program for every connection of the guest to ``qemu.PROXY_URL``; the connection is
-its stdin and stdout. The program is run by its path and uses the standard library only. The guest
-is hostile: input is bounded, refusals are one line, and nothing is logged.
+QEMU starts the program for every connection of the guest to ``network.PROXY_URL``; the connection
+is its stdin and stdout. The program is run by its path and uses the standard library only. The
+guest is hostile: input is bounded, refusals are one line, and nothing is logged.
 
 A name is resolved once and the checked address is used for the connection, so that a name server
 cannot redirect the guest to this host or its network: see ``is_address_allowed``.

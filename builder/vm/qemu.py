@@ -3,20 +3,19 @@
 import contextlib
 import json
 import os
-import shlex
 import socket
-import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from hardpan.builder.vm import devices, egress_proxy, firmware, qmp
+from hardpan.builder.vm import devices, firmware, network, qmp
 from hardpan.builder.vm.console import GuestConsole
 from hardpan.builder.vm.devices import BootDevice, DiskBus, ImageFormat
 from hardpan.builder.vm.egress_proxy import Endpoint
 from hardpan.builder.vm.firmware import escape_option
 from hardpan.builder.vm.installer_log import InstallerLog, open_installer_log
+from hardpan.builder.vm.passphrase_typing import PassphraseTyping
 from hardpan.builder.vm.probe import QEMU, Acceleration, find_qemu
 from hardpan.core import clock
 from hardpan.core.errors import ToolError
@@ -25,9 +24,7 @@ from hardpan.core.identifiers import INSTALL_PORT
 from hardpan.core.process import Process, spawn
 from hardpan.profiles.schema.machine import FirmwareKind
 
-PROXY_URL = "http://10.0.2.100:3128"
-"""URL of the egress proxy in the guest."""
-
+_SERIAL_SOCKET = "serial"
 _ENDPOINTS_FILE = "allowed-endpoints.json"
 _DISK_POLL_INTERVAL_S = 5.0
 _CHUNK_BYTES = 1 << 20
@@ -67,6 +64,18 @@ class VmSpec:
     ssh_port: int = 0
     """Port on 127.0.0.1 forwarded to the guest's port 22; 0 for none."""
 
+    disk_passphrase: str = field(default="", repr=False)
+    """Typed on the serial console when the guest asks for the passphrase of its disk."""
+
+    has_install_port: bool = True
+    """False for a guest that shall not see that hardpan builds or scans it."""
+
+    network_slot: int = 0
+    """PCI slot of the network card, which decides its name in the guest; 0 for QEMU's choice."""
+
+    mac_address: str = ""
+    """Address of the network card; empty for QEMU's default."""
+
     allowed_endpoints: tuple[Endpoint, ...] = ()
     """Endpoints that the guest can reach through the egress proxy; without any it has no proxy."""
 
@@ -96,6 +105,7 @@ class VirtualMachine:
         """Time at which the guest was last seen to have read or written a disk."""
 
         self.control: qmp.QmpConnection | None = None
+        self.keyboard: PassphraseTyping | None = None
         self._disk_bytes = 0
         self._next_disk_poll_at = 0.0
 
@@ -118,7 +128,13 @@ class VirtualMachine:
         if self._installer_log is not None:
             self._installer_log.poll()
         self.port.feed(port_output)
-        return self.console.feed(data)
+        lines = self.console.feed(data)
+        if self.keyboard is not None and not self.keyboard.answer(self.console.passphrase_prompts):
+            raise self.failure(
+                "did not accept the passphrase of its disk",
+                hint="name the file of the build's passphrase with --luks-passphrase-file",
+            )
+        return lines
 
     def _poll_disks(self) -> None:
         """Read from QEMU how many bytes the guest has read and written."""
@@ -206,6 +222,8 @@ class VirtualMachine:
         """Close the logs."""
         self._serial_log.close()
         self._port_log.close()
+        if self.keyboard is not None:
+            self.keyboard.close()
 
 
 @contextlib.contextmanager
@@ -239,6 +257,8 @@ def start_vm(spec: VmSpec, acceleration: Acceleration, *, log: Path) -> Iterator
             machine = VirtualMachine(process, workdir, log, installer_log)
             try:
                 with qmp.open_qmp(workdir / "qmp", process.poll) as control:
+                    if passphrase := spec.disk_passphrase:
+                        machine.keyboard = PassphraseTyping(workdir / _SERIAL_SOCKET, passphrase)
                     control.call("cont")
                     machine.control = control
                     yield machine
@@ -266,16 +286,13 @@ def _argv(spec: VmSpec, acceleration: Acceleration, workdir: Path, log: Path) ->
         # Paused until the QMP connection is open: a guest may power off immediately.
         "-S",
         *("-qmp", f"unix:{escape_option(workdir / 'qmp')},server=on,wait=off"),
-        *("-chardev", f"file,id=serial,path={escape_option(log)}", "-serial", "chardev:serial"),
-        *(
-            "-device",
-            "virtio-serial-pci",
-            "-chardev",
-            f"file,id=port,path={escape_option(workdir / 'port')}",
-        ),
-        *("-device", f"virtserialport,chardev=port,name={INSTALL_PORT}"),
+        *devices.serial_arguments(log, workdir / _SERIAL_SOCKET if spec.disk_passphrase else None),
+        *("-device", "virtio-serial-pci"),
+        *("-chardev", f"file,id=port,path={escape_option(workdir / 'port')}"),
         *("-device", "virtio-rng-pci", "-device", "pvpanic-pci"),
     ]
+    if spec.has_install_port:
+        argv += ["-device", f"virtserialport,chardev=port,name={INSTALL_PORT}"]
     # NOTE: where shim finds a TPM and no boot entry of the system, it writes one and resets.
     if spec.tpm_state is None or spec.firmware == "bios":
         argv.append("-no-reboot")
@@ -285,26 +302,11 @@ def _argv(spec: VmSpec, acceleration: Acceleration, workdir: Path, log: Path) ->
         boot_index=devices.boot_index(spec.boot_device, "disk"),
         empty_disk=workdir / "empty.raw" if spec.has_empty_first_disk else None,
     )
-    argv += [
-        "-netdev",
-        _network_option(spec, workdir),
-        "-device",
-        "virtio-net-pci,netdev=net,romfile=",
-    ]
+    endpoints_file = workdir / _ENDPOINTS_FILE if spec.allowed_endpoints else None
+    option = network.network_option(ssh_port=spec.ssh_port, endpoints_file=endpoints_file)
+    card = network.card_option(slot=spec.network_slot, mac_address=spec.mac_address)
+    argv += ["-netdev", option, "-device", card]
     return argv + devices.cdrom_arguments(spec.cdrom, spec.boot_device, spec.cdrom_format)
-
-
-def _network_option(spec: VmSpec, workdir: Path) -> str:
-    # NOTE: restrict=on isolates the guest from the network, except for the forwards.
-    net = "user,id=net,restrict=on"
-    if spec.ssh_port:
-        net += f",hostfwd=tcp:127.0.0.1:{spec.ssh_port}-:22"
-    if spec.allowed_endpoints:
-        # QEMU splits it like a shell and starts it for each connection.
-        program = [sys.executable, "-ISB", egress_proxy.__file__, str(workdir / _ENDPOINTS_FILE)]
-        proxy_address = PROXY_URL.removeprefix("http://")
-        net += f",guestfwd=tcp:{proxy_address}-cmd:{shlex.join(program).replace(',', ',,')}"
-    return net
 
 
 def _firmware_options(spec: VmSpec, workdir: Path) -> list[str]:

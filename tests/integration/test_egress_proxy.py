@@ -21,8 +21,9 @@ import pytest
 from hardpan.builder.vm import egress_proxy
 from hardpan.builder.vm.disk_image import create_disk
 from hardpan.builder.vm.egress_proxy import Endpoint
+from hardpan.builder.vm.network import network_option
 from hardpan.builder.vm.probe import detect_acceleration
-from hardpan.builder.vm.qemu import VmSpec, _network_option, start_vm
+from hardpan.builder.vm.qemu import VmSpec, start_vm
 from hardpan.core.process import run
 from tests.integration.frame_socket import open_frame_socket
 
@@ -409,10 +410,8 @@ PROXY = ("10.0.2.100", 3128)
 def test_guest_reaches_allowed_endpoint_through_proxy_only(tmp_path: Path) -> None:
     with serve(EchoRequestHandler) as mirror, serve(EchoRequestHandler) as other:
         proxy = ProxyFixture(tmp_path, Endpoint("http", "127.0.0.1", mirror))
-        spec = replace(SPEC, allowed_endpoints=(Endpoint("http", "127.0.0.1", mirror),))
-        with open_frame_socket(
-            _network_option(spec, proxy.endpoints_file.parent), tmp_path
-        ) as wire:
+        option = network_option(ssh_port=0, endpoints_file=proxy.endpoints_file)
+        with open_frame_socket(option, tmp_path) as wire:
             assert wire.resolve_mac(PROXY[0]), (tmp_path / "wire.log").read_text()
             response = wire.exchange(
                 *PROXY, f"GET http://127.0.0.1:{mirror}/x HTTP/1.1\r\n\r\n".encode()
@@ -432,13 +431,14 @@ def test_guest_reaches_allowed_endpoint_through_proxy_only(tmp_path: Path) -> No
 
 
 def test_guest_without_endpoints_reaches_nothing(tmp_path: Path) -> None:
+    option = network_option(ssh_port=0, endpoints_file=None)
     with serve(EchoRequestHandler) as other:
-        with open_frame_socket(_network_option(SPEC, tmp_path), tmp_path) as wire:
+        with open_frame_socket(option, tmp_path) as wire:
             assert wire.resolve_mac("10.0.2.2"), (tmp_path / "wire.log").read_text()
             assert wire.connect(*PROXY) == "refused"
             assert wire.connect("10.0.2.2", other) == "refused"
         # The wire itself would tell: without the restriction the same address answers.
-        open_to_all = _network_option(SPEC, tmp_path).replace("restrict=on", "restrict=off")
+        open_to_all = option.replace("restrict=on", "restrict=off")
         with open_frame_socket(open_to_all, tmp_path) as wire:
             assert wire.resolve_mac("10.0.2.2")
             assert wire.connect("10.0.2.2", other) == "accepted"

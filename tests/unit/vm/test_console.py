@@ -53,6 +53,45 @@ def test_ordinary_line_is_not_a_failure(line: str) -> None:
     assert feed_lines(line).failure == ""
 
 
+SYSTEMD_PROMPT = (
+    "\U0001f510 Please enter passphrase for disk luks-1 (vda3): (press TAB for no echo) "
+)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        SYSTEMD_PROMPT,
+        "Please enter passphrase for disk QEMU_HARDDISK (luks-0a1b): ",
+        "Enter passphrase for /dev/vda3: ",
+        "Please unlock disk luks-0a1b: ",
+    ],
+)
+def test_prompt_for_a_passphrase_is_counted_once(prompt: str) -> None:
+    console = GuestConsole()
+    for character in prompt.encode():
+        console.feed(bytes([character]))
+
+    assert console.passphrase_prompts == 1
+    console.feed(b"\r\n[  OK  ] Finished Cryptography Setup for luks-1.\r\n")
+    assert console.passphrase_prompts == 1
+    console.feed(f"{prompt}\r\n".encode())
+    assert console.passphrase_prompts == 2
+    assert console.failure == ""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Starting Cryptography Setup for luks-1...",
+        "[    1.2] systemd[1]: Dispatch Password Requests to Console",
+        "Enter passphrase for /dev/vda3: too late",
+    ],
+)
+def test_other_lines_are_no_prompt(line: str) -> None:
+    assert feed_lines(line).passphrase_prompts == 0
+
+
 def test_failure_has_the_reason_of_the_lines_after_it() -> None:
     console = feed_lines(
         "HARDPAN-INSTALL: failed",

@@ -1,6 +1,7 @@
 """QEMU's options for disks and TPM: which device each specification attaches."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +47,43 @@ def test_empty_disk_comes_first_and_does_not_boot(tmp_path: Path) -> None:
 def test_guest_without_tpm_starts_no_process(tmp_path: Path) -> None:
     with devices.start_tpm(None, tmp_path) as argv:
         assert argv == []
+
+
+def make_argv(tmp_path: Path, **fields: Any) -> list[str]:
+    spec = VmSpec(disk=tmp_path / "d", vcpus=1, memory_mib=64, firmware="bios", **fields)
+    return qemu._argv(spec, TCG, tmp_path, tmp_path / "log")
+
+
+def test_serial_port_can_be_typed_on_only_with_a_passphrase(tmp_path: Path) -> None:
+    log = f"path={tmp_path}/log"
+    assert f"file,id=serial,{log}" in make_argv(tmp_path)
+
+    argv = make_argv(tmp_path, disk_passphrase="correct-horse-battery")
+
+    assert (
+        f"socket,id=serial,path={tmp_path}/serial,server=on,wait=off,logfile={tmp_path}/log" in argv
+    )
+    assert "correct-horse-battery" not in str(argv)
+    assert "correct-horse" not in repr(
+        VmSpec(
+            disk=tmp_path, vcpus=1, memory_mib=1, firmware="bios", disk_passphrase="correct-horse"
+        )
+    )
+
+
+def test_network_card_has_address_and_slot(tmp_path: Path) -> None:
+    assert "virtio-net-pci,netdev=net,romfile=" in make_argv(tmp_path)
+    assert "virtio-net-pci,netdev=net,romfile=,mac=52:54:00:00:00:02,addr=0x1d" in make_argv(
+        tmp_path, mac_address="52:54:00:00:00:02", network_slot=29
+    )
+
+
+@pytest.mark.parametrize("is_visible", [True, False])
+def test_builder_is_visible_to_the_guest(tmp_path: Path, is_visible: bool) -> None:
+    argv = make_argv(tmp_path, has_install_port=is_visible)
+
+    ports = [x for x in argv if "name=dev.hardpan.install.0" in x]
+    assert len(ports) == is_visible
 
 
 @pytest.mark.parametrize(
