@@ -3,6 +3,7 @@
 from hardpan.builder import python_stacks
 from hardpan.builder.layers import registry, vendor_packages
 from hardpan.core.error_collector import ErrorCollector
+from hardpan.core.errors import InputError
 from hardpan.profiles.schema.profile import Profile
 from hardpan.profiles.software_catalog import eula
 
@@ -10,13 +11,16 @@ from hardpan.profiles.software_catalog import eula
 def collect_profile_errors(profile: Profile, *, builds_image: bool) -> ErrorCollector:
     """Collect everything in the profile that prevents a build, as far as the profile shows it.
 
-    Errors are ``InputError``: a licence is not accepted, or for an image a layer is not built yet,
-    its guest cannot reach a repository, or a stack has no lock.
+    Errors are ``InputError``: a licence is not accepted, or for an image its machines would share
+    a disk key, a layer is not built yet, its guest cannot reach a repository, or a stack has no
+    lock.
     """
     errors = ErrorCollector()
     with errors.collecting("licences"):
         eula.require_accepted_eulas(profile)
     if builds_image:
+        with errors.collecting("encryption"):
+            _require_own_keys(profile)
         with errors.collecting("layers"):
             registry.check_layers(profile)
         with errors.collecting("layers"):
@@ -24,3 +28,19 @@ def collect_profile_errors(profile: Profile, *, builds_image: bool) -> ErrorColl
         with errors.collecting("stacks"):
             python_stacks.check_locks(profile)
     return errors
+
+
+def _require_own_keys(profile: Profile) -> None:
+    """Pass if each machine that is started from the image gets a disk key of its own.
+
+    Raises:
+        InputError: it would share the key of the volume and the passphrase with all others.
+    """
+    encryption = profile.storage.encryption
+    if encryption.mode == "luks2" and not encryption.is_bound:
+        raise InputError(
+            f"{profile.name}: storage.encryption: all machines from one image would share the key"
+            " of the disk: expected 'unlock: tpm2' or 'unlock: tang', got 'unlock: passphrase'",
+            hint="with these each machine re-encrypts its disk at its first boot; or build the ISO"
+            " alone, whose installs have keys of their own: --format iso",
+        )

@@ -54,6 +54,7 @@ def render_kickstart(profile: Profile, access_public_key: str, *, passphrase: st
             install_sha256=install_digest(profile),
             keys=keys,
             passphrase=passphrase,
+            pin_settings=profile.storage.encryption.pin_settings,
             volume_group=_VOLUME_GROUP,
             plain=[p for p in profile.storage.partitions if _is_plain_partition(p)],
             logical=[

@@ -22,6 +22,7 @@ _PIP_SOURCE = "this machine's pip index, checked by digest"
 _MODEL_LAYERS = ("ml_cpu", "ml_frameworks")
 _DEFAULT_HINTS = {
     "content": "name a data stream with --content, or omit the option",
+    "encryption": "set storage.encryption.unlock to tpm2 or tang, or build with --format iso",
     "disk": "free some space, or choose other folders with -o and --cache",
     "folders": "choose another folder with -o or --cache",
     "image formats": "name other formats with --format",

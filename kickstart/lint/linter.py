@@ -6,7 +6,7 @@ invalid scripts (tested on RHEL 9 and RHEL 10), which fail an install after minu
 
 from collections.abc import Callable, Iterator
 
-from hardpan.kickstart.lint import policy, storage
+from hardpan.kickstart.lint import encryption, policy, storage
 from hardpan.kickstart.quoting import KickstartError
 from hardpan.kickstart.syntax import KickstartDocument, LintProblem, parse_kickstart
 
@@ -56,6 +56,7 @@ def lint_kickstart(
         *_check_repos(document),
         *_check_scripts(document, shell_check),
         *storage.storage_problems(document),
+        *encryption.encryption_problems(document),
         *policy.policy_problems(document, release),
     ]
     return tuple(sorted(problems, key=lambda p: (p.line == 0, p.line, p.text)))

@@ -14,6 +14,7 @@ from hardpan.profiles.constraints.stig_requirements import (
     SEPARATE_FILE_SYSTEMS,
     SYSTEM_ACCOUNTS,
 )
+from hardpan.profiles.schema.encryption import Encryption
 from hardpan.profiles.schema.hardware import Hardware
 from hardpan.profiles.schema.layer_packages import OS_PACKAGES
 from hardpan.profiles.schema.machine import Boot, Machine, Packages, Storage, User
@@ -59,6 +60,7 @@ def _check_storage(storage: Storage) -> Iterator[Violation]:
             ("storage", "encryption"),
             "expected a reason for 'mode: none' (the STIG requires encryption), got none",
         )
+    yield from _check_unlock(storage.encryption)
     mounts: set[str] = set()
     for i, part in enumerate(storage.partitions):
         path: ProfilePath = ("storage", "partitions", i)
@@ -82,6 +84,18 @@ def _check_storage(storage: Storage) -> Iterator[Violation]:
             )
     if sum(part.grow for part in storage.partitions) > 1:
         yield Violation(("storage", "partitions"), "expected at most one partition with grow: true")
+
+
+def _check_unlock(encryption: Encryption) -> Iterator[Violation]:
+    path: ProfilePath = ("storage", "encryption")
+    if encryption.mode == "none" and encryption.unlock != "passphrase":
+        yield Violation((*path, "unlock"), "expected 'mode: luks2': there is nothing to unlock")
+    if (encryption.unlock == "tang") != (encryption.tang is not None):
+        yield Violation((*path, "tang"), "expected a server with 'unlock: tang', and only with it")
+    if encryption.unlock == "tpm2" and not encryption.tpm2_pcrs:
+        yield Violation(
+            (*path, "tpm2_pcrs"), "expected a register, e.g. 7: any system could unlock the disk"
+        )
 
 
 @_CONSTRAINTS.depends_on("storage")

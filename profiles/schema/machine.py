@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from hardpan.profiles.schema.encryption import Encryption
 from hardpan.profiles.schema.hardware import ProfileSection
 from hardpan.profiles.schema.public_keys import SshKey
 from hardpan.profiles.schema.types import (
@@ -25,7 +26,6 @@ from hardpan.profiles.schema.types import (
     StrictBool,
     StrictInt,
     Superuser,
-    Text,
     TimeZone,
     UserName,
 )
@@ -59,15 +59,9 @@ class System(ProfileSection):
     ntp_servers: tuple[HostName, ...] = ()
     """NTP servers."""
 
-
-class Encryption(ProfileSection):
-    """Disk encryption of the volume group."""
-
-    mode: Literal["none", "luks2"]
-    """``luks2`` reads its passphrase from a file at build time; the ISO is then a secret."""
-
-    reason: Text | None = None
-    """Why the disk is not encrypted; required with ``mode: none``."""
+    cloud_init: StrictBool = False
+    """Installs cloud-init, which creates users, keys and the host name from a seed at first boot.
+    Whoever can attach a disk to the machine can then create administrators."""
 
 
 class Partition(ProfileSection):

@@ -168,6 +168,7 @@ class Profile(ProfileSection):
     def kernel_arguments(self) -> tuple[str, ...]:
         """Kernel arguments of the boot section, the hardware and the layers."""
         arguments = self.boot.kernel_arguments + self.hardware.kernel_arguments
+        arguments += self.storage.encryption.kernel_arguments
         if "kernel_hardening" in self.layers:
             arguments += (self.kernel_hardening or KernelHardening()).kernel_arguments
         if "tuning" in self.layers:
@@ -176,12 +177,14 @@ class Profile(ProfileSection):
 
     @property
     def install_packages(self) -> tuple[str, ...]:
-        """Packages to install: the packages section's, the layers' and the boot loaders'."""
+        """Packages to install: the packages section's, the layers' and those of the boot."""
         is_static = self.tuning is not None and self.tuning.manager == "static"
         layers = tuple(x for x in self.layers if not (is_static and x == "tuning"))
         log_packages = self.audit.log_packages(self.release) if self.audit else ()
         extra_packages = (
             *BOOT_PACKAGES.get(self.release, ()),
+            *(("cloud-init",) if self.system.cloud_init else ()),
+            *self.storage.encryption.packages,
             *required_packages(self.frameworks, self.release),
             *log_packages,
         )

@@ -29,6 +29,18 @@ def test_ksvalidator_accepts_every_shipped_kickstart(name: str) -> None:
     assert is_accepted(GOLDEN / f"{name}.ks", load_profile(name).release)
 
 
+@pytest.mark.parametrize(
+    ("name", "release"), [("rocky9-tpm2", "rocky9"), ("rocky10-tang", "rocky10")]
+)
+def test_ksvalidator_and_shell_accept_encryption(name: str, release: str) -> None:
+    path = GOLDEN.with_name("kickstart-encrypted") / f"{name}.ks"
+
+    assert is_accepted(path, release)
+    assert (
+        lint_kickstart(path.read_text("utf-8"), release, shell_check=bash_syntax.syntax_error) == ()
+    )
+
+
 @pytest.mark.parametrize("name", shipped.shipped_profiles())
 def test_every_script_is_valid_shell(name: str) -> None:
     text = (GOLDEN / f"{name}.ks").read_text("utf-8")

@@ -13,6 +13,7 @@ from hardpan.kickstart import lint_kickstart
 from hardpan.kickstart.render import render_kickstart
 from hardpan.profiles.loader import shipped
 from hardpan.profiles.loader.profile_file import install_digest, load_profile
+from hardpan.profiles.schema.encryption import Encryption
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "kickstart"
 
@@ -25,6 +26,34 @@ def test_shipped_profile_matches_golden_kickstart(name: str, key: str) -> None:
         golden.write_text(text, "utf-8")
 
     assert text == golden.read_text("utf-8")
+
+
+ENCRYPTED = {
+    "rocky9-tpm2": ("rocky9-stig", {"unlock": "tpm2"}),
+    "rocky10-tang": (
+        "rocky10-stig",
+        {"unlock": "tang", "tang": {"url": "http://tang.example:7500", "thumbprint": "T" * 43}},
+    ),
+}
+"""Name of a golden file -> shipped profile, settings of its encryption."""
+
+
+@pytest.mark.parametrize("name", ENCRYPTED)
+def test_encrypted_profile_matches_golden_kickstart(name: str, key: str) -> None:
+    profile_name, settings = ENCRYPTED[name]
+    profile = load_profile(profile_name)
+    encryption = Encryption.model_validate({"mode": "luks2", **settings})
+    storage = profile.storage.model_copy(update={"encryption": encryption})
+    text = render_kickstart(
+        profile.model_copy(update={"storage": storage}), key, passphrase="correct-horse-battery"
+    )
+    golden = GOLDEN.with_name("kickstart-encrypted") / f"{name}.ks"
+    if os.environ.get("HARDPAN_UPDATE_GOLDEN") == "1":
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(text, "utf-8")
+
+    assert text == golden.read_text("utf-8")
+    assert lint_kickstart(text, profile.release) == ()
 
 
 def test_every_golden_file_has_a_profile() -> None:

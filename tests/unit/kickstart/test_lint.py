@@ -9,6 +9,8 @@ ROOT = "logvol / --vgname=vg0"
 TMP = (
     'logvol /tmp --vgname=vg0 --name=tmp --fstype=xfs --size=4096 --fsoptions="nodev,nosuid,noexec"'
 )
+PV = "part pv.01 --size=1 --grow --ondisk=vda"
+LUKS = "--encrypted --luks-version=luks2 --pbkdf=pbkdf2 --passphrase=abc"
 KDUMP = "%addon com_redhat_kdump --disable"
 
 EL9_AND_EL10_CASES = [
@@ -65,6 +67,15 @@ EL9_AND_EL10_CASES = [
     ("zerombr", "zerombr\nreqpart", "reqpart cannot set mount options"),
     ("logvol /home ", "logvol /tmp ", "a second /tmp"),
     (ROOT, "logvol /srv --vgname=vg0", "expected a root partition, got none"),
+    # Encryption.
+    (PV, f"{PV} --passphrase=secret", "--passphrase without --encrypted: nothing is encrypted"),
+    (PV, f"{PV} --pbkdf=pbkdf2", "--pbkdf without --encrypted: nothing is encrypted"),
+    (PV, f"{PV} {LUKS[:-17]}", "--encrypted without --passphrase: Anaconda would ask for it"),
+    (PV, f"{PV} {LUKS.replace('luks2', 'luks1')}", "--encrypted without --luks-version=luks2"),
+    (PV, f"{PV} {LUKS.replace('=pbkdf2', '=argon2id')}", "argon2 does not work in FIPS mode"),
+    (PV, f"{PV} {LUKS.replace(' --pbkdf=pbkdf2', '')}", "argon2 does not work in FIPS mode"),
+    ("part /boot --", f"part /boot {LUKS} --", "/boot --encrypted: firmware and GRUB cannot read"),
+    (ROOT, f"{ROOT} --encrypted", "logvol --encrypted; encrypt the physical volume"),
     # Scripts and the end.
     ("%post --erroronfail\n", "%post\n", "%post without --erroronfail: failures would be ignored"),
     ("%pre --erroronfail\n", "%pre\n", "%pre without --erroronfail"),

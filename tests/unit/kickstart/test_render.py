@@ -5,12 +5,18 @@ import re
 import pytest
 
 from hardpan.core.errors import Exit, InputError
-from hardpan.kickstart import KickstartError, boot_arguments, contains_secret, make_volume_label
+from hardpan.kickstart import (
+    KickstartError,
+    boot_arguments,
+    contains_secret,
+    lint_kickstart,
+    make_volume_label,
+)
 from hardpan.kickstart.quoting import ks_argument, ks_hash, ks_text, ks_word, require_single_line
 from hardpan.kickstart.render import render_kickstart
 from hardpan.kickstart.syntax import parse_kickstart
 from hardpan.profiles.constraints.stig_requirements import REQUIRED_OPTIONS
-from hardpan.profiles.schema.machine import Encryption
+from hardpan.profiles.schema.encryption import Encryption
 from hardpan.profiles.schema.profile import Profile
 
 
@@ -152,6 +158,55 @@ def test_luks_encrypts_physical_volume_and_marks_secret(rocky9: Profile, key: st
     assert contains_secret(text)
     assert not contains_secret(render_kickstart(rocky9, key))
     assert "inst.nosave=all_ks" in boot_arguments(with_encryption(rocky9), "X")
+
+
+def with_unlock(profile: Profile, **settings: object) -> Profile:
+    encryption = Encryption.model_validate({"mode": "luks2", **settings})
+    storage = profile.storage.model_copy(update={"encryption": encryption})
+    return profile.model_copy(update={"storage": storage})
+
+
+TANG = {"url": "http://tang.example:7500", "thumbprint": "T" * 43}
+
+
+@pytest.mark.parametrize(
+    ("settings", "pin_settings"),
+    [
+        ({"unlock": "tpm2"}, '{"pcr_bank":"sha256","pcr_ids":"7"}'),
+        ({"unlock": "tpm2", "tpm2_pcrs": [4, 7]}, '{"pcr_bank":"sha256","pcr_ids":"4,7"}'),
+        (
+            {"unlock": "tang", "tang": TANG},
+            '{"url":"http://tang.example:7500","thp":"' + "T" * 43 + '"}',
+        ),
+    ],
+)
+def test_bound_disk_replaces_the_passphrase_at_first_boot(
+    rocky9: Profile, key: str, settings: dict[str, object], pin_settings: str
+) -> None:
+    profile = with_unlock(rocky9, **settings)
+    text = render_kickstart(profile, key, passphrase="correct-horse-battery")
+
+    assert lint_kickstart(text, "rocky9") == ()
+    (script,) = [s for s in parse_kickstart(text).scripts("%post") if "disk-unlock" in s.body]
+    assert "printf %s 'correct-horse-battery' > /etc/hardpan/disk-unlock/passphrase" in script.body
+    assert f"\n{pin_settings}\n" in script.body
+    assert f"hardpan/disk-unlock.sh {settings['unlock']}\n" in script.body
+    # The build machine would be bound, and every image with it.
+    assert "ConditionPathExists=!/dev/virtio-ports/dev.hardpan.install.0" in script.body
+    assert script.body.index("umask 077") < script.body.index("correct-horse")
+    assert ("network-online" in script.body) == (settings["unlock"] == "tang")
+    assert {"clevis-dracut", "cryptsetup"} <= set(profile.install_packages)
+    assert ("tpm2-tools" in profile.install_packages) == (settings["unlock"] == "tpm2")
+    assert ("rd.neednet=1" in profile.kernel_arguments) == (settings["unlock"] == "tang")
+
+
+def test_passphrase_stays_without_binding(rocky9: Profile, key: str) -> None:
+    profile = with_encryption(rocky9)
+    text = render_kickstart(profile, key, passphrase="correct-horse-battery")
+
+    assert "disk-unlock" not in text
+    assert text.count("correct-horse-battery") == 1
+    assert not any("clevis" in name for name in profile.install_packages)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from hardpan.profiles.loader.profile_file import load_profile
 
 Write = Callable[[str | bytes], Path]
 
+NO_LUKS = "mode: none\n    reason: A test."
+
 INVALID_VALUES = [
     # Sizes and their units.
     ("disk_size: 60 GiB", "disk_size: 60 GB", "8:14: storage.disk_size: expected e.g. '20 GiB'"),
@@ -49,6 +51,33 @@ INVALID_VALUES = [
     ("pti=on, ", "", "boot.kernel_arguments: expected pti=on (STIG) or a waiver for grub2"),
     # Storage.
     ("    reason: A test.\n", "", "expected a reason for 'mode: none'"),
+    (
+        "    reason: A test.\n",
+        "    reason: A test.\n    unlock: tpm2\n",
+        "storage.encryption.unlock: expected 'mode: luks2': there is nothing to unlock",
+    ),
+    (NO_LUKS, "mode: luks2\n    unlock: tang", "encryption.tang: expected a server with 'unlock"),
+    (
+        NO_LUKS,
+        f"mode: luks2\n    tang: {{url: 'http://t', thumbprint: {'x' * 43}}}",
+        "encryption.tang: expected a server with 'unlock: tang', and only with it",
+    ),
+    (
+        NO_LUKS,
+        "mode: luks2\n    unlock: tang\n    tang: {url: 'https://t', thumbprint: x}",
+        "tang.url: expected the address of a Tang server",
+    ),
+    (
+        NO_LUKS,
+        "mode: luks2\n    unlock: tang\n    tang: {url: 'http://t', thumbprint: x}",
+        "tang.thumbprint: expected the SHA-256 thumbprint",
+    ),
+    (
+        NO_LUKS,
+        "mode: luks2\n    unlock: tpm2\n    tpm2_pcrs: []",
+        "tpm2_pcrs: expected a register, e.g. 7: any system could unlock the disk",
+    ),
+    (NO_LUKS, "mode: luks2\n    unlock: tpm2\n    tpm2_pcrs: [24]", "tpm2_pcrs[0]: "),
     ("mount: /tmp", "mount: tmp", "storage.partitions[4].mount: expected an absolute mount point"),
     ("mount: /tmp", "mount: /../tmp", "got '/../tmp'"),
     ("mount: /tmp", "mount: /home", "storage.partitions[4].mount: /home is listed twice"),
