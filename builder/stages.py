@@ -169,7 +169,7 @@ def sysprep_stage(
         inputs = {
             "disk": disk_sha256,
             "removed key": "" if key is None else sha256_bytes(f"{key}".encode()),
-            "code": digest_code("hardpan.builder.sysprep"),
+            "code": digest_code("hardpan.builder.sysprep", "hardpan.builder.first_boot"),
         }
     return CachedStage(
         name="sysprep",

@@ -11,6 +11,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Protocol
 
+from hardpan.builder.first_boot import INSTALL_SCRIPT, USB_RULES
 from hardpan.core.errors import ToolError
 from hardpan.profiles.schema.profile import Profile
 
@@ -70,7 +71,12 @@ REMOVED_PATHS = (
         f"/var/lib/NetworkManager/{name}"
         for name in ("secret_key", "*.lease", "timestamps", "seen-bssids")
     ),
-    # Hardware of the build machine: LVM uses only the disks that its devices file lists.
+    "/etc/nvme/hostnqn",
+    "/etc/nvme/hostid",
+    "/etc/iscsi/initiatorname.iscsi",
+    # Hardware of the build machine: its USB devices, for which each machine has a policy of its
+    # own (``hardpan.builder.first_boot``). LVM uses only the disks that its devices file lists.
+    USB_RULES,
     "/etc/lvm/devices/*",
     "/etc/multipath/wwids",
     "/etc/multipath/bindings",
@@ -168,6 +174,11 @@ _AIDE_EXCLUSIONS = (
     "/etc/machine-id$",
     "/etc/ssh/ssh_host_.*_key",
     "/etc/lvm/devices",
+    "/etc/hardpan/disk-unlock",
+    "/root/hardpan-recovery-key$",
+    "/etc/usbguard/rules\\.conf$",
+    "/etc/nvme/host(nqn|id)$",
+    "/etc/iscsi/initiatorname\\.iscsi$",
     # Secrets of the AI service, made at the first boot.
     "/root/hardpan-access$",
     "/etc/hardpan/ai_service/machine\\.json$",
@@ -278,6 +289,7 @@ def generalize(shell: RootShell, removed_key: BuildKey | None = None) -> tuple[s
         raise ToolError(["rpm"], "lists no packages in the image")
     shell.run(REMOVAL_SCRIPT, timeout_s=_TIMEOUT_S, sudo=True)
     shell.run(NETWORK_SCRIPT, timeout_s=_TIMEOUT_S, sudo=True)
+    shell.run(INSTALL_SCRIPT, timeout_s=_TIMEOUT_S, sudo=True)
     if removed_key is not None:
         shell.run(key_removal_script(removed_key), timeout_s=_TIMEOUT_S, sudo=True)
     shell.run(AIDE_SCRIPT, timeout_s=_AIDE_TIMEOUT_S, sudo=True)

@@ -4,6 +4,7 @@ The host's file system is this machine's, so its free blocks are not discarded h
 tried on the demo's image (``test_prove.py``) and on qcow2 files (``test_disk_copy.py``).
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.builder import sysprep
+from hardpan.builder import first_boot, sysprep
 from hardpan.core.errors import ToolError
 from hardpan.ssh.client import connect
 from hardpan.ssh.connection import Connection
@@ -124,9 +125,43 @@ def test_build_key_is_removed_and_other_keys_stay(host: LabHost) -> None:
         assert not authorized_keys.exists()
 
 
+def test_usb_policy_is_generated_by_the_first_start(host: LabHost) -> None:
+    """Not the policy that the STIG's fix generated on the build machine."""
+    rules = host.root / first_boot.USB_RULES.lstrip("/")
+    host.run(f"echo 'allow id 046d:c31c' > {first_boot.USB_RULES}")
+    with open_shell(host) as root:
+        sysprep.generalize(root)
+    assert not rules.exists()
+
+    host.run(f"systemctl start {first_boot.USB_UNIT}")
+
+    assert rules.stat().st_mode & 0o777 == 0o600
+    has_bus = Path("/sys/bus/usb/devices").is_dir()
+    expected = r"(allow id .*\n)+|# No device .*\n" if has_bus else r"# No USB bus .*\n"
+    assert re.fullmatch(expected, rules.read_text())
+    assert host.run(f"systemctl is-enabled {first_boot.USB_UNIT}").stdout == "enabled\n"
+
+    rules.write_text("block\n")
+    host.run(f"systemctl start {first_boot.USB_UNIT}")
+    assert rules.read_text() == "block\n"
+
+
+def test_usb_policy_that_cannot_be_generated_is_requested_again(host: LabHost) -> None:
+    with open_shell(host) as root:
+        sysprep.generalize(root)
+    host.run(f"mkdir {first_boot.USB_RULES}.new")
+
+    host.run(f"systemctl start {first_boot.USB_UNIT}", ok=(1,))
+    assert not (host.root / first_boot.USB_RULES.lstrip("/")).exists()
+    host.run(f"rmdir {first_boot.USB_RULES}.new && systemctl start {first_boot.USB_UNIT}")
+
+    assert (host.root / first_boot.USB_RULES.lstrip("/")).exists()
+
+
 FIRST_BOOT = """
 systemd-machine-id-setup && mkdir -p /var/log/journal/$(cat /etc/machine-id)
 ssh-keygen -q -A && echo one > /boot/grub2/grubenv && echo started >> /var/log/messages
+systemctl start hardpan-usb-policy.service
 mkdir -p /etc/lvm/devices && echo x > /etc/lvm/devices/system.devices
 """
 

@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
+from hardpan.builder.first_boot import INSTALL_SCRIPT
 from hardpan.builder.sysprep import (
     AIDE_SCRIPT,
     CHECK_SCRIPT,
@@ -47,7 +48,8 @@ def test_packages_are_sorted_and_identity_is_removed() -> None:
 
     assert generalize(guest) == ("bash-0:5.2-1.x86_64", "zlib-0:1.3-1.x86_64")
     assert guest.scripts[1:] == [
-        *(REMOVAL_SCRIPT, NETWORK_SCRIPT, AIDE_SCRIPT, CHECK_SCRIPT, DISCARD_SCRIPT)
+        *(REMOVAL_SCRIPT, NETWORK_SCRIPT, INSTALL_SCRIPT),
+        *(AIDE_SCRIPT, CHECK_SCRIPT, DISCARD_SCRIPT),
     ]
 
 
@@ -57,8 +59,8 @@ def test_build_key_is_removed_before_aide_reads_the_files() -> None:
 
     generalize(guest, key)
 
-    assert guest.scripts[3:5] == [key_removal_script(key), AIDE_SCRIPT]
-    assert "grep -vF AAAAB3Nz+/= " in guest.scripts[3]
+    assert guest.scripts[4:6] == [key_removal_script(key), AIDE_SCRIPT]
+    assert "grep -vF AAAAB3Nz+/= " in guest.scripts[4]
 
 
 def test_only_files_that_machines_generate_are_excluded_from_aide() -> None:
@@ -84,6 +86,7 @@ def test_only_files_that_machines_generate_are_excluded_from_aide() -> None:
         *("/var/lib/systemd/random-seed", "/var/lib/systemd/credential.secret"),
         *("/var/lib/NetworkManager/secret_key", "/var/lib/NetworkManager/internal-1-eth0.lease"),
         *("/var/lib/NetworkManager/timestamps", "/var/lib/NetworkManager/seen-bssids"),
+        *("/etc/usbguard/rules.conf", "/etc/nvme/hostnqn", "/etc/iscsi/initiatorname.iscsi"),
         *("/etc/lvm/devices/system.devices", "/etc/lvm/devices/backup"),
         *("/etc/multipath/wwids", "/etc/udev/rules.d/70-persistent-net.rules"),
         "/etc/NetworkManager/system-connections/cloud-init-eth0.nmconnection",
