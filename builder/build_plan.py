@@ -7,8 +7,8 @@ from pathlib import Path
 
 from hardpan.builder import install, sysprep
 from hardpan.builder.artifacts import Assessment, BootedGuest, InstallMedia, SshAccess
+from hardpan.builder.vm.command_line import VmSpec
 from hardpan.builder.vm.probe import Acceleration
-from hardpan.builder.vm.qemu import VmSpec
 from hardpan.core.events import Emit
 from hardpan.core.file_lock import lock_folder
 from hardpan.profiles.schema.profile import Profile

@@ -6,9 +6,10 @@ from pathlib import Path
 from hardpan.builder.anaconda.failures import FAILED_MARKER
 from hardpan.builder.anaconda.progress import InstallProgress
 from hardpan.builder.artifacts import DiskImage
+from hardpan.builder.vm.command_line import VmSpec
 from hardpan.builder.vm.disk_image import check_disk, create_disk
 from hardpan.builder.vm.probe import Acceleration
-from hardpan.builder.vm.qemu import VirtualMachine, VmSpec, start_vm
+from hardpan.builder.vm.qemu import VirtualMachine, start_vm
 from hardpan.core import clock
 from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit, StageMessage, StageProgress

@@ -20,7 +20,7 @@ def collect_profile_errors(profile: Profile, *, builds_image: bool) -> ErrorColl
         eula.require_accepted_eulas(profile)
     if builds_image:
         with errors.collecting("encryption"):
-            _require_own_keys(profile)
+            _require_separate_disk_keys(profile)
         with errors.collecting("layers"):
             registry.check_layers(profile)
         with errors.collecting("layers"):
@@ -30,7 +30,7 @@ def collect_profile_errors(profile: Profile, *, builds_image: bool) -> ErrorColl
     return errors
 
 
-def _require_own_keys(profile: Profile) -> None:
+def _require_separate_disk_keys(profile: Profile) -> None:
     """Pass if each machine that is started from the image gets a disk key of its own.
 
     Raises:

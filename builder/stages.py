@@ -169,7 +169,9 @@ def sysprep_stage(
         inputs = {
             "disk": disk_sha256,
             "removed key": "" if key is None else sha256_bytes(f"{key}".encode()),
-            "code": digest_code("hardpan.builder.sysprep", "hardpan.builder.first_boot"),
+            "code": digest_code(
+                *(f"hardpan.builder.{name}" for name in ("aide_database", "first_boot", "sysprep"))
+            ),
         }
     return CachedStage(
         name="sysprep",

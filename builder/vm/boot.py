@@ -8,15 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from hardpan.builder.artifacts import BootedGuest, SshAccess
+from hardpan.builder.vm.command_line import VmSpec
 from hardpan.builder.vm.disk_image import create_disk
 from hardpan.builder.vm.network import PROXY_URL
 from hardpan.builder.vm.probe import Acceleration
-from hardpan.builder.vm.qemu import (
-    VirtualMachine,
-    VmSpec,
-    free_port,
-    start_vm,
-)
+from hardpan.builder.vm.qemu import VirtualMachine, free_port, start_vm
 from hardpan.core import clock
 from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit, StageMessage

@@ -6,78 +6,28 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from hardpan.builder.vm import devices, firmware, network, qmp
+from hardpan.builder.vm import devices, qmp
+from hardpan.builder.vm.command_line import (
+    ENDPOINTS_FILE,
+    SERIAL_SOCKET,
+    VmSpec,
+    qemu_arguments,
+    uefi_arguments,
+)
 from hardpan.builder.vm.console import GuestConsole
-from hardpan.builder.vm.devices import BootDevice, DiskBus, ImageFormat
-from hardpan.builder.vm.egress_proxy import Endpoint
-from hardpan.builder.vm.firmware import escape_option
 from hardpan.builder.vm.installer_log import InstallerLog, open_installer_log
 from hardpan.builder.vm.passphrase_typing import PassphraseTyping
-from hardpan.builder.vm.probe import QEMU, Acceleration, find_qemu
+from hardpan.builder.vm.probe import Acceleration
 from hardpan.core import clock
 from hardpan.core.errors import ToolError
 from hardpan.core.files import create_private
-from hardpan.core.identifiers import INSTALL_PORT
 from hardpan.core.process import Process, spawn
-from hardpan.profiles.schema.machine import FirmwareKind
 
-_SERIAL_SOCKET = "serial"
-_ENDPOINTS_FILE = "allowed-endpoints.json"
 _DISK_POLL_INTERVAL_S = 5.0
 _CHUNK_BYTES = 1 << 20
 _MAX_LOG_BYTES = 64 << 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VmSpec:
-    """Specification of a virtual machine."""
-
-    disk: Path
-    """Writable qcow2 disk."""
-
-    vcpus: int
-    memory_mib: int
-    firmware: FirmwareKind
-    """Each start begins with the firmware package's variables."""
-
-    disk_bus: DiskBus = "virtio-blk"
-    has_empty_first_disk: bool = False
-    """Attach an empty disk before ``disk``, which is then e.g. sdb instead of sda."""
-
-    tpm_state: Path | None = None
-    """Folder of the memory of a TPM 2.0; None for a guest without TPM."""
-
-    cdrom: Path | None = None
-    cdrom_format: ImageFormat = "raw"
-    """``qcow2`` for an overlay of an ISO."""
-
-    boot_device: BootDevice = "disk"
-    """First boot device. With ``usb`` the ISO is attached both as a USB disk and as a CD, for
-    kernels without USB drivers such as the lab's."""
-
-    installer_log: Path | None = None
-    """File for the logs that Anaconda forwards; None for a guest that is no installer."""
-
-    ssh_port: int = 0
-    """Port on 127.0.0.1 forwarded to the guest's port 22; 0 for none."""
-
-    disk_passphrase: str = field(default="", repr=False)
-    """Typed on the serial console when the guest asks for the passphrase of its disk."""
-
-    has_install_port: bool = True
-    """False for a guest that shall not see that hardpan builds or scans it."""
-
-    network_slot: int = 0
-    """PCI slot of the network card, which decides its name in the guest; 0 for QEMU's choice."""
-
-    mac_address: str = ""
-    """Address of the network card; empty for QEMU's default."""
-
-    allowed_endpoints: tuple[Endpoint, ...] = ()
-    """Endpoints that the guest can reach through the egress proxy; without any it has no proxy."""
 
 
 class VirtualMachine:
@@ -242,10 +192,11 @@ def start_vm(spec: VmSpec, acceleration: Acceleration, *, log: Path) -> Iterator
         workdir = Path(name)
         (workdir / "port").touch()
         if spec.allowed_endpoints:
-            (workdir / _ENDPOINTS_FILE).touch(mode=0o600)
-            (workdir / _ENDPOINTS_FILE).write_text(json.dumps(spec.allowed_endpoints), "utf-8")
+            (workdir / ENDPOINTS_FILE).touch(mode=0o600)
+            (workdir / ENDPOINTS_FILE).write_text(json.dumps(spec.allowed_endpoints), "utf-8")
         qemu_log = workdir / "qemu.log"
-        argv = [*_argv(spec, acceleration, workdir, log), *_firmware_options(spec, workdir)]
+        argv = qemu_arguments(spec, acceleration, workdir, log)
+        argv += uefi_arguments(spec, workdir)
         with (
             devices.start_tpm(spec.tpm_state, workdir) as tpm_options,
             open_installer_log(spec.installer_log) as installer_log,
@@ -258,7 +209,7 @@ def start_vm(spec: VmSpec, acceleration: Acceleration, *, log: Path) -> Iterator
             try:
                 with qmp.open_qmp(workdir / "qmp", process.poll) as control:
                     if passphrase := spec.disk_passphrase:
-                        machine.keyboard = PassphraseTyping(workdir / _SERIAL_SOCKET, passphrase)
+                        machine.keyboard = PassphraseTyping(workdir / SERIAL_SOCKET, passphrase)
                     control.call("cont")
                     machine.control = control
                     yield machine
@@ -276,43 +227,3 @@ def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return int(s.getsockname()[1])
-
-
-def _argv(spec: VmSpec, acceleration: Acceleration, workdir: Path, log: Path) -> list[str]:
-    argv = [
-        *(str(find_qemu() or QEMU), "-machine", "q35", *acceleration.arguments),
-        *("-smp", str(spec.vcpus), "-m", str(spec.memory_mib)),
-        *("-nodefaults", "-display", "none", "-vga", "std", "-action", "panic=none"),
-        # Paused until the QMP connection is open: a guest may power off immediately.
-        "-S",
-        *("-qmp", f"unix:{escape_option(workdir / 'qmp')},server=on,wait=off"),
-        *devices.serial_arguments(log, workdir / _SERIAL_SOCKET if spec.disk_passphrase else None),
-        *("-device", "virtio-serial-pci"),
-        *("-chardev", f"file,id=port,path={escape_option(workdir / 'port')}"),
-        *("-device", "virtio-rng-pci", "-device", "pvpanic-pci"),
-    ]
-    if spec.has_install_port:
-        argv += ["-device", f"virtserialport,chardev=port,name={INSTALL_PORT}"]
-    # NOTE: where shim finds a TPM and no boot entry of the system, it writes one and resets.
-    if spec.tpm_state is None or spec.firmware == "bios":
-        argv.append("-no-reboot")
-    argv += devices.disk_arguments(
-        spec.disk,
-        spec.disk_bus,
-        boot_index=devices.boot_index(spec.boot_device, "disk"),
-        empty_disk=workdir / "empty.raw" if spec.has_empty_first_disk else None,
-    )
-    endpoints_file = workdir / _ENDPOINTS_FILE if spec.allowed_endpoints else None
-    option = network.network_option(ssh_port=spec.ssh_port, endpoints_file=endpoints_file)
-    card = network.card_option(slot=spec.network_slot, mac_address=spec.mac_address)
-    argv += ["-netdev", option, "-device", card]
-    return argv + devices.cdrom_arguments(spec.cdrom, spec.boot_device, spec.cdrom_format)
-
-
-def _firmware_options(spec: VmSpec, workdir: Path) -> list[str]:
-    if spec.firmware == "bios":
-        return []
-    uefi = firmware.require_firmware(spec.firmware)
-    variables = workdir / "vars.fd"
-    variables.write_bytes(uefi.variables.read_bytes())
-    return firmware.firmware_arguments(uefi, variables)

@@ -9,9 +9,9 @@ from pathlib import Path
 from hardpan.builder.artifacts import BootedGuest, SshAccess
 from hardpan.builder.vm.boot import boot
 from hardpan.builder.vm.cloud_init import write_seed
+from hardpan.builder.vm.command_line import VmSpec
 from hardpan.builder.vm.probe import detect_acceleration
 from hardpan.builder.vm.qcow2_header import require_self_contained
-from hardpan.builder.vm.qemu import VmSpec
 from hardpan.core.errors import InputError
 from hardpan.core.events import Emit, StageMessage
 from hardpan.core.files import read_limited, sha256_bytes, sha256_file

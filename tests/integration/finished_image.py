@@ -8,8 +8,8 @@ from pathlib import Path
 
 from hardpan.builder.artifacts import BootedGuest, SshAccess
 from hardpan.builder.vm.boot import boot
+from hardpan.builder.vm.command_line import VmSpec
 from hardpan.builder.vm.probe import detect_acceleration
-from hardpan.builder.vm.qemu import VmSpec
 from hardpan.core.events import discard
 from hardpan.core.xdg import data_home
 from hardpan.ssh.client import connect

@@ -13,10 +13,11 @@ from hardpan import kickstart
 from hardpan.builder.artifacts import InstallMedia, UnattendedIso
 from hardpan.builder.media.inspect import extract, inspect_iso
 from hardpan.builder.media.remaster import remaster
+from hardpan.builder.vm.command_line import VmSpec
 from hardpan.builder.vm.devices import BootDevice
 from hardpan.builder.vm.disk_image import create_disk
 from hardpan.builder.vm.probe import detect_acceleration
-from hardpan.builder.vm.qemu import VmSpec, start_vm
+from hardpan.builder.vm.qemu import start_vm
 from hardpan.core import clock
 from hardpan.core.events import discard
 from hardpan.core.files import Sha256

@@ -5,10 +5,11 @@ from typing import get_args
 
 import pytest
 
+from hardpan.builder.vm.command_line import VmSpec
 from hardpan.builder.vm.devices import DiskBus
 from hardpan.builder.vm.disk_image import create_disk
 from hardpan.builder.vm.probe import detect_acceleration
-from hardpan.builder.vm.qemu import VmSpec, start_vm
+from hardpan.builder.vm.qemu import start_vm
 
 pytestmark = pytest.mark.integration
 

@@ -19,11 +19,12 @@ from pathlib import Path
 import pytest
 
 from hardpan.builder.vm import egress_proxy
+from hardpan.builder.vm.command_line import VmSpec
 from hardpan.builder.vm.disk_image import create_disk
 from hardpan.builder.vm.egress_proxy import Endpoint
 from hardpan.builder.vm.network import network_option
 from hardpan.builder.vm.probe import detect_acceleration
-from hardpan.builder.vm.qemu import VmSpec, start_vm
+from hardpan.builder.vm.qemu import start_vm
 from hardpan.core.process import run
 from tests.integration.frame_socket import open_frame_socket
 

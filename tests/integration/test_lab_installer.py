@@ -9,9 +9,10 @@ import pytest
 from hardpan import kickstart
 from hardpan.builder.artifacts import InstallMedia
 from hardpan.builder.media.remaster import remaster
+from hardpan.builder.vm.command_line import VmSpec
 from hardpan.builder.vm.disk_image import create_disk
 from hardpan.builder.vm.probe import detect_acceleration
-from hardpan.builder.vm.qemu import VirtualMachine, VmSpec, start_vm
+from hardpan.builder.vm.qemu import VirtualMachine, start_vm
 from hardpan.core import clock
 from hardpan.core.events import discard
 from hardpan.core.files import MiB, Sha256

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from hardpan.builder.vm.command_line import VmSpec
 from hardpan.builder.vm.disk_image import check_disk, copy_disk, create_disk, create_overlay
 from hardpan.builder.vm.probe import Acceleration
-from hardpan.builder.vm.qemu import VirtualMachine, VmSpec, start_vm
+from hardpan.builder.vm.qemu import VirtualMachine, start_vm
 from hardpan.core.errors import ToolError
 from hardpan.core.process import run
 

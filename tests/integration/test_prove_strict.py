@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from hardpan.builder.vm.boot import boot
+from hardpan.builder.vm.command_line import VmSpec
 from hardpan.builder.vm.probe import detect_acceleration
-from hardpan.builder.vm.qemu import VmSpec
 from hardpan.core.events import discard
 from hardpan.profiles.loader.profile_file import load_profile
 from hardpan.ssh.client import connect

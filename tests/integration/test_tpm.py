@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from hardpan.builder.vm.command_line import VmSpec
 from hardpan.builder.vm.disk_image import create_disk
 from hardpan.builder.vm.probe import detect_acceleration
-from hardpan.builder.vm.qemu import VmSpec, start_vm
+from hardpan.builder.vm.qemu import start_vm
 from hardpan.core.errors import ToolError
 
 pytestmark = pytest.mark.integration

@@ -12,9 +12,9 @@ import pytest
 from hardpan.builder.artifacts import SshAccess
 from hardpan.builder.install import Deadlines, install
 from hardpan.builder.vm.boot import boot
+from hardpan.builder.vm.command_line import VmSpec
 from hardpan.builder.vm.disk_image import check_disk
 from hardpan.builder.vm.probe import detect_acceleration
-from hardpan.builder.vm.qemu import VmSpec
 from hardpan.core.errors import ToolError
 from hardpan.core.events import Emit, Event, StageMessage, discard
 from hardpan.core.files import MiB
@@ -180,7 +180,7 @@ from pathlib import Path
 from hardpan.builder.install import install
 from hardpan.builder.vm.disk_image import check_disk
 from hardpan.builder.vm.probe import detect_acceleration
-from hardpan.builder.vm.qemu import VmSpec
+from hardpan.builder.vm.command_line import VmSpec
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 spec = VmSpec(disk=Path({str(tmp_path / "disk.qcow2")!r}), vcpus=1, memory_mib=128, firmware="bios",
               cdrom=Path({str(iso)!r}))

@@ -23,8 +23,8 @@ from hardpan.builder.artifacts import (
 )
 from hardpan.builder.build_plan import BuildPlan
 from hardpan.builder.layers.base import Layer
+from hardpan.builder.vm.command_line import VmSpec
 from hardpan.builder.vm.probe import Acceleration
-from hardpan.builder.vm.qemu import VmSpec
 from hardpan.core.events import Emit, discard
 from hardpan.core.files import MiB, Sha256, sha256_file
 from hardpan.profiles.schema.profile import Profile

@@ -47,7 +47,9 @@ def image_lines(plan: BuildPlan) -> list[str]:
     return (plan.output_folder / f"{plan.profile.name}.qcow2").read_text().splitlines()
 
 
-def test_each_layer_runs_in_the_same_guest_on_a_new_overlay(tmp_path: Path, guest: StandInGuest) -> None:
+def test_each_layer_runs_in_the_same_guest_on_a_new_overlay(
+    tmp_path: Path, guest: StandInGuest
+) -> None:
     plan = make_plan(tmp_path, PROFILE, LAYERS)
 
     image = harden(plan, make_base(tmp_path), guest)

@@ -10,9 +10,9 @@ import pytest
 
 from hardpan.builder import install
 from hardpan.builder.install import Deadlines
+from hardpan.builder.vm.command_line import VmSpec
 from hardpan.builder.vm.console import GuestConsole
 from hardpan.builder.vm.probe import Acceleration
-from hardpan.builder.vm.qemu import VmSpec
 from hardpan.core.errors import ToolError
 from hardpan.core.events import Event, StageMessage, StageProgress, discard
 from hardpan.core.files import MiB

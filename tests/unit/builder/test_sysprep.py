@@ -5,9 +5,9 @@ from fnmatch import fnmatchcase
 
 import pytest
 
+from hardpan.builder.aide_database import AIDE_SCRIPT
 from hardpan.builder.first_boot import INSTALL_SCRIPT
 from hardpan.builder.sysprep import (
-    AIDE_SCRIPT,
     CHECK_SCRIPT,
     DISCARD_SCRIPT,
     NETWORK_SCRIPT,

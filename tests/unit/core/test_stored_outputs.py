@@ -63,9 +63,7 @@ def test_damaged_record_is_a_change(tmp_path: Path, record: object) -> None:
     assert compare_output(path, record, may_read=True) == OutputState.CHANGED
 
 
-def test_only_a_moved_output_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_a_moved_output_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "out"
     stage = CachedStage(name="s", folder=tmp_path, inputs={}, output_names=("out",))
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from hardpan.builder.vm import devices, qemu
+from hardpan.builder.vm import command_line, devices
+from hardpan.builder.vm.command_line import VmSpec
 from hardpan.builder.vm.devices import DiskBus
 from hardpan.builder.vm.probe import Acceleration
-from hardpan.builder.vm.qemu import VmSpec
 from hardpan.profiles.schema.machine import FirmwareKind
 
 TCG = Acceleration(kind="tcg", reason="")
@@ -51,7 +51,7 @@ def test_guest_without_tpm_starts_no_process(tmp_path: Path) -> None:
 
 def make_argv(tmp_path: Path, **fields: Any) -> list[str]:
     spec = VmSpec(disk=tmp_path / "d", vcpus=1, memory_mib=64, firmware="bios", **fields)
-    return qemu._argv(spec, TCG, tmp_path, tmp_path / "log")
+    return command_line.qemu_arguments(spec, TCG, tmp_path, tmp_path / "log")
 
 
 def test_serial_port_can_be_typed_on_only_with_a_passphrase(tmp_path: Path) -> None:
@@ -101,6 +101,6 @@ def test_only_uefi_guest_with_tpm_may_reset(
         tpm_state=tmp_path if has_tpm else None,
     )
 
-    argv = qemu._argv(spec, TCG, tmp_path, tmp_path / "log")
+    argv = command_line.qemu_arguments(spec, TCG, tmp_path, tmp_path / "log")
 
     assert ("-no-reboot" not in argv) == may_reset

@@ -6,10 +6,10 @@ from typing import Literal
 
 import pytest
 
-from hardpan.builder.vm import egress_proxy, firmware, qemu
+from hardpan.builder.vm import command_line, egress_proxy, firmware
+from hardpan.builder.vm.command_line import VmSpec
 from hardpan.builder.vm.egress_proxy import Endpoint
 from hardpan.builder.vm.probe import Acceleration
-from hardpan.builder.vm.qemu import VmSpec
 from hardpan.core.errors import ToolError
 
 TCG = Acceleration(kind="tcg", reason="")
@@ -111,7 +111,7 @@ def test_commas_in_paths_are_escaped(tmp_path: Path) -> None:
         disk=workdir / "d.qcow2", vcpus=1, memory_mib=64, firmware="bios", cdrom=workdir / "c"
     )
 
-    argv = qemu._argv(spec, TCG, workdir, workdir / "log")
+    argv = command_line.qemu_arguments(spec, TCG, workdir, workdir / "log")
 
     for option in argv:
         assert "a,b" not in option.replace(",,", "")
@@ -121,7 +121,7 @@ def test_commas_in_paths_are_escaped(tmp_path: Path) -> None:
 def test_guest_network_is_restricted_to_ssh_forward(tmp_path: Path) -> None:
     spec = VmSpec(disk=tmp_path / "d", vcpus=1, memory_mib=64, firmware="bios", ssh_port=2222)
 
-    argv = qemu._argv(spec, TCG, tmp_path, tmp_path / "log")
+    argv = command_line.qemu_arguments(spec, TCG, tmp_path, tmp_path / "log")
 
     assert "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:2222-:22" in argv
 
@@ -133,7 +133,7 @@ def test_allowed_endpoints_are_reached_through_proxy_only(tmp_path: Path) -> Non
         disk=workdir / "d", vcpus=1, memory_mib=64, firmware="bios", allowed_endpoints=endpoints
     )
 
-    argv = qemu._argv(spec, TCG, workdir, workdir / "log")
+    argv = command_line.qemu_arguments(spec, TCG, workdir, workdir / "log")
 
     (net,) = [x for x in argv if x.startswith("user,")]
     head, _, program = net.partition("-cmd:")
@@ -165,7 +165,7 @@ def test_iso_is_attached_as_cdrom_or_usb(
         boot_device=first,
     )
 
-    argv = qemu._argv(spec, TCG, tmp_path, tmp_path / "log")
+    argv = command_line.qemu_arguments(spec, TCG, tmp_path, tmp_path / "log")
 
     assert device in argv
     assert "virtio-blk-pci,drive=disk,discard_granularity=4096,bootindex=1" in argv
