@@ -43,6 +43,10 @@ class Checksums:
 
     entries: dict[str, ChecksumEntry]
 
+    def __str__(self) -> str:
+        """Return who attests to the digests."""
+        return f"{self.path.name} signed by the key {self.fingerprint}"
+
     def entry(self, name: str) -> ChecksumEntry:
         """Return the entry of the file ``name``.
 

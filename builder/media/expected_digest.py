@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardpan.builder.media.checksum_file import read_checksums
+from hardpan.builder.media.checksum_file import Checksums, read_checksums
 from hardpan.builder.media.published_images import find_by_digest, find_by_name, signing_key
 from hardpan.core.errors import InputError, TrustError
 from hardpan.core.files import Sha256
@@ -91,22 +91,30 @@ def _state_digests(media: str, file: Path, options: DigestOptions) -> Iterator[E
         )
 
 
-def _read_checksum(media: str, file: Path, path: Path, key_file: Path | None) -> ExpectedDigest:
+def read_signed_checksums(media: str, path: Path, key_file: Path | None) -> Checksums:
+    """Read a CHECKSUM file that the pinned key of ``media``, or one of ``key_file``, signed.
+
+    Raises:
+        InputError: no key is known, or the file cannot be read or is malformed.
+        TrustError: it is not signed, or not by the key.
+        ToolError: gpgv is not installed.
+    """
     pinned = signing_key(media)
     if key_file is not None:
-        checksums = read_checksums(path, key=key_file, fingerprint=None)
-    elif pinned is not None:
-        checksums = read_checksums(path, key=pinned.path, fingerprint=pinned.fingerprint)
-    else:
-        raise InputError(
-            f"{path}: no key is known for {media}: expected --checksum-key",
-            hint="name the OpenPGP public key that signs the CHECKSUM file",
-        )
+        return read_checksums(path, key=key_file, fingerprint=None)
+    if pinned is not None:
+        return read_checksums(path, key=pinned.path, fingerprint=pinned.fingerprint)
+    raise InputError(
+        f"{path}: no key is known for {media}: expected --checksum-key",
+        hint="name the OpenPGP public key that signs the CHECKSUM file",
+    )
+
+
+def _read_checksum(media: str, file: Path, path: Path, key_file: Path | None) -> ExpectedDigest:
+    checksums = read_signed_checksums(media, path, key_file)
     entry = checksums.entry(file.name)
     _require_size(file, entry.size_bytes, f"as {path} says")
-    return ExpectedDigest(
-        sha256=entry.sha256, stated_by=f"{path.name} signed by the key {checksums.fingerprint}"
-    )
+    return ExpectedDigest(sha256=entry.sha256, stated_by=str(checksums))
 
 
 def _require_size(file: Path, expected_bytes: int | None, source: str) -> None:

@@ -46,6 +46,15 @@ class DigestSource(StrEnum):
     """Only the name of the image is known."""
 
     @property
+    def label(self) -> str:
+        """Who it is, in a table."""
+        return {
+            DigestSource.DISTRIBUTOR: "distributor",
+            DigestSource.THIRD_PARTY: "others",
+            DigestSource.NAMES: "-",
+        }[self]
+
+    @property
     def description(self) -> str:
         """Who it is, in words."""
         return {

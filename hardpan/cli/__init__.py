@@ -27,7 +27,7 @@ _COMMAND_GROUPS = {
         "render": ("hardpan.cli.render:render", "Write the kickstart and the build plan."),
         "build": ("hardpan.cli.build:build", "Build an unattended ISO or an image."),
         "prove": ("hardpan.cli.prove:prove", "Build, boot, scan, sign and verify in one run."),
-        "media": ("hardpan.cli.media:media", "Compare an install ISO with profiles."),
+        "media": ("hardpan.cli.media:media", "Download install ISOs; compare them with profiles."),
         "repo": ("hardpan.cli.repo:repo", "Check dnf repositories before a build."),
         "wheels": ("hardpan.cli.wheels:wheels", "Audit Python wheels for FIPS mode."),
         "hash-password": (

@@ -1,4 +1,4 @@
-"""``hardpan media``: read install media before anything is built from them."""
+"""``hardpan media``: download and read install media before anything is built from them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -17,6 +17,7 @@ from hardpan.builder.media.repositories import (
 )
 from hardpan.builder.media.sources import catalog_entry, load_catalog
 from hardpan.cli.checksum_options import checksum_options
+from hardpan.cli.media_images import fetch, list_images
 from hardpan.core.console import print_json, print_line
 from hardpan.core.errors import Exit
 from hardpan.core.files import sha256_file
@@ -29,7 +30,11 @@ _DVD = "the DVD of the distribution"
 
 @click.group()
 def media() -> None:
-    """Read install media before a build."""
+    """Download and read install media before a build."""
+
+
+media.add_command(list_images)
+media.add_command(fetch)
 
 
 @media.command()

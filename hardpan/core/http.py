@@ -77,6 +77,22 @@ class Response:
         self._deadline = deadline
 
     @property
+    def status(self) -> int:
+        """The status: 200, or 206 for a part of the resource."""
+        return self._response.status
+
+    @property
+    def content_length(self) -> int | None:
+        """Bytes of the body as the server announces them, or None."""
+        return _to_int(self._response.headers.get("Content-Length"))
+
+    @property
+    def range_start(self) -> int | None:
+        """Offset of the first byte of a partial response (RFC 9110, 14.4), or None."""
+        value = str(self._response.headers.get("Content-Range") or "")
+        return _to_int(value.removeprefix("bytes ").partition("-")[0])
+
+    @property
     def content_type(self) -> str:
         """The media type in lower case, without parameters."""
         return self._response.headers.get_content_type()
@@ -147,6 +163,11 @@ def open_url(
         raise _to_request_error(url, e) from e
     with response:
         yield Response(response, url, max_bytes=max_bytes, deadline=deadline)
+
+
+def _to_int(text: str | None) -> int | None:
+    """Return a number of a header; None if it is missing or malformed."""
+    return int(text) if text is not None and text.isascii() and text.isdigit() else None
 
 
 def _to_request_error(url: str, error: Exception) -> RequestError:
