@@ -41,6 +41,9 @@ class BuildPlan:
     luks_passphrase: str = field(default="", repr=False)
     """Opens the LUKS volume, where the profile has one."""
 
+    erase_disks: bool = False
+    """Consent to an ISO that erases disks without asking."""
+
     install_deadlines: install.Deadlines | None = None
     """Time limits of the install; None for the defaults of this host."""
 
@@ -49,6 +52,11 @@ class BuildPlan:
 
     may_wait: bool = True
     """Wait for another build of the same base install; False raises an error instead."""
+
+    @property
+    def waits_for_key(self) -> bool:
+        """Whether the ISO's boot menu asks before it erases disks."""
+        return not (self.erase_disks or self.profile.storage.erase_disks)
 
     def lock(self, folder: Path, *, stage: str) -> AbstractContextManager[None]:
         """Keep other builds out of ``folder`` for the length of the block."""

@@ -44,6 +44,7 @@ def build_iso(plan: BuildPlan) -> UnattendedIso:
         media_bytes=plan.media.size_bytes,
         kickstart_text=text,
         boot_options=boot_options,
+        waits_for_key=plan.waits_for_key,
     )
     (path,) = stage.outputs
     has_secret = contains_secret(text)
@@ -57,6 +58,7 @@ def build_iso(plan: BuildPlan) -> UnattendedIso:
             secret=has_secret,
             emit=plan.emit,
             volume_id=label,
+            waits_for_key=plan.waits_for_key,
         )
         return {"sha256": iso.sha256}
 

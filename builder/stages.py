@@ -43,6 +43,7 @@ def iso_stage(
     media_bytes: int = 0,
     kickstart_text: str,
     boot_options: Sequence[str],
+    waits_for_key: bool = True,
 ) -> CachedStage:
     """Describe the stage that writes the unattended ISO.
 
@@ -54,6 +55,7 @@ def iso_stage(
             "media": media_sha256,
             "kickstart": sha256_bytes(kickstart_text.encode()),
             "arguments": list(boot_options),
+            "waits_for_key": waits_for_key,
         }
     return CachedStage(
         name="iso",

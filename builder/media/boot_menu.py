@@ -32,6 +32,8 @@ class BootMenu:
     arguments: tuple[str, ...]
     media_label: str
     label: str
+    waits_for_key: bool = False
+    """Whether the install starts only when somebody chooses it in the menu."""
 
     def edit(self, name: str, data: bytes) -> str:
         """Return the edited menu of the file ``name``.
@@ -46,7 +48,12 @@ class BootMenu:
         )
         text = decode_menu(name, data)
         try:
-            return edit(text, self.arguments, relabel=(self.media_label, self.label))
+            return edit(
+                text,
+                self.arguments,
+                relabel=(self.media_label, self.label),
+                waits_for_key=self.waits_for_key,
+            )
         except InputError as e:
             raise InputError(f"{name}: {e}", hint=e.hint) from e
 

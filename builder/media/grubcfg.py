@@ -19,6 +19,10 @@ from hardpan.core.errors import InputError
 MAX_SUBMENUS = 8
 """Nested submenus; install media have one level."""
 
+WAITING_TIMEOUT = "set timeout=-1"
+STARTING_TIMEOUT = f"set timeout={TIMEOUT_S} "
+"""Both settings have the same length; GRUB ignores the blank at the end of a line."""
+
 _KERNEL_COMMANDS = ("linux", "linuxefi", "linux16")
 # A word of GRUB's script language, with quoted parts, escapes and unbalanced quotes.
 _TOKEN = re.compile(r"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[^\s'\"\\]|['\"\\])+")
@@ -40,9 +44,15 @@ class _GrubEntry:
 
 
 def add_kickstart_arguments(
-    text: str, arguments: Sequence[str], *, relabel: tuple[str, str] | None = None
+    text: str,
+    arguments: Sequence[str],
+    *,
+    relabel: tuple[str, str] | None = None,
+    waits_for_key: bool = False,
 ) -> str:
     """Add ``arguments`` to every install entry and make the first one the default.
+
+    With ``waits_for_key`` the menu starts nothing until somebody chooses an entry.
 
     Existing arguments of the same names and ``inst.ks`` are removed first, and the media check
     unless the entry's title promises it. Rescue entries are not changed. ``relabel`` is the old and
@@ -65,7 +75,8 @@ def add_kickstart_arguments(
         lines[entry.title_line] = _add_warning(lines[entry.title_line])
         for n in entry.kernel_lines:
             lines[n] = _add_arguments(lines[n], arguments, has_media_check=has_media_check)
-    return "\n".join(_replace_settings(lines, entries[0].menu_path)) + "\n"
+    timeout = WAITING_TIMEOUT if waits_for_key else f"set timeout={TIMEOUT_S}"
+    return "\n".join(_replace_settings(lines, entries[0].menu_path, timeout)) + "\n"
 
 
 def has_kickstart_arguments(text: str, arguments: Sequence[str]) -> bool:
@@ -155,19 +166,23 @@ def _add_warning(line: str) -> str:
     return line[: title.start()] + text + line[title.end() :]
 
 
-def _replace_settings(lines: Sequence[str], default: str) -> list[str]:
+def _replace_settings(lines: Sequence[str], default: str, timeout: str) -> list[str]:
     # Unquoted, > would not be part of the value.
     default_value = f'"{default}"' if ">" in default else default
-    values = {"default": default_value, "timeout": str(TIMEOUT_S), "timeout_style": "menu"}
+    settings = {
+        "default": f"set default={default_value}",
+        "timeout": timeout,
+        "timeout_style": "set timeout_style=menu",
+    }
     replaced_names: set[str] = set()
 
     def substitute(match: re.Match[str]) -> str:
         replaced_names.add(match["name"])
-        return f"set {match['name']}={values[match['name']]}"
+        return settings[match["name"]]
 
     out = [x if _is_comment(x) else _SETTING.sub(substitute, x) for x in lines]
     # Without a timeout the menu would wait for a key press.
-    missing = [f"set {n}={values[n]}" for n in ("default", "timeout") if n not in replaced_names]
+    missing = [settings[n] for n in ("default", "timeout") if n not in replaced_names]
     return [*missing, *out]
 
 

@@ -27,7 +27,12 @@ class IsoIdentity:
 
 
 def derive_identity(
-    *, media_sha256: Sha256, kickstart: str, arguments: Sequence[str], label: str
+    *,
+    media_sha256: Sha256,
+    kickstart: str,
+    arguments: Sequence[str],
+    label: str,
+    waits_for_key: bool = False,
 ) -> IsoIdentity:
     """Return the identifiers of the ISO that is made from these inputs."""
     inputs = {
@@ -35,6 +40,7 @@ def derive_identity(
         "kickstart": sha256_bytes(kickstart.encode()),
         "arguments": list(arguments),
         "label": label,
+        "waits_for_key": waits_for_key,
     }
     digest = sha256_bytes(canonical_json(inputs))
     hundredths = int(digest[:16], 16) % (_RANGE_S * 100)

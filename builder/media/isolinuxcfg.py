@@ -25,6 +25,10 @@ _REPLACED_KEYWORDS = ("timeout", "totaltimeout", "ontimeout", "menu default", "d
 _TICKS_PER_S = 10
 """isolinux timeouts are in tenths of a second."""
 
+WAITING_TIMEOUT = "timeout 00"
+STARTING_TIMEOUT = f"timeout {TIMEOUT_S * _TICKS_PER_S}"
+"""Both settings have the same length; 0 waits for a key."""
+
 
 @dataclass(slots=True, kw_only=True)
 class _IsolinuxEntry:
@@ -40,9 +44,15 @@ class _IsolinuxEntry:
 
 
 def add_kickstart_arguments(
-    text: str, arguments: Sequence[str], *, relabel: tuple[str, str] | None = None
+    text: str,
+    arguments: Sequence[str],
+    *,
+    relabel: tuple[str, str] | None = None,
+    waits_for_key: bool = False,
 ) -> str:
     """Add ``arguments`` to every install entry and make the first one the default.
+
+    With ``waits_for_key`` nothing starts until somebody chooses an entry.
 
     Arguments are replaced as in a GRUB menu (``grubcfg.add_kickstart_arguments``).
 
@@ -71,7 +81,8 @@ def add_kickstart_arguments(
                 _arguments(lines[n]), arguments, has_media_check=has_media_check
             )
             lines[n] = _replace_arguments(lines[n], tokens)
-    return "\n".join(_replace_settings(lines, entries[0])) + "\n"
+    edited = _replace_settings(lines, entries[0], waits_for_key=waits_for_key)
+    return "\n".join(edited) + "\n"
 
 
 def has_kickstart_arguments(text: str, arguments: Sequence[str]) -> bool:
@@ -121,17 +132,23 @@ def _directives(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
             yield n, line
 
 
-def _replace_settings(lines: Sequence[str], default_entry: _IsolinuxEntry) -> list[str]:
-    """Select the first install entry and start it after the timeout, with or without a menu."""
-    skipped = {n for n, x in _directives(lines) if _keyword(x) in _REPLACED_KEYWORDS}
+def _replace_settings(
+    lines: Sequence[str], default_entry: _IsolinuxEntry, *, waits_for_key: bool
+) -> list[str]:
+    """Select the first install entry, and set when it starts, with or without a menu."""
+    # Without a menu and without 'prompt 1', the default entry starts at once.
+    replaced = (*_REPLACED_KEYWORDS, "prompt") if waits_for_key else _REPLACED_KEYWORDS
+    skipped = {n for n, x in _directives(lines) if _keyword(x) in replaced}
     menus = [_value(lines[n]) for n in sorted(skipped) if _starts_menu_program(lines[n])]
     # 'ui' overrides 'default', which then names the entry that Enter starts.
     header = [f"ui {program}" for program in menus[:1]]
     header += [
         f"default {default_entry.name}",
-        f"timeout {TIMEOUT_S * _TICKS_PER_S}",
+        WAITING_TIMEOUT if waits_for_key else STARTING_TIMEOUT,
         f"ontimeout {default_entry.name}",
     ]
+    if waits_for_key and not menus:
+        header.append("prompt 1")
     default_marker = ["  menu default"] if menus else []
     out = []
     for n, line in enumerate(lines):

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 TIMEOUT_S = 5
+"""Seconds until the install starts, where somebody has consented to erase the disks."""
+
 TITLE_WARNING = " (hardpan: unattended, ERASES DISKS)"
 
 _SOURCE_ARGUMENTS = ("inst.stage2", "inst.repo")

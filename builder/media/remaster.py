@@ -61,12 +61,14 @@ def remaster(
     secret: bool,
     emit: Emit,
     volume_id: str | None = None,
+    waits_for_key: bool = False,
 ) -> UnattendedIso:
     """Write ``media`` with the kickstart and an unattended boot menu to the output file.
 
     The same inputs give the same bytes; other inputs give another UUID and GPT disk GUID. The
     volume label is the media's unless ``volume_id`` is given. A kickstart contains password hashes,
-    so the ISO is readable by its owner only; ``secret`` marks a kickstart with a passphrase.
+    so the ISO is readable by its owner only; ``secret`` marks a kickstart with a passphrase. With
+    ``waits_for_key`` the boot menu asks before the install, which erases disks.
 
     Raises:
         InputError: the boot menu is not supported, the label is invalid, or the media contain
@@ -79,7 +81,12 @@ def remaster(
     label = _choose_label(facts, volume_id, arguments)
     require_free_space(out.parent, required_mib(media.size_bytes), purpose="the remastered ISO")
     check_file_names(media.path)
-    menu = BootMenu(arguments=tuple(arguments), media_label=facts.volume_id, label=label)
+    menu = BootMenu(
+        arguments=tuple(arguments),
+        media_label=facts.volume_id,
+        label=label,
+        waits_for_key=waits_for_key,
+    )
     with (
         tempfile.TemporaryDirectory(prefix="hardpan-iso-") as name,
         atomic_path(out, mode=PRIVATE_MODE) as temp_iso,
@@ -91,7 +98,11 @@ def remaster(
         (workdir / "ks.cfg").chmod(PRIVATE_MODE)
         emit(StageMessage(stage=_STAGE, text=f"writing {out.name}"))
         identity = derive_identity(
-            media_sha256=media.sha256, kickstart=kickstart_text, arguments=arguments, label=label
+            media_sha256=media.sha256,
+            kickstart=kickstart_text,
+            arguments=arguments,
+            label=label,
+            waits_for_key=waits_for_key,
         )
         _write_iso(media.path, temp_iso, edited_files, workdir, facts, label, identity)
         # Last: later changes would make the media check fail.

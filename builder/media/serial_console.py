@@ -1,10 +1,11 @@
-"""Boot the delivered ISO with the serial port as its console, without changing the ISO.
+"""Boot the delivered ISO on the serial port and at once, without changing the ISO.
 
 The last ``console=`` argument is /dev/console, which Anaconda and systemd write to. The delivered
 ISO names the screen last, because a server may have no serial port; the builder reads the serial
 port. So the builder boots a qcow2 overlay of the same ISO, in which the two arguments have changed
-places in every copy of the boot menu. Both orders have the same length: no file moves, and
-everything else that the guest reads is the delivered ISO.
+places in every copy of the boot menu; and a menu that asks before it erases disks has a timeout,
+since the builder's machine has an empty disk only. All of it has the same length: no file moves,
+and everything else that the guest reads is the delivered ISO.
 
 A copy of the ISO would take minutes and 12 GiB; a kernel that QEMU loads itself would not show that
 the ISO's boot loaders work; and no firmware can pass an argument to the menu.
@@ -15,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from hardpan.builder.media import fat_menu
+from hardpan.builder.media import fat_menu, grubcfg, isolinuxcfg
 from hardpan.builder.media.boot_menu import FAT_MENU, MAX_MENU_BYTES, MENUS
 from hardpan.builder.media.inspect import copy_bytes, find_files, inspect_iso
 from hardpan.core.errors import InputError
@@ -25,6 +26,10 @@ from hardpan.kickstart import CONSOLE_ARGUMENTS
 
 _SCREEN_LAST = " ".join(CONSOLE_ARGUMENTS).encode()
 _SERIAL_LAST = " ".join(reversed(CONSOLE_ARGUMENTS)).encode()
+_TIMEOUTS = (
+    (grubcfg.WAITING_TIMEOUT, grubcfg.STARTING_TIMEOUT),
+    (isolinuxcfg.WAITING_TIMEOUT, isolinuxcfg.STARTING_TIMEOUT),
+)
 _TIMEOUT_S = 60
 
 
@@ -59,7 +64,7 @@ def _edit_menus(iso: Path, workdir: Path) -> Iterator[tuple[int, Path]]:
         copy_bytes(iso, extent, workdir / f"menu{number}", max_bytes=MAX_MENU_BYTES)
         data = read_bytes(workdir, f"menu{number}", max_bytes=MAX_MENU_BYTES)
         path = workdir / f"menu{number}.new"
-        path.write_bytes(_swap_consoles(iso, name, data))
+        path.write_bytes(_edit_menu(iso, name, data))
         yield extent.offset, path
 
 
@@ -67,15 +72,18 @@ def _edit_fat_image(iso: Path, workdir: Path) -> tuple[int, Path]:
     """Return the offset and the new bytes of the EFI image: the menu may be in several pieces."""
     facts = inspect_iso(iso)
     image = fat_menu.extract_image(iso, facts, workdir / "efi.img")
-    data = _swap_consoles(iso, FAT_MENU, fat_menu.read_menu(image, workdir, "fat_menu"))
+    data = _edit_menu(iso, FAT_MENU, fat_menu.read_menu(image, workdir, "fat_menu"))
     fat_menu.write_menu(image, create_file(workdir, "fat_menu.new", data.decode(), mode=0o600))
     return facts.efi_offset, image
 
 
-def _swap_consoles(iso: Path, name: str, menu: bytes) -> bytes:
+def _edit_menu(iso: Path, name: str, menu: bytes) -> bytes:
     if _SCREEN_LAST not in menu:
         raise InputError(
             f"{iso}: {name}: expected {_SCREEN_LAST.decode()!r} in the boot menu, got none",
             hint="build the ISO again",
         )
-    return menu.replace(_SCREEN_LAST, _SERIAL_LAST)
+    menu = menu.replace(_SCREEN_LAST, _SERIAL_LAST)
+    for waiting, starting in _TIMEOUTS:
+        menu = menu.replace(waiting.encode(), starting.encode())
+    return menu

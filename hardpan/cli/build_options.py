@@ -42,6 +42,7 @@ class BuildOptions:
     passphrase_env: str
     build_key: str | None
     luks_passphrase_file: Path | None
+    erase_disks: bool
     cache: Path
     stall_timeout: int | None
     install_timeout: int | None
@@ -82,6 +83,7 @@ class BuildOptions:
                 passphrase_source=passphrase_source(self.passphrase_file, self.passphrase_env),
             ),
             luks_passphrase_file=self.luks_passphrase_file,
+            erase_disks=self.erase_disks,
             stall_timeout_s=_to_seconds(self.stall_timeout),
             install_timeout_s=_to_seconds(self.install_timeout),
             may_wait=not self.no_wait,
@@ -123,6 +125,11 @@ def build_options(command: _Command) -> _Command:
             "--luks-passphrase-file",
             type=_PATH,
             help="File whose first line is the passphrase of the LUKS volume. Mode 0600.",
+        ),
+        click.option(
+            "--erase-disks",
+            is_flag=True,
+            help="Consent to an ISO that erases disks 5 s after its boot; else its menu waits.",
         ),
         click.option(
             "--cache",

@@ -11,6 +11,7 @@ from hardpan.preflight.plan import RunPlan
 from hardpan.preflight.stage_plan import PlannedStage, StageState
 from hardpan.profiles.loader.profile_file import profile_digest
 from hardpan.profiles.schema.profile import Profile
+from hardpan.workflow.request import BuildRequest
 
 _MAX_LINE_CHARS = 110
 _STATE_LABELS = {
@@ -111,6 +112,12 @@ def _format_verdict(plan: RunPlan) -> Iterator[str]:
         yield from _wrap("    -> ", str(fields["hint"]))
 
 
+def _describe_consent(request: BuildRequest) -> str:
+    if request.erase_disks or request.profile.storage.erase_disks:
+        return "the ISO erases disks 5 s after its boot (consent was given)"
+    return "the ISO waits in its boot menu; --erase-disks makes it start by itself"
+
+
 def _error_to_json(collected: CollectedError) -> dict[str, object]:
     error = collected.error
     output_lines = error.output_tail.splitlines() if isinstance(error, ToolError) else []
@@ -152,6 +159,7 @@ def _describe_settings(plan: RunPlan) -> Iterator[tuple[str, str]]:
         )
     if environment.builds_image:
         yield "network egress", _describe_egress(profile)
+    yield "erases disks", _describe_consent(request)
     key = environment.access.private_key if environment.access else "generated in the data folder"
     yield "ssh user", f"{profile.build_user} (key: {request.ssh_key_file or key})"
     if environment.builds_image:

@@ -256,6 +256,7 @@ def _iso_stage(environment: Environment) -> CachedStage:
         media_bytes=media.size if media else 0,
         kickstart_text=environment.kickstart,
         boot_options=boot_options,
+        waits_for_key=not (request.erase_disks or request.profile.storage.erase_disks),
     )
 
 

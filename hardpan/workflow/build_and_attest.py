@@ -103,6 +103,7 @@ def prepare_build(request: BuildRequest, emit: Emit) -> BuildPlan:
         emit=emit,
         packages_bytes=packages.base.installed_bytes,
         luks_passphrase=request.read_luks_passphrase(),
+        erase_disks=request.erase_disks,
         install_deadlines=choose_deadlines(
             accelerator, stall_s=request.stall_timeout_s, total_s=request.install_timeout_s
         ),

@@ -39,6 +39,9 @@ class BuildRequest:
     keys_folder: Path | None = None
     key_refs: KeyRefs = field(default_factory=KeyRefs)
     luks_passphrase_file: Path | None = None
+    erase_disks: bool = False
+    """Consent to an ISO that erases disks without asking; a profile can consent as well."""
+
     stall_timeout_s: float | None = None
     """Limit of an install without output and disk access; None for the default of this host."""
 

@@ -92,6 +92,10 @@ class Storage(ProfileSection):
     disk: DiskName = ""
     """Disk to install to, e.g. ``vda``; empty uses every disk."""
 
+    erase_disks: StrictBool = False
+    """Consent to an ISO that erases disks 5 seconds after its boot; without consent, here or by
+    ``--erase-disks``, its boot menu waits until somebody chooses the install."""
+
     encryption: Encryption
     """LUKS, or none with a reason."""
 

@@ -17,7 +17,7 @@ from hardpan.builder.vm.command_line import VmSpec
 from hardpan.builder.vm.devices import BootDevice
 from hardpan.builder.vm.disk_image import create_disk
 from hardpan.builder.vm.probe import detect_acceleration
-from hardpan.builder.vm.qemu import start_vm
+from hardpan.builder.vm.qemu import VirtualMachine, start_vm
 from hardpan.core import clock
 from hardpan.core.events import discard
 from hardpan.core.files import Sha256
@@ -50,19 +50,68 @@ def unattended_iso(
 ) -> UnattendedIso:
     """Lab media in each layout with the default profile's kickstart, under a label of its own."""
     workdir = tmp_path_factory.mktemp("iso")
+    is_el10 = request.param == "el10"
+    media = lab_install_media if is_el10 else make_el9_layout(lab_install_media, workdir)
+    return write_iso(media, workdir / "x.iso", waits_for_key=False)
+
+
+def write_iso(media: InstallMedia, path: Path, *, waits_for_key: bool) -> UnattendedIso:
     profile = load_profile("lab-stig")
     return remaster(
-        lab_install_media
-        if request.param == "el10"
-        else make_el9_layout(lab_install_media, workdir),
+        media,
         kickstart.render_kickstart(profile, KEY),
-        workdir / "x.iso",
+        path,
         # Without the last, this kernel keeps its command line to itself.
         arguments=[*kickstart.boot_arguments(profile, LABEL), "ignore_loglevel"],
         secret=False,
         emit=discard,
         volume_id=LABEL,
+        waits_for_key=waits_for_key,
     )
+
+
+def vm_spec(
+    iso: UnattendedIso, workdir: Path, firmware: FirmwareKind, first: BootDevice = "cdrom"
+) -> VmSpec:
+    create_disk(workdir / "disk.qcow2", size_mib=1024)
+    return VmSpec(
+        disk=workdir / "disk.qcow2",
+        vcpus=1,
+        memory_mib=2048,
+        firmware=firmware,
+        cdrom=iso.path,
+        boot_device=first,
+    )
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+@pytest.mark.parametrize("layout", ["el10", "el9"])
+def test_install_without_consent_starts_only_after_a_key(
+    lab_install_media: InstallMedia, tmp_path: Path, firmware: FirmwareKind, layout: str
+) -> None:
+    media = lab_install_media if layout == "el10" else make_el9_layout(lab_install_media, tmp_path)
+    iso = write_iso(media, tmp_path / "x.iso", waits_for_key=True)
+    accelerator = detect_acceleration()
+
+    with start_vm(vm_spec(iso, tmp_path, firmware), accelerator, log=tmp_path / "x.log") as guest:
+        # Much longer than an ISO with consent needs to start its kernel.
+        lines = watch_for_kernel(guest, 45.0)
+        assert lines == []
+        assert guest.control is not None
+        guest.control.call("send-key", keys=[{"type": "qcode", "data": "ret"}])
+        lines = watch_for_kernel(guest, 60 * accelerator.timeout_factor)
+
+    assert f"inst.ks=hd:LABEL={LABEL}:/ks.cfg" in lines[0].split()
+
+
+def watch_for_kernel(guest: VirtualMachine, limit_s: float) -> list[str]:
+    """Return the kernel's command line, or nothing if it does not start within the limit."""
+    deadline = clock.monotonic_s() + limit_s
+    lines: list[str] = []
+    while not lines and clock.monotonic_s() < deadline:
+        lines = [line for line in guest.watch() if "Command line:" in line]
+    return lines
 
 
 def make_el9_layout(lab_install_media: InstallMedia, workdir: Path) -> InstallMedia:
@@ -93,15 +142,7 @@ def make_el9_layout(lab_install_media: InstallMedia, workdir: Path) -> InstallMe
 def test_kernel_receives_every_boot_argument(
     unattended_iso: UnattendedIso, tmp_path: Path, firmware: FirmwareKind, first: BootDevice
 ) -> None:
-    create_disk(tmp_path / "disk.qcow2", size_mib=1024)
-    spec = VmSpec(
-        disk=tmp_path / "disk.qcow2",
-        vcpus=1,
-        memory_mib=2048,
-        firmware=firmware,
-        cdrom=unattended_iso.path,
-        boot_device=first,
-    )
+    spec = vm_spec(unattended_iso, tmp_path, firmware, first)
     accelerator = detect_acceleration()
 
     with start_vm(spec, accelerator, log=tmp_path / "boot.log") as guest:

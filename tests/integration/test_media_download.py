@@ -259,9 +259,7 @@ def test_existing_image_is_verified(tmp_path: Path, start_mirror: StartMirror) -
         download_image(make_download(tmp_path, mirror), discard)
 
 
-def test_second_download_of_an_image_is_refused(
-    tmp_path: Path, start_mirror: StartMirror
-) -> None:
+def test_second_download_of_an_image_is_refused(tmp_path: Path, start_mirror: StartMirror) -> None:
     with (tmp_path / f"{NAME}.part").open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
 

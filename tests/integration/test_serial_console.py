@@ -29,9 +29,20 @@ def media(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return make_media(tmp_path_factory.mktemp(request.param))
 
 
-def make_iso(media: InstallMedia, path: Path, *consoles: str) -> Path:
-    arguments = (f"inst.ks=hd:LABEL={tiny_media.LABEL}:/ks.cfg", *consoles)
-    remaster(media, "text\n", path, arguments=arguments, secret=False, emit=discard)
+TIMEOUTS = {"set timeout=-1\n": "set timeout=5 \n", "timeout 00\n": "timeout 50\n"}
+"""Timeouts of a menu that waits for a key -> those of the overlay, for GRUB and isolinux."""
+
+
+def make_iso(media: InstallMedia, path: Path, *consoles: str, waits_for_key: bool = False) -> Path:
+    remaster(
+        media,
+        "text\n",
+        path,
+        arguments=(f"inst.ks=hd:LABEL={tiny_media.LABEL}:/ks.cfg", *consoles),
+        secret=False,
+        emit=discard,
+        waits_for_key=waits_for_key,
+    )
     return path
 
 
@@ -47,10 +58,11 @@ def read_menus(iso: Path, workdir: Path) -> dict[str, str]:
     return {**{n: p.read_text() for n, p in places.items()}, "FAT": (workdir / "f").read_text()}
 
 
-def test_overlay_differs_from_the_iso_only_in_the_order_of_consoles(
-    media: InstallMedia, tmp_path: Path
+@pytest.mark.parametrize("waits_for_key", [False, True])
+def test_overlay_differs_from_the_iso_only_in_consoles_and_timeout(
+    media: InstallMedia, tmp_path: Path, waits_for_key: bool
 ) -> None:
-    iso = make_iso(media, tmp_path / "x.iso", *CONSOLE_ARGUMENTS)
+    iso = make_iso(media, tmp_path / "x.iso", *CONSOLE_ARGUMENTS, waits_for_key=waits_for_key)
     digest = sha256_file(iso)
     raw = tmp_path / "raw.iso"
 
@@ -62,7 +74,12 @@ def test_overlay_differs_from_the_iso_only_in_the_order_of_consoles(
     assert len(delivered) == 3
     for name, menu in delivered.items():
         assert SCREEN_LAST in menu
-        assert booted[name] == menu.replace(SCREEN_LAST, SERIAL_LAST)
+        waiting = [timeout for timeout in TIMEOUTS if timeout in menu]
+        assert len(waiting) == int(waits_for_key)
+        expected = menu.replace(SCREEN_LAST, SERIAL_LAST)
+        for timeout in waiting:
+            expected = expected.replace(timeout, TIMEOUTS[timeout])
+        assert booted[name] == expected
     assert inspect_iso(raw) == inspect_iso(iso)
     assert sha256_file(iso) == digest
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b", "raw.iso", "x.iso"]

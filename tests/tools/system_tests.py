@@ -32,6 +32,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "demo": ("tests/integration/test_readme.py",),
     "image-scan": ("tests/integration/test_image_scan.py",),
     "hardware": ("tests/integration/test_hardware.py",),
+    "boot-menu": ("tests/integration/test_boot_modes.py",),
     "secure-boot": ("tests/integration/test_secure_boot.py",),
     "lab-installer": ("tests/integration/test_lab_installer.py",),
     "remediate": ("tests/integration/test_remediate_lab.py",),

@@ -1,5 +1,6 @@
 import pytest
 
+from hardpan.builder.media import grubcfg
 from hardpan.builder.media.grubcfg import add_kickstart_arguments, has_kickstart_arguments
 from hardpan.core.errors import InputError
 
@@ -75,6 +76,13 @@ def test_first_install_entry_is_default_with_short_timeout() -> None:
     assert "set default=0\n" in text
     assert "set timeout=5\n" in text
     assert "60" not in text
+
+
+def test_menu_waits_for_a_key_without_consent() -> None:
+    text = add_kickstart_arguments(MENU, ARGUMENTS, waits_for_key=True)
+
+    assert [x for x in text.splitlines() if "timeout=" in x] == ["set timeout=-1"]
+    assert len(grubcfg.WAITING_TIMEOUT) == len(grubcfg.STARTING_TIMEOUT)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ def test_identifiers_are_valid() -> None:
         {"kickstart": "other"},
         {"arguments": ("inst.text", "fips=1")},
         {"label": "HARDPAN-Y"},
+        {"waits_for_key": True},
     ],
 )
 def test_each_input_changes_the_identifiers(change: dict[str, object]) -> None:

@@ -1,5 +1,6 @@
 import pytest
 
+from hardpan.builder.media import isolinuxcfg
 from hardpan.builder.media.isolinuxcfg import add_kickstart_arguments, has_kickstart_arguments
 from hardpan.core.errors import InputError
 
@@ -108,6 +109,24 @@ def test_first_install_entry_starts_after_five_seconds() -> None:
     assert lines(text, "timeout") == ["timeout 50"]
     assert lines(text, "menu default") == ["menu default"]
     assert "label linux\n  menu default\n" in text
+
+
+def test_menu_waits_for_a_key_without_consent() -> None:
+    text = add_kickstart_arguments(MENU, ARGUMENTS, waits_for_key=True)
+
+    assert lines(text, "timeout") == ["timeout 00"]
+    assert not lines(text, "prompt")
+    assert len(isolinuxcfg.WAITING_TIMEOUT) == len(isolinuxcfg.STARTING_TIMEOUT)
+
+
+@pytest.mark.parametrize("prompt", ["prompt 0\n", ""])
+def test_entries_without_a_menu_wait_at_the_prompt(prompt: str) -> None:
+    bare = f"default check\n{prompt}" + MENU.partition("\n\n")[2]
+
+    text = add_kickstart_arguments(bare, ARGUMENTS, waits_for_key=True)
+
+    assert text.startswith("default linux\ntimeout 00\nontimeout linux\nprompt 1\n")
+    assert lines(text, "prompt") == ["prompt 1"]
 
 
 @pytest.mark.parametrize(
