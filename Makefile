@@ -217,6 +217,10 @@ bench-filter: setup-venv ## time from a key in the filter of report.html to the 
 bench-scan: setup ## compare a signed scan with oscap-ssh over a real sshd (root; PAIRS=5 BENCH=--json)
 	$(BIN)/python -m tests.benchmarks.scan $(if $(PAIRS),--pairs $(PAIRS)) $(BENCH)
 
+.PHONY: bench-iso
+bench-iso: setup ## compare writing the unattended ISO with copying and hashing the media (BENCH=--json)
+	$(BIN)/python -m tests.benchmarks.iso $(BENCH)
+
 .PHONY: bench-demo
 bench-demo: setup ## compare the duration of the demo with that of an earlier commit (root; BASE=commit BENCH=--json)
 	$(BIN)/python -m tests.benchmarks.demo --base $(or $(BASE),HEAD~1) $(BENCH)

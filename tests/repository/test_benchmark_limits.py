@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from tests.benchmarks import demo_limits, scan_limits
+from tests.benchmarks import demo_limits, iso_limits, scan_limits
 from tests.benchmarks.limits import (
     PROGRAMS,
     Measurement,
@@ -120,3 +120,22 @@ def test_stage_durations_are_summed_without_reused_stages() -> None:
     )
 
     assert demo_limits.read_stage_durations(lines) == {"boot": 5.5}
+
+
+ISO_COPY = Measurement(wall_s=10.0, cpu_s=5.0, peak_mib=10.0)
+
+
+@pytest.mark.parametrize(
+    ("wall_s", "peak_mib", "is_met"),
+    [(13.0, 100.0, [True, True]), (13.1, 1.0, [False, True]), (1.0, 100.1, [True, False])],
+)
+def test_iso_limits(wall_s: float, peak_mib: float, is_met: list[bool]) -> None:
+    hardpan = Measurement(wall_s=wall_s, cpu_s=4.0, peak_mib=peak_mib)
+    measurements = {iso_limits.HARDPAN: hardpan, iso_limits.COPY: ISO_COPY}
+
+    limits = iso_limits.evaluate_iso_limits(measurements)
+
+    assert [x.is_met for x in limits] == is_met
+    assert limits[0].measured_cpu == 0.8
+    table = iso_limits.format_iso_table(measurements, rounds=3, size_bytes=2_000_000_000)
+    assert table.count("MISS") == is_met.count(False)
