@@ -7,7 +7,7 @@ from hardpan.builder.host_tools import find_program
 from hardpan.core.process import run
 from hardpan.kickstart import KickstartError
 
-VERSIONS = {"rocky9": "RHEL9", "lab9": "RHEL9", "rocky10": "RHEL10"}
+VERSIONS = {"rocky9": "RHEL9", "lab9": "RHEL9", "rocky10": "RHEL10", "lab10": "RHEL10"}
 """Release -> kickstart syntax version."""
 
 _PROGRAM = "ksvalidator"

@@ -59,8 +59,8 @@ _TEMPLATE_PATHS = {
     "hardpan-ai.tmpfiles": "/usr/lib/tmpfiles.d/hardpan-ai.conf",
 }
 # EL's crypto policy selects the ciphers; Debian, which the lab is built from, has no such policy.
-_TLS_CIPHERS = {"lab9": "ECDHE+AESGCM"}
-_PROXY_USERS = {"lab9": "www-data"}
+_TLS_CIPHERS = {"lab9": "ECDHE+AESGCM", "lab10": "ECDHE+AESGCM"}
+_PROXY_USERS = {"lab9": "www-data", "lab10": "www-data"}
 _LAUNCHER = "from ai_service import cli\nimport sys\n\ncli.main(sys.argv[1:])\n"
 _STYLE_ELEMENT = re.compile(rb"<style>(.*?)</style>", re.DOTALL)
 

@@ -215,6 +215,8 @@ def _run_media_builder(
         "--cache",
         cache,
         "--json",
+        "--release",
+        entry.release,
         *options,
     ]
     result = run(argv, timeout_s=_BUILD_TIMEOUT_S, cwd=repository, on_line=on_line)

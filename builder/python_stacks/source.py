@@ -33,7 +33,7 @@ MAX_LIBRARY_BYTES = 1 << 30
 _HASH_MISMATCH_MARKER = "DO NOT MATCH THE HASHES"
 _GLIBC = re.compile(rb"GLIBC_(2\.\d{1,2})\0")
 _LIBSTDCXX = re.compile(rb"GLIBCXX_3\.4\.(\d{1,2})\0")
-_MAX_GLIBCXX = {"rocky9": 29, "rocky10": 33, "lab9": 33}
+_MAX_GLIBCXX = {"rocky9": 29, "rocky10": 33, "lab9": 33, "lab10": 33}
 """Release -> the newest GLIBCXX_3.4.N of its libstdc++: GCC 11 has 29, GCC 14 has 33."""
 
 

@@ -57,7 +57,7 @@ change, looks for a device with the first file and reads the second one there. E
 
 _BIOS_MODULES = ("biosdisk", "iso9660", "part_gpt", "part_msdos", "search", "search_label")
 _CONSOLES = "console=tty0 console=ttyS0,115200"
-_QUIRKS = "loglevel=5 clearcpuid=cx16"
+_QUIRKS = "loglevel=5 clearcpuid=cx16 no_timer_check"
 """QEMU 7.2's emulator computes wrong flags in cmpxchg16b; see overlay/etc/default/grub."""
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Build the lab media: ``python -m images.lab.build --cache DIR``.
+"""Build the lab media: ``python -m images.lab.build --cache DIR [--release 9|10]``.
 
 Progress goes to stderr, one JSON receipt to stdout. The ISO is cached under the
 digest of all inputs, so a second run only checks with apt whether a version has
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -34,10 +34,10 @@ from hardpan.core.files import (
     sha256_file,
     write_atomic,
 )
-from hardpan.core.process import find_program
+from hardpan.core.process import find_program, run
 from images.lab import boot, installer_image, iso, mirror, repo
-from images.lab.media_definition import LAB_FOLDER, MediaDefinition, load_definition
-from images.lab.root import install_debian_packages
+from images.lab.debian_root import provide_debian_root
+from images.lab.media_definition import LAB_FOLDER, RELEASES, MediaDefinition, load_definition
 
 TOOLS = {
     "apt-get": "apt",
@@ -50,8 +50,8 @@ TOOLS = {
 }
 """Programs of this machine -> the Debian package that has them."""
 
-REQUIRED_MIB = 6000
-"""Disk that a build takes at its peak, in MiB (measured: 4.1 GiB)."""
+REQUIRED_MIB = 7500
+"""Disk that a build takes at its peak, in MiB (measured: 4.1 GiB and the Debian root)."""
 
 ProgressCallback = Callable[[str], None]
 
@@ -83,9 +83,14 @@ class MediaReceipt:
 
 
 def build(
-    cache: Path, *, override: str | None, installer: Path, on_progress: ProgressCallback
+    cache: Path,
+    *,
+    override: str | None,
+    installer: Path,
+    on_progress: ProgressCallback,
+    major: Literal["9", "10"] = "9",
 ) -> MediaReceipt:
-    """Build the lab media's ISO, or return the cached one if no input has changed.
+    """Build one release's ISO of the lab media, or return the cached one if no input has changed.
 
     Raises:
         InputError: not root, no installer, or apt knows no Debian archive.
@@ -96,7 +101,7 @@ def build(
     _require_build_host(installer)
     cache = cache.resolve()
     cache.mkdir(parents=True, exist_ok=True)
-    definition = load_definition()
+    definition = load_definition(major=major)
     with _exclusive_lock(cache / "lock", on_progress):
         source = mirror.find_mirror(definition.suite, override)
         on_progress(f"resolving packages of {definition.suite}")
@@ -105,30 +110,33 @@ def build(
         )
         if not fresh:
             on_progress("the archive does not answer; cached package indices are used")
-        parts_digest = digest_inputs(versions, installer_image.list_media_inputs())
+        parts_digest = digest_inputs(
+            {"release": definition.release, **versions}, installer_image.list_media_inputs()
+        )
         digest = digest_inputs(
             {"parts": parts_digest}, installer_image.list_installer_files(installer)
         )
         cached = _load_receipt(cache, digest)
         if cached is None:
             _remove_leftovers(cache)
-            parts = _build_parts(definition, source, cache, parts_digest, on_progress)
+            parts = _build_parts(definition, source, cache, parts_digest, versions, on_progress)
             cached = _master_iso(definition, parts, cache, digest, installer, on_progress)
-            _remove_old_media(cache, parts, Path(cached["iso"]))
+            _remove_old_media(cache, definition, parts, Path(cached["iso"]))
         if not _versions_path(cache, digest).exists():
             write_atomic(_versions_path(cache, digest), _render_versions(definition, versions))
         return MediaReceipt(**{**cached, "duration_s": round(clock.monotonic_s() - start, 1)})
 
 
-def find_cached(cache: Path, *, installer: Path) -> dict[str, Any]:
-    """Return the receipt of the newest ISO in the cache, or {}. Offline and read-only.
+def find_cached(cache: Path, *, installer: Path, major: Literal["9", "10"] = "9") -> dict[str, Any]:
+    """Return the receipt of the release's newest ISO in the cache, or {}. Offline and read-only.
 
     Raises:
         InputError, ToolError, ResourceError: as ``build``, as far as it can be checked now.
     """
     _require_build_host(installer)
     receipts = (_load_receipt(cache, Sha256(path.stem)) for path in cache.glob("[0-9a-f]*.json"))
-    usable = [receipt for receipt in receipts if receipt]
+    label = load_definition(major=major).volume_label
+    usable = [receipt for receipt in receipts if receipt and receipt["volume_label"] == label]
     if not usable:
         require_free_space(cache.absolute(), REQUIRED_MIB, purpose="building the lab media")
     return max(usable, key=lambda r: Path(str(r["iso"])).stat().st_mtime, default={})
@@ -147,10 +155,11 @@ def _build_parts(
     source: mirror.Mirror,
     cache: Path,
     digest: Sha256,
+    versions: Mapping[str, str],
     on_progress: ProgressCallback,
 ) -> Path:
     """The folder with all but the installer: base root, repositories, boot files."""
-    parts = cache / f"parts-{digest[:16]}"
+    parts = cache / f"parts-{definition.major}-{digest[:16]}"
     if parts.is_dir():
         on_progress("packages and base root are reused from a previous build")
         return parts
@@ -160,8 +169,8 @@ def _build_parts(
         root, tree, build_dir = work / "root", work / "tree", work / "build"
         tree.mkdir(parents=True)
         build_dir.mkdir()
-        on_progress(f"assembling {len(definition.install_packages)} packages and what they need")
-        install_debian_packages(definition, source, root, on_progress)
+        debian_root = provide_debian_root(definition, source, cache, versions, on_progress)
+        run(["cp", "-a", "--reflink=auto", debian_root, root], timeout_s=600)
         boot.collect_boot_loaders(root, build_dir)
         package_set = repo.build_all(definition, root, build_dir, tree, on_progress)
         kernel = next((root / "usr/lib/modules").iterdir()).name
@@ -241,11 +250,12 @@ def _remove_leftovers(cache: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _remove_old_media(cache: Path, parts: Path, newest: Path) -> None:
-    """Remove all but the newest two ISOs; another run may still use the older one."""
-    for path in set(cache.glob("parts-*")) - {parts}:
+def _remove_old_media(cache: Path, definition: MediaDefinition, parts: Path, newest: Path) -> None:
+    """Remove all but the release's newest two ISOs; another run may still use the older one."""
+    for path in set(cache.glob(f"parts-{definition.major}-*")) - {parts}:
         shutil.rmtree(path, ignore_errors=True)
-    older = sorted(set(cache.glob("HARDPAN-*.iso")) - {newest}, key=lambda p: p.stat().st_mtime)
+    isos = set(cache.glob(f"{definition.volume_label}-*.iso")) - {newest}
+    older = sorted(isos, key=lambda p: p.stat().st_mtime)
     for path in older[:-1]:
         path.unlink(missing_ok=True)
         digest = Sha256(path.stem.rpartition("-")[2])
@@ -294,22 +304,36 @@ def _require_build_host(installer: Path) -> None:
     help="Folder of another installer for the media.",
 )
 @click.option(
+    "--release",
+    "major",
+    type=click.Choice(RELEASES),
+    default="9",
+    show_default=True,
+    help="Release of EL that the lab has the shape of.",
+)
+@click.option(
     "--show-cached",
     is_flag=True,
     help="Print the receipt of the cached media, or {}; build nothing.",
 )
 @click.option("--json", "_as_json", is_flag=True, help="Accepted: the receipt is always JSON.")
 def main(
-    cache: Path, override: str | None, installer: Path, show_cached: bool, _as_json: bool
+    cache: Path,
+    override: str | None,
+    installer: Path,
+    major: Literal["9", "10"],
+    show_cached: bool,
+    _as_json: bool,
 ) -> None:
     """Build the lab media or reuse the cached one; print a JSON receipt."""
     if show_cached:
-        print_json(find_cached(cache, installer=installer), indent=2)
+        print_json(find_cached(cache, installer=installer, major=major), indent=2)
         return
     receipt = build(
         cache,
         override=override,
         installer=installer,
+        major=major,
         on_progress=lambda line: print_message(stderr, line),
     )
     print_json(asdict(receipt), indent=2)

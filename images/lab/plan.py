@@ -2,7 +2,7 @@
 """From Debian packages to EL packages: names, versions, dependencies. Pure."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -64,7 +64,7 @@ def group_packages(definition: MediaDefinition, names: Iterable[str]) -> dict[st
         InputError: the recipe gives one Debian package to two EL packages, or an
             EL package the name of a Debian package that it does not carry.
     """
-    included = [n for n in names if n not in definition.excluded]
+    included = [n for n in names if n not in definition.excluded_packages]
     el_by_deb: dict[str, str] = {}
     members_by_el: dict[str, tuple[str, ...]] = {}
     for el, patterns in definition.packages.items():
@@ -102,17 +102,17 @@ def plan_packages(definition: MediaDefinition, debs: Iterable[DebPackage]) -> di
 
 
 def compute_closure(
-    definition: MediaDefinition, packages: Mapping[str, ElPackage]
+    names: Collection[str], packages: Mapping[str, ElPackage], *, setting: str
 ) -> frozenset[str]:
-    """The base packages and everything that they require.
+    """Return the named packages and everything that they require.
 
     Raises:
-        InputError: the recipe names a base package that does not exist.
+        InputError: ``setting`` of the recipe names a package that does not exist.
     """
-    missing = sorted(set(definition.base) - set(packages))
+    missing = sorted(set(names) - set(packages))
     if missing:
-        raise InputError(f"packages.yaml: base: no such packages: {', '.join(missing)}")
-    pending, closed = list(definition.base), set[str]()
+        raise InputError(f"packages.yaml: {setting}: no such packages: {', '.join(missing)}")
+    pending, closed = list(names), set[str]()
     while pending:
         name = pending.pop()
         if name not in closed:

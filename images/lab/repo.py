@@ -8,15 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardpan.core.errors import ToolError
-from hardpan.core.process import run
 from images.lab import dpkg, file_ownership, plan, spec
+from images.lab.groups import load_groups, select_core
 from images.lab.media_definition import LAB_FOLDER, MediaDefinition
+from images.lab.repositories import (
+    CHROOT_WORKDIR,
+    PACKAGE_FOLDER,
+    build_repositories,
+    package_name,
+)
 from images.lab.root import OVERLAY, apply_el_layout, require_inside, run_in_root
 
-CHROOT_WORKDIR = Path("/run/hardpan-lab")
-"""Where the build folder appears inside the root; /run is never packed."""
-
 KEY_FILE = "RPM-GPG-KEY-hardpan-lab"
+EXCLUDE_LIST = "images/installer-only.txt"
+"""File of the media: paths of the image that are the installer's own."""
+
 _KEY_OWNER = "hardpan lab (throwaway key of one build) <lab@hardpan.invalid>"
 SCRIPTLETS = LAB_FOLDER / "scriptlets"
 """Bodies of ``%post``: ``EL-NAME.sh``."""
@@ -31,6 +37,11 @@ class PackageSet:
 
     packages: dict[str, plan.ElPackage]
     base: frozenset[str]
+    """In the payload."""
+
+    installer_only: frozenset[str]
+    """In the installer's image and not in the payload."""
+
     owned: file_ownership.OwnedPaths
     unowned: tuple[str, ...]
     """Paths that no package owns: state that Debian's scripts create."""
@@ -40,7 +51,12 @@ def prepare_packages(definition: MediaDefinition, root: Path, key: Path) -> Pack
     """Shape the root and decide which package owns each of its files."""
     debs = dpkg.read_packages(root)
     packages = plan.plan_packages(definition, debs)
-    base = plan.compute_closure(definition, packages)
+    base = plan.compute_closure(
+        (*select_core(load_groups(), packages, definition.major), *definition.base_packages),
+        packages,
+        setting="base",
+    )
+    installer = plan.compute_closure(definition.installer_only, packages, setting="installer_only")
     apply_el_layout(definition, root)
     target = require_inside(root, root / "etc/pki/rpm-gpg" / KEY_FILE)
     shutil.copyfile(key, target)
@@ -51,7 +67,13 @@ def prepare_packages(definition: MediaDefinition, root: Path, key: Path) -> Pack
     )
     for path in sorted(excluded, reverse=True):
         _remove(root / path[1:])
-    return PackageSet(packages=packages, base=base, owned=owned, unowned=unowned)
+    return PackageSet(
+        packages=packages,
+        base=base,
+        installer_only=installer - base,
+        owned=owned,
+        unowned=unowned,
+    )
 
 
 def create_signing_key(root: Path, build: Path) -> Path:
@@ -136,46 +158,19 @@ def sign_rpms(root: Path, build: Path) -> None:
     )
 
 
-def build_repositories(root: Path, build: Path, package_set: PackageSet, tree: Path) -> None:
-    """Lay the RPMs out as the two repositories and sign their metadata."""
-    for path in sorted((build / "rpms").glob("*.rpm")):
-        name = path.name.rsplit("-", 2)[0]
-        folder = tree / ("BaseOS" if name in package_set.base else "AppStream") / "Packages"
-        folder.mkdir(parents=True, exist_ok=True)
-        path.rename(folder / path.name)
-    for repo in ("BaseOS", "AppStream"):
-        run(
-            ["createrepo_c", "--quiet", "--no-database", "--workers=2", tree / repo],
-            timeout_s=300,
-            hint="install createrepo-c (createrepo_c on Fedora and its kin)",
-        )
-        sign_file(root, build, tree / repo / "repodata/repomd.xml")
-
-
-def sign_file(root: Path, build: Path, path: Path) -> None:
-    """Write an armoured signature ``*.asc`` next to a file."""
-    mount_point = f"{CHROOT_WORKDIR}-tree"
-    gpg = [
-        "gpg",
-        "--homedir",
-        f"{CHROOT_WORKDIR}/gnupg",
-        "--batch",
-        "--yes",
-        "--armor",
-        "--detach-sign",
-    ]
-    run_in_root(
-        root,
-        [*gpg, f"{mount_point}/{path.name}"],
-        timeout_s=60,
-        binds={build: str(CHROOT_WORKDIR), path.parent: mount_point},
-    )
-
-
 def reduce_to_base(root: Path, build: Path, package_set: PackageSet, tree: Path) -> None:
-    """Reduce the root to the base packages and register them in its rpm database."""
-    for path in file_ownership.find_optional_paths(package_set.owned, package_set.base):
+    """Reduce the root to the base packages and register them in its rpm database.
+
+    The installer's own programs stay and are not registered; ``EXCLUDE_LIST`` on the media
+    names their paths, which are not unpacked into a new system.
+    """
+    in_image = package_set.base | package_set.installer_only
+    for path in file_ownership.find_optional_paths(package_set.owned, in_image):
         _remove(root / path[1:])
+    installer_owned = {name: package_set.owned.get(name, []) for name in in_image}
+    excluded = file_ownership.find_optional_paths(installer_owned, package_set.base)
+    (tree / EXCLUDE_LIST).parent.mkdir(parents=True, exist_ok=True)
+    (tree / EXCLUDE_LIST).write_text("".join(f"{p[1:]}\n" for p in sorted(excluded)), "utf-8")
     for link in (root / "etc/systemd/system").rglob("*"):
         if link.is_symlink() and not _target_exists(root, link):
             link.unlink()  # it switched on a unit of a package that is not here yet
@@ -183,10 +178,14 @@ def reduce_to_base(root: Path, build: Path, package_set: PackageSet, tree: Path)
     script = (
         'set -e; mkdir -p /var/lib/rpm; rpm --initdb; cd "$ROOM-tree"; '
         "rpm -i --justdb --nodeps --noscripts --notriggers --nosignature --nodigest --noplugins "
-        "--ignoresize *.rpm; "
+        '--ignoresize $(cat "$ROOM/base-rpms"); '
         f"rpm --import /etc/pki/rpm-gpg/{KEY_FILE}; ldconfig"
     )
-    binds = {build: str(CHROOT_WORKDIR), tree / "BaseOS/Packages": f"{CHROOT_WORKDIR}-tree"}
+    folder = tree / "BaseOS" / PACKAGE_FOLDER
+    rpms = [p for p in folder.rglob("*.rpm") if package_name(p) in package_set.base]
+    names = sorted(p.relative_to(folder).as_posix() for p in rpms)
+    (build / "base-rpms").write_text("\n".join(names), "utf-8")
+    binds = {build: str(CHROOT_WORKDIR), folder: f"{CHROOT_WORKDIR}-tree"}
     run_in_root(
         root, ["env", f"ROOM={CHROOT_WORKDIR}", "sh", "-c", script], timeout_s=300, binds=binds
     )
@@ -215,7 +214,13 @@ def build_all(
     build_rpms(root, build, package_set)
     on_progress("signing them")
     sign_rpms(root, build)
-    build_repositories(root, build, package_set, tree)
+    build_repositories(
+        root,
+        build,
+        tree,
+        baseos=package_set.base | package_set.installer_only,
+        has_modules=definition.has_modules,
+    )
     shutil.copyfile(key, tree / KEY_FILE)
     on_progress("reducing the root to the base packages")
     reduce_to_base(root, build, package_set, tree)

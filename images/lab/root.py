@@ -3,35 +3,22 @@
 
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from glob import glob
 from pathlib import Path
 
 from hardpan.core.errors import InputError
 from hardpan.core.process import CompletedProcess, run
 from images.lab.media_definition import LAB_FOLDER, MediaDefinition
-from images.lab.mirror import KEYRING, Mirror
 
 OVERLAY = LAB_FOLDER / "overlay"
 
 # Mounts and processes live in namespaces of their own, which end with unshare,
 # and unshare ends with this process: a killed build leaves nothing mounted and
 # nothing running.
-_NAMESPACE_ARGV = (
+NAMESPACE_ARGV = (
     *("setpriv", "--pdeathsig", "KILL", "--"),
     *("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"),
-)
-
-# What no image needs and what costs time to unpack. Copyright files stay.
-_EXCLUDED = (
-    "path-exclude=/usr/share/doc/*",
-    "path-include=/usr/share/doc/*/copyright",
-    "path-exclude=/usr/share/man/*",
-    "path-exclude=/usr/share/info/*",
-    "path-exclude=/usr/share/locale/*",
-    "path-exclude=/usr/share/lintian/*",
-    "path-exclude=/usr/share/bug/*",
-    "force-unsafe-io",
 )
 
 _IN_ROOT = """
@@ -81,7 +68,7 @@ def run_in_root(
     pairs = [
         part for source, mount_point in (binds or {}).items() for part in (str(source), mount_point)
     ]
-    shell = [*_NAMESPACE_ARGV, "--net", "sh", "-c", _IN_ROOT, "sh"]
+    shell = [*NAMESPACE_ARGV, "--net", "sh", "-c", _IN_ROOT, "sh"]
     return run(
         [*shell, str(root), *pairs, "--", *argv],
         timeout_s=timeout_s,
@@ -90,50 +77,17 @@ def run_in_root(
     )
 
 
-def install_debian_packages(
-    definition: MediaDefinition, mirror: Mirror, root: Path, on_progress: Callable[[str], None]
-) -> None:
-    """Install the recipe's Debian packages into ``root`` with apt's signed metadata."""
-    apt_options = (
-        'Apt::Install-Recommends "false"',
-        'Acquire::Languages "none"',
-        *(p.rstrip(";") for p in mirror.proxies),
-    )
-    run(
-        [
-            *_NAMESPACE_ARGV,
-            "--mount-proc",
-            "mmdebstrap",
-            "--mode=root",
-            "--format=directory",
-            "--variant=essential",
-            "--components=main",
-            "--architectures=amd64",
-            f"--keyring={KEYRING}",
-            *(f"--aptopt={o}" for o in apt_options),
-            *(f"--dpkgopt={o}" for o in _EXCLUDED),
-            f"--include={','.join(definition.install_packages)}",
-            mirror.suite,
-            root,
-            mirror.uri,
-        ],
-        timeout_s=1200,
-        env={"DEBIAN_FRONTEND": "noninteractive"},
-        on_line=lambda line: (
-            on_progress(line.removeprefix("I: ")) if line.startswith("I: ") else None
-        ),
-    )
-
-
 def apply_el_layout(definition: MediaDefinition, root: Path) -> None:
     """Give the root its EL shape. dpkg's records must have been read before."""
-    for pattern in definition.remove:
+    for pattern in definition.removed_paths:
         for path in glob(f"{root}{pattern}"):  # noqa: PTH207  (an absolute pattern)
             require_inside(root, Path(path).parent)
             _delete(Path(path))
     for old, new in definition.moves.items():
         _move(root, old, new)
     _copy_overlay(root)
+    for name, text in render_release_files(definition.release).items():
+        require_inside(root, root / name).write_text(text, "utf-8")
     for name, mode in definition.folders.items():
         folder = require_inside(root, root / name[1:])
         folder.mkdir(parents=True, exist_ok=True)
@@ -145,8 +99,31 @@ def apply_el_layout(definition: MediaDefinition, root: Path) -> None:
         link.symlink_to(target)
     script = root / "rebrand.sh"
     shutil.copy(LAB_FOLDER / "rebrand.sh", script)
-    run_in_root(root, ["/bin/sh", "/rebrand.sh"], timeout_s=600)
+    argv = ["env", f"MAJOR={definition.major}", "/bin/sh", "/rebrand.sh"]
+    run_in_root(root, argv, timeout_s=600)
     script.unlink()
+
+
+def render_release_files(release: str) -> dict[str, str]:
+    """Return the files that name the release, by their path in the root."""
+    major = release.partition(".")[0]
+    os_release = {
+        "NAME": '"hardpan lab"',
+        "VERSION": f'"{release} (Lab)"',
+        "ID": "hardpan-lab",
+        "ID_LIKE": '"rhel fedora"',
+        "VERSION_ID": f'"{release}"',
+        "PLATFORM_ID": f'"platform:el{major}"',
+        "PRETTY_NAME": f'"hardpan lab {release} (EL-shaped, assembled from Debian packages)"',
+        "CPE_NAME": f'"cpe:/o:hardpan:lab:{major}"',
+        "DEFAULT_HOSTNAME": '"localhost"',
+    }
+    return {
+        "usr/lib/os-release": "".join(f"{key}={value}\n" for key, value in os_release.items()),
+        "etc/hardpan-lab-release": f"hardpan lab release {release} (Lab)\n",
+        "etc/system-release-cpe": f"cpe:/o:hardpan:lab:{major}\n",
+        "etc/dnf/vars/releasever": f"{major}\n",
+    }
 
 
 def list_overlay(overlay: Path = OVERLAY) -> tuple[Path, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from hardpan.kickstart.lint import encryption, policy, storage
 from hardpan.kickstart.quoting import KickstartError
 from hardpan.kickstart.syntax import KickstartDocument, LintProblem, parse_kickstart
+from hardpan.profiles.schema.profile import LAB_RELEASES
 
 ShellCheck = Callable[[str], str]
 """Returns the syntax error of a script, or an empty string."""
@@ -33,6 +34,7 @@ _ADDONS = {
     "rocky9": ("com_redhat_kdump", "com_redhat_oscap", "org_fedora_oscap"),
     "rocky10": ("com_redhat_kdump",),
     "lab9": (),
+    "lab10": (),
 }
 _RESERVED_REPOS = (
     *("anaconda", "appstream", "baseos", "development", "extras", "fedora", "rawhide"),
@@ -44,7 +46,7 @@ _OSCAP = ("com_redhat_oscap", "org_fedora_oscap")
 def lint_kickstart(
     text: str, release: str, *, shell_check: ShellCheck | None = None
 ) -> tuple[LintProblem, ...]:
-    """Return the problems of a kickstart for ``release`` (rocky9, rocky10, lab9), by line.
+    """Return the problems of a kickstart for ``release`` (rocky9, rocky10, lab9, lab10), by line.
 
     ``shell_check`` is called for each script; this module starts no process.
     """
@@ -75,7 +77,7 @@ def lint_or_raise(text: str, release: str, *, shell_check: ShellCheck | None = N
 
 
 def _check_removed_commands(document: KickstartDocument, release: str) -> Iterator[LintProblem]:
-    if release != "rocky10":
+    if release not in ("rocky10", "lab10"):
         return
     for command in document.commands:
         if command.name in _REMOVED_EL10:
@@ -100,11 +102,11 @@ def _check_addons(document: KickstartDocument, release: str) -> Iterator[LintPro
         name = section.arguments[0] if section.arguments else ""
         if name in allowed:
             continue
-        if name in _OSCAP and release == "rocky10":
+        if name in _OSCAP and release in ("rocky10", "lab10"):
             yield LintProblem(line=section.line, text=f"EL10's installer has no {name} addon")
         else:
             yield LintProblem(line=section.line, text=f"unknown %addon {name!a} for {release}")
-    if release != "lab9" and not any(
+    if release not in LAB_RELEASES and not any(
         s.name == "%addon" and s.arguments[:2] == ("com_redhat_kdump", "--disable")
         for s in document.sections
     ):

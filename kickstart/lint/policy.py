@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from hardpan.kickstart.render import REPORT_FILE
 from hardpan.kickstart.syntax import KickstartCommand, KickstartDocument, LintProblem
 from hardpan.profiles.constraints.stig_requirements import FORBIDDEN_SUPERUSERS
+from hardpan.profiles.schema.profile import LAB_RELEASES
 
 _COMPLETE_MARKER = "HARDPAN-INSTALL: complete"
 _FAILED_MARKER = "HARDPAN-INSTALL: failed"
@@ -23,7 +24,7 @@ def policy_problems(document: KickstartDocument, release: str) -> Iterator[LintP
     yield from _check_ssh_keys(document)
     yield from _check_scripts_report(document)
     yield from _check_ending(document)
-    if release != "lab9":
+    if release not in LAB_RELEASES:
         yield from _check_selinux(document)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from hardpan.profiles.constraint_set import ConstraintSet, ProfilePath, Violation
 from hardpan.profiles.schema.hardware import Hardware, min_driver_version
+from hardpan.profiles.schema.profile import LAB_RELEASES
 from hardpan.profiles.schema.versions import parse_version
 from hardpan.profiles.software_catalog.catalog_file import package_catalog
 
@@ -35,7 +36,7 @@ def _check_accelerator(hardware: Hardware, release: str) -> Iterator[Violation]:
             yield Violation(
                 ("hardware",), f"expected a section '{hardware.accelerator}:', got none"
             )
-        if release == "lab9":
+        if release in LAB_RELEASES:
             yield Violation(
                 ("hardware", "accelerator"),
                 "expected none or cpu: the lab has no GPU drivers",
@@ -114,7 +115,7 @@ def _check_amd(hardware: Hardware, release: str) -> Iterator[Violation]:
 @CONSTRAINTS.depends_on("hardware", "release")
 def _check_rocm(hardware: Hardware, release: str) -> Iterator[Violation]:
     amd = hardware.amd
-    if amd is None or release == "lab9":
+    if amd is None or release in LAB_RELEASES:
         return
     catalog = package_catalog()
     series = catalog.series_of(amd.rocm)
@@ -150,9 +151,9 @@ def _check_layers(layers: tuple[str, ...], hardware: Hardware, release: str) -> 
                 f"{layer} needs 'accelerator: {' or '.join(supported)}',"
                 f" got {hardware.accelerator!a}",
             )
-        if release == "lab9" and layer in _VENDOR_LAYERS:
+        if release in LAB_RELEASES and layer in _VENDOR_LAYERS:
             yield Violation(
-                path, f"{layer} is not for lab9: the lab's repositories have no GPU packages"
+                path, f"{layer} is not for {release}: the lab's repositories have no GPU packages"
             )
         if layer in _PREREQUISITE_LAYERS and _PREREQUISITE_LAYERS[layer] not in layers[:i]:
             yield Violation(path, f"expected {_PREREQUISITE_LAYERS[layer]} before {layer}")

@@ -18,7 +18,7 @@ from hardpan.profiles.schema.encryption import Encryption
 from hardpan.profiles.schema.hardware import Hardware
 from hardpan.profiles.schema.layer_packages import OS_PACKAGES
 from hardpan.profiles.schema.machine import Boot, Machine, Packages, Storage, User
-from hardpan.profiles.schema.profile import LayerName, StigSettings
+from hardpan.profiles.schema.profile import LAB_RELEASES, LayerName, StigSettings
 from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.profiles.schema.tuning import Tuning
 
@@ -26,7 +26,7 @@ _CONSTRAINTS = ConstraintSet()
 _OVERHEAD_MIB = 64
 """Partition tables, the BIOS boot partition, LVM and LUKS headers."""
 
-_MIN_MEMORY_MIB = {"rocky9": 2560, "rocky10": 3072, "lab9": 1024}
+_MIN_MEMORY_MIB = {"rocky9": 2560, "rocky10": 3072, "lab9": 1024, "lab10": 1024}
 
 
 def violations(sections: Mapping[str, Any]) -> Iterator[Violation]:
@@ -202,12 +202,12 @@ def is_key_accepted(line: str, *, fips: bool, release: str) -> bool:
 
     The lab's OpenSSH is Debian's and has no FIPS provider, so it accepts every key type.
     """
-    return not (fips and release != "lab9" and line.startswith("ssh-ed25519 "))
+    return not (fips and release not in LAB_RELEASES and line.startswith("ssh-ed25519 "))
 
 
 @_CONSTRAINTS.depends_on("stig", "release")
 def _check_content(stig: StigSettings, release: str) -> Iterator[Violation]:
-    expected = "rhel10" if release == "rocky10" else "rhel9"
+    expected = "rhel10" if release in ("rocky10", "lab10") else "rhel9"
     if stig.content != expected:
         yield Violation(
             ("stig", "content"), f"expected {expected} for {release}, got {stig.content!a}"

@@ -49,4 +49,4 @@ class Audit(ProfileSection):
     def tls_driver(self, release: str) -> str:
         """Return rsyslog's TLS library on a release."""
         configured = self.log_host.driver if self.log_host else None
-        return configured or ("ossl" if release == "rocky10" else "gtls")
+        return configured or ("ossl" if release in ("rocky10", "lab10") else "gtls")

@@ -17,10 +17,10 @@ from hardpan.profiles.schema.types import PackageName, Pattern, StrictBool, Text
 STACKS_DIR = "opt/ai/stacks"
 """Folder of the stacks on the host, relative to ``/``."""
 
-PYTHONS = {"rocky9": ("3.11", "3.12"), "rocky10": ("3.12",), "lab9": ("3.13",)}
+PYTHONS = {"rocky9": ("3.11", "3.12"), "rocky10": ("3.12",), "lab9": ("3.13",), "lab10": ("3.13",)}
 """Release -> Python versions that it packages and that the frameworks support."""
 
-GLIBC = {"rocky9": "2.34", "rocky10": "2.39", "lab9": "2.41"}
+GLIBC = {"rocky9": "2.34", "rocky10": "2.39", "lab9": "2.41", "lab10": "2.41"}
 """Release -> glibc version, the newest that a wheel may require."""
 
 _PYTHON_RPMS = {("rocky9", "3.11"): "python3.11", ("rocky9", "3.12"): "python3.12"}

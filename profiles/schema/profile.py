@@ -42,7 +42,9 @@ from hardpan.profiles.schema.types import (
 )
 from hardpan.profiles.schema.waivers import RuleWaiver
 
-Release = Literal["rocky9", "rocky10", "lab9"]
+Release = Literal["rocky9", "rocky10", "lab9", "lab10"]
+LAB_RELEASES = ("lab9", "lab10")
+"""The lab systems: EL-shaped and assembled from Debian packages, not Rocky Linux."""
 LayerName = Literal[
     "nvidia_driver",
     "cuda",
@@ -111,7 +113,7 @@ class Profile(ProfileSection):
     """Purpose; not inherited."""
 
     release: Release
-    """The distribution. ``lab9`` is the EL-shaped lab system, not Rocky Linux."""
+    """The distribution. ``lab9`` and ``lab10`` are the EL-shaped lab systems, not Rocky Linux."""
 
     media: Media
     system: System
@@ -216,4 +218,4 @@ class Profile(ProfileSection):
     @property
     def is_lab(self) -> bool:
         """Whether this is the lab system, which must never be called Rocky Linux."""
-        return self.release == "lab9"
+        return self.release in LAB_RELEASES

@@ -52,7 +52,7 @@ class Payload:
     @property
     def kernel(self) -> LabKernel:
         """The one kernel of the media."""
-        rpms = [rpm.name for rpm in self.media.glob("*/Packages/kernel-core-*.x86_64.rpm")]
+        rpms = [rpm.name for rpm in self.media.glob("*/Packages/k/kernel-core-*.x86_64.rpm")]
         releases = [folder.name for folder in (self.root / "usr/lib/modules").iterdir()]
         assert (len(rpms), len(releases)) == (1, 1), (
             f"{self.media}: expected one kernel, got {rpms} and modules of {releases}"
@@ -96,10 +96,12 @@ def unpack_payload(iso: Path, folder: Path) -> None:
     """Unpack the lab media's repositories and payload into ``folder``."""
     payload = Payload.unpacked_in(folder)
     run(["xorriso", "-osirrox", "on", "-indev", iso, "-extract", "/", payload.media], timeout_s=300)
+    images = payload.media / "images"
     run(
-        ["unsquashfs", "-q", "-n", "-d", payload.root, payload.media / "images/install.img"],
+        ["unsquashfs", "-q", "-n", "-no-wildcards", "-exclude-file", images / "installer-only.txt",
+         "-d", payload.root, images / "install.img"],
         timeout_s=300,
-    )
+    )  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -124,6 +126,8 @@ def lab_host(payload: Payload, folder: Path, *, install: Sequence[str] = ()) -> 
         ]
         # bpf: without it systemd ignores IPAddressDeny= of the units.
         argv += ["--system-call-filter=@keyring bpf"]
+        # What systemd reads as the kernel's command line: this machine's audit is not the host's.
+        argv += ["audit=0"]
         log = folder / "console.log"
         with spawn(argv, log=log, env={"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}):
             veth = f"ve-{name}"
@@ -155,11 +159,13 @@ def _prepare(root: Path, folder: Path, address: ipaddress.IPv4Address) -> None:
     allowed = root / "etc/sudoers.d" / USER
     allowed.write_text(f"{USER} ALL=(ALL) NOPASSWD: ALL\n")
     allowed.chmod(0o440)
-    networks = root / "etc/systemd/network"
-    networks.mkdir(parents=True, exist_ok=True)
-    (networks / "10-host0.network").write_text(
-        f"[Match]\nName=host0\n[Network]\nAddress={address}/30\nLinkLocalAddressing=no\n"
+    connection = root / "etc/NetworkManager/system-connections/host0.nmconnection"
+    connection.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    connection.write_text(
+        "[connection]\nid=host0\ntype=ethernet\ninterface-name=host0\n"
+        f"[ipv4]\nmethod=manual\naddress1={address}/30\n[ipv6]\nmethod=disabled\n"
     )
+    connection.chmod(0o600)
     (root / "etc/machine-id").write_text(f"{secrets.token_hex(16)}\n")
     (root / "etc/hostname").write_text("lab-host\n")
 

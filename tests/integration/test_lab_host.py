@@ -20,11 +20,19 @@ def test_lab_host_runs_systemd_and_sshd(host: LabHost) -> None:
 
 
 def test_dnf_installs_from_lab_repositories(host: LabHost) -> None:
-    host.run("dnf -q -y install nftables")
+    assert host.run("rpm -q tmux", ok=(1,)).stdout == "package tmux is not installed\n"
+    host.run("dnf -q -y install tmux")
 
-    assert "nftables" in host.run("rpm -q nftables").stdout
-    assert host.run("rpm -V nftables").stdout == ""
-    assert host.run("nft add table inet trial && nft list tables").stdout == "table inet trial\n"
+    assert "tmux" in host.run("rpm -q tmux").stdout
+    assert host.run("rpm -V tmux").stdout == ""
+    assert host.run("tmux -V").stdout.startswith("tmux ")
+
+
+def test_lab_host_has_firewall_and_network_of_el(host: LabHost) -> None:
+    assert host.run("firewall-cmd --state").stdout == "running\n"
+    assert "ssh" in host.run("firewall-cmd --list-services").stdout.split()
+    assert host.run("nft list tables").stdout == "table inet firewalld\n"
+    assert host.run("nmcli -g GENERAL.STATE device show host0").stdout == "100 (connected)\n"
 
 
 def test_lab_hosts_are_isolated_and_leave_nothing(lab_payload: Payload, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hardpan.core.files import sha256_file
 from hardpan.core.process import run
 from images.lab.media_definition import load_definition
+from tests.integration.lab_host import Payload
 
 pytestmark = pytest.mark.integration
 REPO = Path(__file__).parents[2]
@@ -82,9 +83,42 @@ def test_repositories_list_existing_signed_packages(media: Path, tree: Path) -> 
             assert hashlib.sha256(body).hexdigest() == checksum.text
 
 
+def test_repositories_have_groups_and_el_9_module_streams(tree: Path) -> None:
+    types = {
+        repo: {
+            data.attrib["type"]
+            for data in ET.parse(tree / repo / "repodata/repomd.xml")  # noqa: S314  (our own)
+            .getroot()
+            .findall("r:data", NS)
+        }
+        for repo in ("BaseOS", "AppStream")
+    }
+    assert "group" in types["BaseOS"]
+    assert "modules" not in types["BaseOS"]
+    assert "modules" in types["AppStream"]
+    (comps,) = (tree / "BaseOS/repodata").glob("*comps*.xml")
+    root = ET.parse(comps).getroot()  # noqa: S314  (our own)
+    members = {m.text for m in root.findall("group[id='core']/packagelist/packagereq")}
+    assert {"NetworkManager", "audit", "dnf", "firewalld", "grubby", "openssh-server"} <= members
+    assert root.find("environment[id='minimal-environment']") is not None
+
+
+def test_payload_has_no_package_that_a_minimal_el_system_lacks(lab_payload: Payload) -> None:
+    # Debian's rpm of this machine has its own place for the database.
+    query = ["rpm", "--root", lab_payload.root, "--dbpath", "/var/lib/rpm", "-qa"]
+    names = set(run([*query, "--qf", "%{NAME}\\n"], timeout_s=120).stdout.split())
+
+    assert {"NetworkManager", "dracut", "kernel-core", "sssd-common"} <= names
+    lacking = {"attr", "bc", "bzip2", "file", "gdisk", "jq", "lz4", "rsync", "tar", "zstd"}
+    assert not lacking & names
+    for program in ("bc", "bzip2", "file", "jq", "rsync", "sgdisk", "tar", "unsquashfs", "zstd"):
+        assert not (lab_payload.root / "usr/bin" / program).exists(), program
+        assert not (lab_payload.root / "usr/sbin" / program).exists(), program
+
+
 def test_rpm_signature_verifies_with_key_on_media(media: Path, tree: Path, tmp_path: Path) -> None:
     listing = run(
-        ["xorriso", "-indev", media, "-find", "/AppStream/Packages", "-name", "audit-*.rpm"],
+        ["xorriso", "-indev", media, "-find", "/BaseOS/Packages/a", "-name", "audit-4*.rpm"],
         timeout_s=60,
     ).stdout
     (rpm_path,) = [line.strip("'") for line in listing.split() if line.strip("'").endswith(".rpm")]

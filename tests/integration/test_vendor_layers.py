@@ -180,7 +180,7 @@ def _assert_configured(host: LabHost, kernel: LabKernel) -> None:
     assert host.run(f"systemctl is-enabled {units}").stdout.split() == ["enabled"] * 4
     repos = host.run("cat /etc/yum.repos.d/*.repo").stdout
     assert "gpgcheck=0" not in repos
-    listing = host.run("lsinitramfs /boot/initramfs-*.img").stdout
+    listing = host.run("lsinitrd /boot/initramfs-*.img").stdout
     assert "nouveau.ko" not in listing
     assert "etc/modprobe.d/hardpan-nvidia.conf" in listing
     assert '"reject"' in host.run("cat /etc/containers/policy.json").stdout

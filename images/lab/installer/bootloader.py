@@ -66,6 +66,7 @@ def install_bootloader(
     arguments = build_kernel_arguments(
         consoles=consoles,
         append=bootloader.append,
+        volumes=[f"{v.group}/{v.name}" for v in storage.volumes if v.mount == "/"],
         luks=target.luks_uuids,
         fips=fips,
         boot_uuid=boot.uuid if boot else None,

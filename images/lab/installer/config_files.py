@@ -95,6 +95,7 @@ def build_kernel_arguments(
     *,
     consoles: Sequence[str],
     append: Sequence[str],
+    volumes: Sequence[str] = (),
     luks: Sequence[str],
     fips: bool,
     boot_uuid: str | None,
@@ -103,11 +104,11 @@ def build_kernel_arguments(
 
     With ``fips``, the installer's ``fips=1`` is carried over, and ``boot=`` names the file
     system of the kernel for the self-test, but only if /boot is a separate partition.
-    LUKS devices are named by ``cryptopts=``, this initramfs's word for EL's
-    ``rd.luks.uuid=``: making an initramfs that knows them took 170 s under emulation.
+    As Anaconda's, they name what dracut has to set up before it mounts the root: ``volumes``
+    (``GROUP/NAME``) and LUKS devices.
     """
-    cryptopts = (f"cryptopts=target=luks-{u},source=UUID={u},luks" for u in luks)
-    arguments = [*consoles, *cryptopts, *append]
+    devices = [*(f"rd.luks.uuid=luks-{u}" for u in luks), *(f"rd.lvm.lv={v}" for v in volumes)]
+    arguments = [*consoles, *devices, *append]
     if fips:
         arguments = [w for w in arguments if not w.startswith(("fips=", "boot="))]
         arguments.append("fips=1")

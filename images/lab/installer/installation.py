@@ -4,7 +4,17 @@
 import shutil
 from collections.abc import Callable, Sequence
 
-from . import accounts, anaconda_text, bootloader, configure, payload, scripts, selinux, storage
+from . import (
+    accounts,
+    anaconda_text,
+    bootloader,
+    configure,
+    initramfs,
+    payload,
+    scripts,
+    selinux,
+    storage,
+)
 from .console import InstallerConsole
 from .media import BootOptions
 from .payload import DnfProcess
@@ -84,7 +94,9 @@ class Installation:
             ),
             "Creating users": (lambda: accounts.create_accounts(self._plan.system),),
             "Configuring addons": (),
-            "Generating initramfs": (),
+            "Generating initramfs": (
+                lambda: initramfs.make_initramfs(self._console, fips=self._options.fips),
+            ),
             "Storing configuration files and kickstarts": (self._store_kickstart,),
             "Running post-installation scripts": (
                 self._run_post_scripts,

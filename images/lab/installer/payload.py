@@ -16,6 +16,9 @@ from .process import LOGS, SYSROOT, append_log, run
 from .release import Release
 
 _IMAGE = Path("/run/install/repo/images/install.img")
+_EXCLUDE_LIST = _IMAGE.with_name("installer-only.txt")
+"""Paths of programs that only the installer uses."""
+
 _EXCLUDED_PATHS = ("usr/libexec/hardpan-lab", "run/install")
 """The installer itself does not travel into the new system."""
 
@@ -212,6 +215,7 @@ def unpack_image(print_line: Callable[[str], None]) -> None:
     """
     argv = [
         "unsquashfs", "-force", "-dest", str(SYSROOT), "-processors", "2", "-percentage",
+        "-no-wildcards", "-exclude-file", str(_EXCLUDE_LIST),
         "-excludes", str(_IMAGE), *_EXCLUDED_PATHS,
     ]  # fmt: skip
     last_percent = -1

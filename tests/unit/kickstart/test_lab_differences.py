@@ -24,7 +24,7 @@ _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 def render_pair(name: str, key: str) -> tuple[list[str], list[str]]:
     """Render one profile as it is and for the lab, without the digest of the profile."""
     profile = load_profile(name)
-    release = {"rocky9": "lab9", "rocky10": "lab9"}[profile.release]
+    release = {"rocky9": "lab9", "rocky10": "lab10"}[profile.release]
     texts = (
         render_kickstart(variant, key)
         for variant in (profile.model_copy(update={"release": release}), profile)

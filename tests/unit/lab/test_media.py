@@ -8,6 +8,7 @@ from hardpan.core.errors import InputError
 from hardpan.core.files import Sha256
 from images.lab import boot, build, cpio, iso, mirror
 from images.lab.media_definition import LAB_FOLDER, Globs, load_definition
+from images.lab.root import render_release_files
 
 DEP = """\
 kernel/drivers/block/virtio_blk.ko.xz: kernel/drivers/virtio/virtio.ko.xz
@@ -29,12 +30,32 @@ def test_invalid_definition_reports_location_and_setting(tmp_path: Path) -> None
     text = (LAB_FOLDER / "packages.yaml").read_text("utf-8")
     path = tmp_path / "packages.yaml"
     path.write_text(text.replace('release: "9.0"', "release: 9.0"), "utf-8")
-    line = text.splitlines().index('release: "9.0"') + 1
+    line = text.splitlines().index('    release: "9.0"') + 1
 
     with pytest.raises(InputError) as caught:
         load_definition(path)
 
-    assert str(caught.value) == f"{path}:{line}:10: release: expected text (quote it), got 9.0"
+    problem = "releases.9.release: expected text (quote it), got 9.0"
+    assert str(caught.value) == f"{path}:{line}:14: {problem}"
+
+
+def test_releases_differ_in_version_label_and_modules() -> None:
+    el9, el10 = load_definition(major="9"), load_definition(major="10")
+
+    assert (el9.release, el9.volume_label, el9.has_modules) == ("9.0", "HARDPAN-LAB-9", True)
+    assert (el10.release, el10.volume_label, el10.has_modules) == ("10.0", "HARDPAN-LAB-10", False)
+    assert "libengine-pkcs11-openssl" in el10.excluded_packages - el9.excluded_packages
+    assert "/usr/lib/systemd/system/audit-rules.service" in el9.removed_paths
+    assert "/usr/lib/systemd/system/audit-rules.service" not in el10.removed_paths
+
+
+def test_release_files_name_their_release() -> None:
+    files = render_release_files("10.0")
+
+    assert 'VERSION_ID="10.0"\n' in files["usr/lib/os-release"]
+    assert 'PLATFORM_ID="platform:el10"\n' in files["usr/lib/os-release"]
+    assert files["etc/dnf/vars/releasever"] == "10\n"
+    assert files["etc/system-release-cpe"] == "cpe:/o:hardpan:lab:10\n"
 
 
 def test_modules_are_ordered_after_their_dependencies() -> None:

@@ -13,13 +13,20 @@ def make_deb(name: str, depends: tuple[tuple[str, ...], ...] = (), **more: objec
 
 def make_definition(**changes: object) -> MediaDefinition:
     empty: dict[str, object] = {
-        "release": "9.0",
         "suite": "trixie",
-        "volume_label": "LAB",
-        **dict.fromkeys(("install", "excluded", "base", "remove", "ghosts", "config"), ()),
+        "releases": {},
+        **dict.fromkeys(("install", "excluded", "base", "installer_only", "remove"), ()),
+        **dict.fromkeys(("ghosts", "config"), ()),
         **{k: {} for k in ("packages", "meta", "provides", "moves", "links", "folders", "owners")},
     }
-    return MediaDefinition.model_validate(empty | changes)
+    release = {
+        "release": "9.0",
+        "volume_label": "LAB",
+        "modules": True,
+        "excluded": (),
+        "remove": (),
+    }
+    return MediaDefinition.model_validate(empty | {"releases": {"9": release}} | changes)
 
 
 @pytest.mark.parametrize(
@@ -80,12 +87,12 @@ def test_el_name_equal_to_unlisted_debian_package_is_refused() -> None:
 
 
 def test_base_closure_includes_requirements() -> None:
-    definition = make_definition(base=["a"])
-    result = plan_packages(definition, [make_deb("a", (("b",),)), make_deb("b"), make_deb("c")])
+    debs = [make_deb("a", (("b",),)), make_deb("b"), make_deb("c")]
+    result = plan_packages(make_definition(), debs)
 
-    assert compute_closure(definition, result) == {"a", "b"}
+    assert compute_closure(["a"], result, setting="base") == {"a", "b"}
 
 
 def test_missing_base_package_is_named() -> None:
-    with pytest.raises(InputError, match="no such packages: nope"):
-        compute_closure(make_definition(base=["nope"]), {})
+    with pytest.raises(InputError, match="base: no such packages: nope"):
+        compute_closure(["nope"], {}, setting="base")

@@ -77,12 +77,17 @@ def test_fips_argument_is_carried_over_with_boot_uuid(
     assert " ".join(result) == expected
 
 
-def test_kernel_arguments_name_luks_devices() -> None:
+def test_kernel_arguments_name_devices_of_the_root() -> None:
     result = config_files.build_kernel_arguments(
-        consoles=[], append=["audit=1"], luks=["ab-1"], fips=False, boot_uuid="B"
+        consoles=[],
+        append=["audit=1"],
+        volumes=["vg0/root"],
+        luks=["ab-1"],
+        fips=False,
+        boot_uuid="B",
     )
 
-    assert result == ["cryptopts=target=luks-ab-1,source=UUID=ab-1,luks", "audit=1"]
+    assert result == ["rd.luks.uuid=luks-ab-1", "rd.lvm.lv=vg0/root", "audit=1"]
 
 
 def test_default_grub_replaces_existing_and_adds_missing_variables() -> None:

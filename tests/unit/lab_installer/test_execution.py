@@ -222,7 +222,7 @@ def test_bootloader_entry_and_arguments_are_written(
     )
 
     entry = (installed / "boot/loader/entries/hardpan-lab-6.12.conf").read_text()
-    arguments = "console=ttyS0,115200 audit=1 fips=1 boot=UUID=U-B"
+    arguments = "console=ttyS0,115200 rd.lvm.lv=vg0/root audit=1 fips=1 boot=UUID=U-B"
     assert "title hardpan lab 9.0 (6.12)\n" in entry
     assert f"options root=/dev/mapper/vg0-root ro {arguments}\n" in entry
     assert f'GRUB_CMDLINE_LINUX="{arguments}"\nGRUB_TIMEOUT=1\n' in (

@@ -74,6 +74,7 @@ BLOCKING_AREAS = {
     "lab-ai": [],
     "lab-stig": [],
     "lab-strict": [],
+    "lab10-stig": [],
     "rocky9-stig": ["media"],
     "rocky9-stig-amd": [*["layers"] * 2, "stacks", "stacks", "media"],
     "rocky9-stig-cpu": ["stacks", "media"],

@@ -390,6 +390,7 @@ def test_lab_builder_reports_its_newest_media(
         path = tmp_path / f"{LABEL}-{name}.iso"
         path.write_bytes(name.encode())
         record = {"iso": str(path), "size": 16, "sha256": sha256_bytes(name.encode())}
+        record["volume_label"] = LABEL
         (tmp_path / f"{name}.json").write_text(json.dumps(record), "utf-8")
         lab.os.utime(path, (age, age))
 

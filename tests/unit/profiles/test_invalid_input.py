@@ -99,7 +99,7 @@ INVALID_VALUES = [
     ("media: {catalog: rocky9}", "media: rocky9", "media: expected settings as 'name: value'"),
     ("users:\n  - {name", "users: []\nx:\n  - {name", "users: expected at least one entry"),
     # Release, hardware, layers.
-    ("release: rocky9", "release: rocky8", "expected rocky9, rocky10 or lab9, got 'rocky8'"),
+    ("release: rocky9", "release: rocky8", "expected rocky9, rocky10, lab9 or lab10, got 'rocky8'"),
     ("release: rocky9", "release: rocky10", "expected rhel10 for rocky10, got 'rhel9'"),
     ("memory: 4 GiB", "memory: 1 GiB", "required by the installer of rocky9, got 1024 MiB"),
     ("accelerator: none", "accelerator: nvidia", "expected a section 'nvidia:', got none"),

@@ -12,6 +12,7 @@ NAMES = (
     "lab-ai",
     "lab-stig",
     "lab-strict",
+    "lab10-stig",
     *(
         f"rocky{release}-stig{accelerator}"
         for release in ("10", "9")

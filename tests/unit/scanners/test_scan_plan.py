@@ -18,7 +18,7 @@ def test_shipped_profile_gives_product_waivers_and_expected_state() -> None:
     assert plan.expected is not None
     assert plan.server is not None
     assert [w.selector_locations[0].split("/")[-1] for w in plan.waivers[:3]] == [
-        f"lab-stig.yaml:{line}:13" for line in (104, 108, 112)
+        f"lab-stig.yaml:{line}:13" for line in (107, 111, 115)
     ]
 
 
