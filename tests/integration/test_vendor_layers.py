@@ -288,7 +288,7 @@ def test_fetched_key_is_verified_before_use(mirror: MirrorFixture, tmp_path: Pat
         {"log_message": lambda *_: None, "directory": str(tmp_path)},
     )
     profile = mirrored_profile(mirror, "rocky9-stig-nvidia", "cuda")
-    (repository,) = vendor_packages.repositories_for(profile, "cuda")
+    (repository,) = (r for r in vendor_packages.repositories_for(profile, "cuda") if r.id == "cuda")
     with http.server.ThreadingHTTPServer(
         ("127.0.0.1", 0), lambda *a: handler(*a, directory=str(tmp_path))
     ) as server:
