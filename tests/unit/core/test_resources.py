@@ -14,7 +14,7 @@ from hardpan.core.resources import resource_path
 from tests.source_tree import PRODUCT, REPO, parse_modules
 
 # A program that runs without hardpan.
-_MODULE_FILES = {"builder/vm/qemu.py"}
+_MODULE_FILES = {"builder/vm/network.py"}
 _MODULE_PATH = re.compile("__file__|__path__|importlib")
 
 
