@@ -9,7 +9,7 @@ from pathlib import Path
 from hardpan.core.files import canonical_json, sha256_bytes, sha256_file
 from hardpan.core.process import run
 from images.lab.media_definition import MediaDefinition
-from images.lab.mirror import KEYRING, Mirror
+from images.lab.mirror import DOWNLOAD_LIMIT_S, KEYRING, Mirror, format_download_options
 from images.lab.root import NAMESPACE_ARGV
 
 # What no image needs and what costs time to unpack. Copyright files stay.
@@ -66,6 +66,7 @@ def install_debian_packages(
     apt_options = (
         'Apt::Install-Recommends "false"',
         'Acquire::Languages "none"',
+        *format_download_options(),
         *(p.rstrip(";") for p in mirror.proxies),
     )
     run(
@@ -87,7 +88,7 @@ def install_debian_packages(
             root,
             mirror.uri,
         ],
-        timeout_s=1200,
+        timeout_s=DOWNLOAD_LIMIT_S,
         env={"DEBIAN_FRONTEND": "noninteractive"},
         on_line=lambda line: (
             on_progress(line.removeprefix("I: ")) if line.startswith("I: ") else None

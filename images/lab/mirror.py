@@ -16,6 +16,19 @@ from hardpan.core.errors import InputError, ToolError
 from hardpan.core.process import run
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
+STALL_S = 20
+"""Seconds without data after which apt ends a connection."""
+
+RETRIES = 2
+"""Further attempts that apt makes after a download has failed."""
+
+DOWNLOAD_LIMIT_S = 4 * 3600
+"""Limit of a program that downloads. A download without progress ends by ``STALL_S`` long before."""
+
+_SIMULATION_LIMIT_S = 1200
+"""apt reads all indices: 10 s of a processor, and many times that where others use it."""
+
 _INST = re.compile(r"^Inst (?P<name>\S+) (?:\[\S+\] )?\((?P<version>\S+) ")
 _TARGETS = "$(REPO_URI)|$(ORIGIN)|$(COMPONENT)|$(CODENAME)"
 _PROXIES = re.compile(r'^(Acquire::(?:http|https)::Proxy(?:::\S*)?) "(.*)";$', re.MULTILINE)
@@ -91,18 +104,27 @@ def resolve_packages(
     update = ["apt-get", "update", "-q", "-o", "APT::Update::Error-Mode=any"]
     is_fresh = True
     try:
-        run(update, timeout_s=300, env=env, hint=hint)
+        run(update, timeout_s=DOWNLOAD_LIMIT_S, env=env, hint=hint)
     except ToolError:
         if not any((state / "lists").glob("*_Packages*")):
             raise
         is_fresh = False
     simulated = run(
         ["apt-get", "install", "-s", "-qq", "--no-install-recommends", *packages, "?essential"],
-        timeout_s=120,
+        timeout_s=_SIMULATION_LIMIT_S,
         env=env,
         hint=hint,
     )
     return parse_simulation(simulated.stdout), is_fresh
+
+
+def format_download_options() -> tuple[str, ...]:
+    """Return apt's options that end a download without progress."""
+    return (
+        f'Acquire::Retries "{RETRIES}"',
+        f'Acquire::http::Timeout "{STALL_S}"',
+        f'Acquire::https::Timeout "{STALL_S}"',
+    )
 
 
 def parse_simulation(text: str) -> dict[str, str]:
@@ -128,8 +150,7 @@ def _write_apt_config(mirror: Mirror, state: Path) -> Path:
         'APT::Architectures { "amd64"; };',
         'APT::Sandbox::User "root";',
         'Acquire::Languages "none";',
-        'Acquire::Retries "2";',
-        'Acquire::http::Timeout "20";',
+        *(f"{option};" for option in format_download_options()),
         *mirror.proxies,
     )
     config = state / "apt.conf"
