@@ -145,11 +145,7 @@ def _expand_groups(base: Any, comps: Comps, specs: list[str]) -> tuple[list[str]
     What a group lists and no repository has is no error, as with dnf.
     """
     packages = [s for s in specs if not s.startswith("@")]
-    groups = [s for s in specs if s.startswith("@")]
-    if not comps.groups:
-        # NOTE: media without group metadata: its image is the group core.
-        return packages, []
-    members, missing = comps.expand(groups)
+    members, missing = comps.expand(s for s in specs if s.startswith("@"))
     available = {p.name for p in base.sack.query()}
     return [*(m for m in members if m in available), *packages], missing
 

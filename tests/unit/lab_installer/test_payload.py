@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from images.lab.installer import anaconda_text, payload, preparation, source
+from images.lab.installer import anaconda_text, dnf_transaction, payload, preparation, source
 from images.lab.installer.comps import Comps
 from images.lab.installer.console import InstallerConsole
 from images.lab.installer.disks import InstallDisk
@@ -194,6 +195,31 @@ def test_comps_expands_groups_and_environments() -> None:
     )
     assert comps.expand(["@core/mandatory"]) == (["bash"], [])
     assert comps.expand(["@core/optional", "@nosuch"]) == (["dracut-config-generic"], ["@nosuch"])
+
+
+class Base:
+    """A dnf base whose repositories have the packages ``names``."""
+
+    def __init__(self, *names: str) -> None:
+        packages = [SimpleNamespace(name=name) for name in names]
+        self.sack = SimpleNamespace(query=lambda: packages)
+
+
+def test_group_is_expanded_to_packages_that_the_repositories_have() -> None:
+    comps = Comps()
+    comps.add(COMPS)
+    specs = ["@core", "@nosuch", "aide"]
+
+    assert dnf_transaction._expand_groups(Base("bash", "aide"), comps, specs) == (
+        ["bash", "aide"],
+        ["@nosuch"],
+    )
+
+
+def test_media_without_group_metadata_lacks_every_group() -> None:
+    specs = ["@core", "bash"]
+
+    assert dnf_transaction._expand_groups(Base("bash"), Comps(), specs) == (["bash"], ["@core"])
 
 
 def test_comps_that_is_not_xml_is_an_error() -> None:
