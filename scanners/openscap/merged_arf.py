@@ -12,10 +12,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from xml.sax.saxutils import escape, quoteattr
 
 from hardpan.core.clock import Deadline
 from hardpan.core.files import Sha256, sha256_bytes
+from hardpan.core.xml_text import escape_text, quote_attribute
 from hardpan.scanners.model.scan import Evaluation, RuleResult, Verdict
 from hardpan.scanners.openscap.arf.part_result import DECLARATIONS, PartResult, ReportCopier
 from hardpan.scanners.openscap.arf.results import Arf
@@ -187,7 +187,7 @@ def _format_test_result(parts: Sequence[PartResult], evaluation: Evaluation) -> 
     for name in ("id", "version", "test-system"):
         if name in first.attributes:
             attributes[name] = first.attributes[name]
-    texts = "".join(f" {name}={quoteattr(value)}" for name, value in attributes.items())
+    texts = "".join(f" {name}={quote_attribute(value)}" for name, value in attributes.items())
     yield f'<TestResult xmlns="{XCCDF.strip()}"{texts}>'.encode()
     platforms = {idref: span for part in parts for idref, span in part.platforms.items()}
     values = {idref: span for part in parts for idref, span in part.values.items()}
@@ -225,10 +225,10 @@ def _combine_results(spans: Iterable[Span]) -> Verdict | None:
 def _format_missing_rule(result: RuleResult, time: str) -> bytes:
     reason = " / ".join(result.evidence_lines) or "no result"
     attributes = {"idref": result.rule_id, "role": result.role, "severity": result.severity}
-    texts = "".join(f" {name}={quoteattr(value)}" for name, value in attributes.items())
-    message = f'<message severity="error">{escape(reason)}</message>'
+    texts = "".join(f" {name}={quote_attribute(value)}" for name, value in attributes.items())
+    message = f'<message severity="error">{escape_text(reason)}</message>'
     return (
-        f"\n<rule-result{texts} time={quoteattr(time)}>"
+        f"\n<rule-result{texts} time={quote_attribute(time)}>"
         f"<result>{result.verdict.value}</result>{message}</rule-result>"
     ).encode()
 

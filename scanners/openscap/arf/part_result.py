@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from xml.sax.saxutils import quoteattr
 
+from hardpan.core.xml_text import quote_attribute
 from hardpan.scanners.openscap.arf.rule_reader import XCCDF
 from hardpan.scanners.openscap.arf.spans import Span, format_declarations
 from hardpan.scanners.openscap.arf.state import invalid_arf
@@ -137,7 +137,7 @@ class ReportCopier:
             return _ignore
         report_id = self._part.report_ids[span.attributes.get("id", "")]
         declarations = format_declarations(span.declarations, DECLARATIONS)
-        start = f"\n<arf:report id={quoteattr(report_id)}".encode()
+        start = f"\n<arf:report id={quote_attribute(report_id)}".encode()
         self._pieces.append(start + declarations + b">")
         return self._pieces.append
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 from xml.parsers import expat
-from xml.sax.saxutils import quoteattr
 
+from hardpan.core.xml_text import quote_attribute
 from hardpan.scanners.openscap.arf.state import invalid_arf
 
 MAX_ELEMENT_BYTES = 16 << 20
@@ -212,7 +212,7 @@ class SpanReader:
 def format_declarations(declarations: dict[str, str], standard: dict[str, str]) -> bytes:
     """Return the attributes that declare what ``standard`` does not declare, with a blank first."""
     texts = [
-        f" xmlns{':' if prefix else ''}{prefix}={quoteattr(uri)}"
+        f" xmlns{':' if prefix else ''}{prefix}={quote_attribute(uri)}"
         for prefix, uri in declarations.items()
         if standard.get(prefix) != uri and (prefix or uri)
     ]

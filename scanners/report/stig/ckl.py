@@ -5,8 +5,7 @@ rely on. No reader wants an empty ``ROLE``. It is written as text: a tree of its
 took four times as long.
 """
 
-from xml.sax.saxutils import escape
-
+from hardpan.core.xml_text import escape_text
 from hardpan.scanners.report.model.display_text import replace_control_characters
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.registry import Report
@@ -146,7 +145,7 @@ def _format_vulnerability(
         *(
             "        <STIG_DATA>\n"
             f"          <VULN_ATTRIBUTE>{name}</VULN_ATTRIBUTE>\n"
-            f"          <ATTRIBUTE_DATA>{_escape(text)}</ATTRIBUTE_DATA>\n"
+            f"          <ATTRIBUTE_DATA>{escape_text(text)}</ATTRIBUTE_DATA>\n"
             "        </STIG_DATA>"
             for name, text in _vulnerability_attributes(assessed, stig)
         ),
@@ -156,9 +155,4 @@ def _format_vulnerability(
 
 
 def _format_element(indent: int, tag: str, text: str) -> str:
-    return f"{'':{indent}}<{tag}>{_escape(text)}</{tag}>"
-
-
-def _escape(text: str) -> str:
-    """Return ``text``, which has no character that XML forbids, as the content of an element."""
-    return escape(text, {"\r": "&#13;"})  # a parser reads the character itself as a line end
+    return f"{'':{indent}}<{tag}>{escape_text(text)}</{tag}>"
