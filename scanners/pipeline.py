@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from hardpan.core import clock, events
+from hardpan.core.background import start_call
 from hardpan.core.errors import HardpanError, ToolError, TrustError
 from hardpan.core.events import Emit
 from hardpan.core.files import canonical_json, sha256_bytes
@@ -113,7 +114,8 @@ def scan(request: ScanRequest, connection: Connection, emit: Emit) -> Scan:
     with events.run_stage(emit, "openscap"):
         openscap_evidence = attempt_evaluation(collection, content)
     evaluation = _evaluate(content, openscap_evidence, identity)
-    openscap_evidence = attach_merged_arf(openscap_evidence, evaluation, content, emit)
+    # The other collectors mostly wait for the target.
+    merging = start_call(lambda: attach_merged_arf(openscap_evidence, evaluation, content, emit))
     parts = collection.collect_parts(
         request.plan.build_task(
             identity.release.distro,
@@ -125,7 +127,7 @@ def scan(request: ScanRequest, connection: Connection, emit: Emit) -> Scan:
         run_smoke=request.run_smoke,
     )
     result = _build_scan(
-        request, identity, openscap_evidence, evaluation, parts, collection.answer_logs
+        request, identity, merging.result(), evaluation, parts, collection.answer_logs
     )
     result = replace(result, transport=connection.transport)
     result = _finish_scan(result, started, request.plan.waivers)
