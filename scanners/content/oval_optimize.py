@@ -1,10 +1,11 @@
 """Optimize OVAL objects that select files by owner, with unchanged verdicts.
 
-"Every file belongs to a known group" compares each file's group with each of some sixty
-known ones, and nearly every file belongs to group 0. Files of group 0 are filtered out first,
-by one comparison; a separate test checks that 0 is one of the known groups. Only objects that walk
-all file systems are optimized: every host has files of user and group 0 there, so without 0 among
-the known ones the original check fails too.
+"Every file belongs to a known group" compares each file's group with each of some sixty known
+ones, and nearly every file belongs to group 0 or to that of a regular user. These are filtered out
+first, by few comparisons; a separate test checks that 0 is one of the known groups. Only objects
+that walk all file systems are optimized: every host has files of user and group 0 there, so without
+0 among the known ones the original check fails too. For a list that is not upstream's list of
+groups, only files of owner 0 are filtered out first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,13 +13,16 @@ from collections.abc import Mapping, Sequence
 from lxml import etree
 
 from hardpan.scanners.content.components import index_references, oval_components
+from hardpan.scanners.content.oval_lists import INDEPENDENT, add_common_groups
 from hardpan.scanners.content.scap_xml import OVAL, Element
 
 UNIX = "{http://oval.mitre.org/XMLSchema/oval-definitions-5#unix}"
-INDEPENDENT = "{http://oval.mitre.org/XMLSchema/oval-definitions-5#independent}"
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _EVERY_NAME = (("not equal", "/"), ("pattern match", ".*"))
 """Operation and text of upstream's filenames that mean every file."""
+
+FIRST_STATE_PREFIX = "oval:hardpan-first_"
+"""Of the ids of the states that are compared first."""
 
 _OWNER_ENTITIES = (UNIX + "group_id", UNIX + "user_id")
 
@@ -40,7 +44,7 @@ def _optimize_document(oval: Element) -> int:
         criteria = find_criteria(oval, file_object.get("id", ""), references)
         if criteria:
             entity, variable = owner_states[states[0]]
-            filters[0].addprevious(_build_filter(_add_zero_state(oval, entity)))
+            filters[0].addprevious(_build_filter(_add_first_state(oval, entity, variable)))
             guard = _add_guard_test(oval, variable)
             for criterion in criteria:
                 _require_guard(criterion, guard)
@@ -115,13 +119,22 @@ def find_criteria(
     return [] if any(c.get("negate") in ("true", "1") for c in criteria) else criteria
 
 
-def _add_zero_state(oval: Element, entity: str) -> str:
-    """Return a state: the owner is 0."""
+def _add_first_state(oval: Element, entity: str, variable: str) -> str:
+    """Return a state that most files have: the owner is 0, or one of few that the variable has."""
     name = etree.QName(entity).localname
-    state = _get_or_create(oval, "states", UNIX + "file_state", f"oval:hardpan-{name}_zero:ste:1")
-    if not len(state):
-        etree.SubElement(state, entity, datatype="int").text = "0"
-    return state.get("id", "")
+    common = add_common_groups(oval, variable) if entity == UNIX + "group_id" else ""
+    kind = "common" if common else "zero"
+    state_id = f"{FIRST_STATE_PREFIX}{name}_{kind}:ste:1"
+    state = _get_or_create(oval, "states", UNIX + "file_state", state_id)
+    if len(state):
+        return state_id
+    value = etree.SubElement(state, entity, datatype="int")
+    if common:
+        value.set("var_check", "at least one")
+        value.set("var_ref", common)
+    else:
+        value.text = "0"
+    return state_id
 
 
 def _add_guard_test(oval: Element, variable: str) -> str:

@@ -19,7 +19,9 @@ from lxml import etree
 
 from hardpan.scanners.content.components import index_references, iter_elements, oval_components
 from hardpan.scanners.content.oval_dedup import canonical_form
+from hardpan.scanners.content.oval_lists import read_union, read_variable
 from hardpan.scanners.content.oval_optimize import (
+    FIRST_STATE_PREFIX,
     UNIX,
     find_criteria,
     searches_file_systems,
@@ -172,9 +174,15 @@ def _combine_filters(
         if not entities:
             return []
         filters.append(_build_filter(_build_state(entities)))
-    # oscap compares a file with one filter after the other until one excludes it, and nearly every
-    # file has the owner and mode that it should have: the others are compared with few files.
-    return [*filters, *(_build_filter(states[i]) for i in common)]
+    # oscap compares a file with one filter after the other until one excludes it. The states that
+    # were added for it exclude most files by few comparisons, a list of owners nearly all others.
+    first = [i for i in common if i.startswith(FIRST_STATE_PREFIX)]
+    last = [i for i in common if i not in first]
+    return [
+        *(_build_filter(states[i]) for i in first),
+        *filters,
+        *(_build_filter(states[i]) for i in last),
+    ]
 
 
 def _find_common(group: Sequence[_FileObject]) -> list[str]:
@@ -225,33 +233,12 @@ def _is_part(oval: Element, small: Element, large: Element) -> bool:
     is_list_check = lists[0].get("var_check") == "at least one" and all(variables)
     if not is_list_check or lists[0] != lists[1] or lists[0].get("operation", "equals") != "equals":
         return False
-    fields, object_ids = zip(*(_read_variable(oval, v) for v in variables), strict=True)
+    fields, object_ids = zip(*(read_variable(oval, v) for v in variables), strict=True)
     return (
         "" not in object_ids
         and fields[0] == fields[1]
-        and object_ids[0] in _read_union(oval, object_ids[1])
+        and object_ids[0] in read_union(oval, object_ids[1])
     )
-
-
-def _read_variable(oval: Element, variable_id: str) -> tuple[str, str]:
-    """Return field and object of a variable that has the values of one object's items."""
-    for variable in oval.iterfind(f"{OVAL}variables/{OVAL}local_variable"):
-        if variable.get("id") == variable_id and len(variable) == 1:
-            component = variable[0]
-            if component.tag == OVAL + "object_component" and not component.get("record_field"):
-                return component.get("item_field", ""), component.get("object_ref", "")
-    return "", ""
-
-
-def _read_union(oval: Element, object_id: str) -> list[str]:
-    """Return the objects whose items an object has all of: a union without filters."""
-    for element in oval.iterfind(f"{OVAL}objects/{{*}}*"):
-        sets = element.findall(OVAL + "set")
-        if element.get("id") == object_id and len(sets) == 1:
-            is_union = sets[0].get("set_operator", "UNION") == "UNION"
-            if is_union and all(e.tag == OVAL + "object_reference" for e in sets[0]):
-                return [(e.text or "").strip() for e in sets[0]]
-    return []
 
 
 def _add_search(

@@ -169,8 +169,8 @@ def _reduce(
         )
     if optimized_count:
         lines.append(
-            f"filtered files of user and group 0 from {optimized_count} OVAL objects, "
-            "and tested 0 separately"
+            f"filtered files of common owners from {optimized_count} OVAL objects first, "
+            "and tested separately that 0 is a known one"
         )
     if shared_searches:
         object_count = sum(s.object_count for s in shared_searches)

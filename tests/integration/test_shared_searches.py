@@ -44,8 +44,11 @@ mkdir -p /sysroot /srv/data /usr/lib/d1 /usr/lib/d2 /usr/lib/d3
 touch /srv/data/user /srv/data/group /srv/data/both /srv/data/known /usr/lib/d1/a.so /usr/lib/b.so.1
 touch /usr/lib/c.so
 chown 4242:0 /srv/data/user; chown 0:4343 /srv/data/group; chown 4242:4343 /srv/data/both
-chown 1:1 /srv/data/known; touch /sysroot/a; chown 4242:4343 /sysroot/a
- chown daemon /usr/lib/d1 /usr/lib/d1/a.so; chgrp bin /usr/lib/d2
+chown 1:1 /srv/data/known
+grep -q :1000: /etc/group || echo regular:x:1000: >> /etc/group
+touch /srv/data/regular; chown 0:1000 /srv/data/regular
+touch /sysroot/a; chown 4242:4343 /sysroot/a
+chown daemon /usr/lib/d1 /usr/lib/d1/a.so; chgrp bin /usr/lib/d2
 chgrp bin /usr/lib/b.so.1; chmod 777 /usr/lib/d3 /usr/lib/c.so
 """
 _REPAIRS = (

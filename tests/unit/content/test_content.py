@@ -310,7 +310,7 @@ def test_service_rules_share_a_part() -> None:
 
 def test_rules_that_share_a_search_share_a_part_and_its_cost() -> None:
     shared = [RULE + "file_permissions_ungroupowned", RULE + "no_files_unowned_by_user"]
-    others = [RULE + "rpm_verify_hashes", RULE + "rpm_verify_ownership"]
+    others = [RULE + "rpm_verify_permissions", RULE + "rpm_verify_ownership"]
     order = [*shared, *others]
 
     parts = partition.partition([[r] for r in order], 2, order=order, shared_searches=[shared])

@@ -33,7 +33,7 @@ def test_root_owned_files_are_filtered_first_and_root_is_tested_separately() -> 
 
     file_object = next(root.iter(oval_optimize.UNIX + "file_object"))
     filters = [f.text for f in file_object.iter(scap_xml.OVAL + "filter")]
-    assert filters == ["oval:hardpan-group_id_zero:ste:1", "s9", "s1"]
+    assert filters == ["oval:hardpan-first_group_id_zero:ste:1", "s9", "s1"]
     conjunction = next(
         c for c in root.iter(scap_xml.OVAL + "criteria") if c.get("operator") == "AND"
     )

@@ -11,6 +11,7 @@ STATES = {
     "group": '<u:group_id datatype="int" var_check="at least one" var_ref="v-group"/>',
     "groups": '<u:group_id datatype="int" var_check="at least one" var_ref="v-groups"/>',
     "others": '<u:group_id datatype="int" var_check="at least one" var_ref="v-others"/>',
+    "oval:hardpan-first_root": '<u:group_id datatype="int">0</u:group_id>',
     "link": "<u:type>symbolic link</u:type>",
     "path": '<u:filepath operation="pattern match">^/sysroot/</u:filepath>',
 }
@@ -95,6 +96,17 @@ def test_list_that_is_part_of_another_stands_for_both() -> None:
 
     assert len(oval_share.share_searches(root)) == 1
     assert added_states(root) == [["group_id v-group"]]
+
+
+def test_state_that_most_files_have_comes_before_lists_and_names() -> None:
+    root = make_tree(
+        make_object("f1", "path", "oval:hardpan-first_root", "group"),
+        make_object("f2", "path", "oval:hardpan-first_root", "groups"),
+    )
+
+    oval_share.share_searches(root)
+
+    assert added_states(root) == [["group_id 0"], ["group_id v-group"], ["filepath ^/sysroot/"]]
 
 
 def test_searches_by_owner_and_by_group_are_separate_for_several_processes() -> None:

@@ -138,7 +138,7 @@ def test_prepared_content_names_the_engine_and_the_rules() -> None:
 
 
 def test_script_rules_cost_less_than_their_search_by_oval() -> None:
-    groups = [(RULE + name,) for name in ("file_permissions_ungroupowned", "rpm_verify_hashes")]
+    groups = [(RULE + name,) for name in ("file_permissions_ungroupowned", "rpm_verify_ownership")]
     groups.append((RULE + "dir_permissions_library_dirs",))
     order = [i for ids in groups for i in ids]
 
