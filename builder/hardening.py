@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hardpan.builder import resource_needs, stages, sysprep
+from hardpan.builder import guest_clock, resource_needs, stages, sysprep
 from hardpan.builder.artifacts import Assessment, BootedGuest, DiskImage, LayerResult
 from hardpan.builder.build_plan import AssessGuest, BuildPlan, OpenShell
 from hardpan.builder.hardened_image import HardenedImage, read_assessment, read_layer_result
@@ -95,6 +95,8 @@ class Hardening:
             overlays = [workdir / f"{number}.qcow2" for number in range(len(pending) + 1)]
             create_overlay(overlays[0], backing=disk.path, size_mib=self.base.virtual_size_mib)
             with self._boot(overlays[0]) as guest:
+                with self.open_shell(guest.access) as shell:
+                    guest_clock.require_matching_clock(shell)
                 assessed = self._assess_base(guest.access)
                 for number, layer in enumerate(pending):
                     paths = overlays[number], overlays[number + 1]

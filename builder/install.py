@@ -131,7 +131,10 @@ def _watch_install(machine: VirtualMachine, deadlines: Deadlines, emit: Emit) ->
         if machine.port.failure or machine.console.failure:
             if not machine.has_panicked():
                 _wait_for_failure_logs(machine, deadlines.failure_logs_s)
-            raise machine.failure(f"stopped installing: {_failure_reason(machine)}")
+            raise machine.failure(
+                f"stopped installing: {_failure_reason(machine)}",
+                hint=machine.console.failure_hint,
+            )
         if machine.has_panicked():
             raise machine.failure("panicked during the install")
         _check_deadlines(machine, deadlines, start)

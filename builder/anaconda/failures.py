@@ -45,13 +45,27 @@ class FailurePattern:
     has_details: bool = False
     """True if the reason is in the lines that follow."""
 
+    hint: str = ""
+    """The next step, where the message does not say it."""
+
 
 def _pattern(
-    name: str, regex: str, origin: Origin = Origin.INSTALLER, *, has_details: bool = False
+    name: str,
+    regex: str,
+    origin: Origin = Origin.INSTALLER,
+    *,
+    has_details: bool = False,
+    hint: str = "",
 ) -> FailurePattern:
     return FailurePattern(
-        name=name, regex=re.compile(regex), origin=origin, has_details=has_details
+        name=name, regex=re.compile(regex), origin=origin, has_details=has_details, hint=hint
     )
+
+
+_PROMPT_HINT = (
+    "the installer waits for a key, and nobody is there: the kickstart leaves something open,"
+    " or a script of it failed; the lines before the question say what"
+)
 
 
 FAILURE_PATTERNS = (
@@ -69,6 +83,13 @@ FAILURE_PATTERNS = (
     ),
     _pattern("exception-dialog", r"An unknown error has occured, look at the .*"),
     _pattern("terminates", r"The installer will now terminate"),
+    # ui/lib/space.py, check: the file systems are too small for the packages (a10 ends, a9 asks);
+    # a9 payload/dnf/payload.py, a10 modules/payloads/base/utils.py: too small for the download
+    _pattern(
+        "disk-full",
+        r"Not enough (?:disk )?space (?:in file systems|to download).*",
+        hint="enlarge storage.disk_size and the partitions of the profile, or install less",
+    ),
     # ui/lib/storage.py
     _pattern(
         "storage-configuration",
@@ -100,9 +121,15 @@ FAILURE_PATTERNS = (
     # startup_utils.py, check_memory
     _pattern("memory", r"The installation cannot continue and the system will be rebooted"),
     # simpleline (prompt.py, adv_widgets.py): a question, which cmdline mode cannot answer
-    _pattern("prompt-key", r".{0,200}?Press ENTER to (?:continue|exit|quit|return).*"),
-    _pattern("prompt-menu", r".{0,200}?Please make a selection from the above.*"),
-    _pattern("prompt-question", r".{0,200}?Please respond 'yes' or 'no'.*"),
+    _pattern(
+        "prompt-key",
+        r".{0,200}?Press ENTER to (?:continue|exit|quit|return).*",
+        hint=_PROMPT_HINT,
+    ),
+    _pattern(
+        "prompt-menu", r".{0,200}?Please make a selection from the above.*", hint=_PROMPT_HINT
+    ),
+    _pattern("prompt-question", r".{0,200}?Please respond 'yes' or 'no'.*", hint=_PROMPT_HINT),
     # python-meh, ui/text.py
     _pattern("prompt-exception", r"What do you want to do now\?"),
     # Signal handler of Anaconda 34 (isys/isys.c), and systemd-coredump

@@ -51,6 +51,11 @@ class GuestConsole:
         return self._failure.describe() if self._failure is not None else ""
 
     @property
+    def failure_hint(self) -> str:
+        """The next step after the failure; empty if there is none, or its message says it."""
+        return self._failure.pattern.hint if self._failure is not None else ""
+
+    @property
     def has_panicked(self) -> bool:
         """Whether the first failure is a panic of the kernel."""
         return self._failure is not None and self._failure.pattern.name == "panic"

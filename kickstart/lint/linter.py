@@ -11,6 +11,9 @@ from hardpan.kickstart.quoting import KickstartError
 from hardpan.kickstart.syntax import KickstartDocument, LintProblem, parse_kickstart
 from hardpan.profiles.schema.profile import LAB_RELEASES
 
+MAX_KICKSTART_BYTES = 1 << 20
+"""Shipped profiles have some 20 KiB. The initramfs that fetches it has little memory."""
+
 ShellCheck = Callable[[str], str]
 """Returns the syntax error of a script, or an empty string."""
 
@@ -68,8 +71,14 @@ def lint_or_raise(text: str, release: str, *, shell_check: ShellCheck | None = N
     """Return ``text`` if the linter finds no problem.
 
     Raises:
-        KickstartError: it has problems; all are reported.
+        KickstartError: it is too long, or has problems; all are reported.
     """
+    size = len(text.encode("utf-8"))
+    if size > MAX_KICKSTART_BYTES:
+        raise KickstartError(
+            f"the kickstart: too long: expected at most {MAX_KICKSTART_BYTES} bytes, got {size}",
+            hint="shorten what the profile adds to it: ssh_keys of users, partitions, packages",
+        )
     problems = lint_kickstart(text, release, shell_check=shell_check)
     if problems:
         raise KickstartError("the kickstart has problems\n" + "\n".join(map(str, problems)))

@@ -89,6 +89,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> StandInGuest:
     monkeypatch.setattr(hardening, "require_free_space", lambda *_a, **_b: None)
     monkeypatch.setattr(hardening.registry, "apply_layer", guest.apply_layer)
     monkeypatch.setattr(hardening.sysprep, "generalize", guest.generalize)
+    monkeypatch.setattr(hardening.guest_clock, "require_matching_clock", lambda _shell: 0)
     monkeypatch.setattr(hardening.sysprep, "settle", lambda _shell: guest.calls.append("settle"))
     monkeypatch.setattr(pipeline, "copy_disk", copy_disk)
     monkeypatch.setattr(pipeline, "require_free_space", lambda *_a, **_b: None)

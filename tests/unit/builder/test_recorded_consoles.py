@@ -142,6 +142,25 @@ def test_recorded_console_gives_its_phases_and_its_error(
         assert error == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("disk-full", "enlarge storage.disk_size and the partitions of the profile"),
+        ("prompt-key", "the installer waits for a key, and nobody is there"),
+        ("prompt-menu", "the installer waits for a key, and nobody is there"),
+        ("prompt-question", "the installer waits for a key, and nobody is there"),
+    ],
+)
+def test_failure_has_the_next_step(name: str, hint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    guest = ReplayedGuest(read_log(FOLDER / f"{name}.log"))
+
+    with pytest.raises(ToolError) as caught:
+        replay(guest, monkeypatch)
+
+    assert str(caught.value).startswith("the guest stopped installing: ")
+    assert caught.value.hint.startswith(hint)
+
+
 def test_each_failure_pattern_has_a_recorded_console() -> None:
     names = [p.name for p in FAILURE_PATTERNS]
 

@@ -3,6 +3,7 @@
 import pytest
 
 from hardpan.kickstart import KickstartError, lint_kickstart, lint_or_raise
+from hardpan.kickstart.lint.linter import MAX_KICKSTART_BYTES
 from hardpan.kickstart.syntax import parse_kickstart
 
 ROOT = "logvol / --vgname=vg0"
@@ -184,6 +185,15 @@ def test_problems_are_sorted_by_line(text9: str) -> None:
     lines = [p.line for p in lint_kickstart(text, "rocky9")]
 
     assert lines == sorted(lines)
+
+
+def test_kickstart_of_more_than_a_megabyte_is_rejected(text9: str) -> None:
+    largest = text9 + "#" * (MAX_KICKSTART_BYTES - len(text9.encode()) - 1) + "\n"
+
+    assert lint_or_raise(largest, "rocky9") == largest
+    with pytest.raises(KickstartError, match="expected at most 1048576 bytes, got 1048577") as e:
+        lint_or_raise(f"#{largest}", "rocky9")
+    assert "ssh_keys of users" in e.value.hint
 
 
 def test_lint_or_raise_returns_text_or_reports_every_problem(text9: str) -> None:
