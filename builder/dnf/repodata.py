@@ -2,7 +2,7 @@
 
 ``repomd.xml`` contains the digest of each list, which is verified before decompression.
 Compressed and uncompressed sizes are limited; DOCTYPE, entities and network access are disabled
-in XML. The signature of the metadata is not checked.
+in XML. ``repository_trust`` checks the signature of the metadata.
 """
 
 import tempfile

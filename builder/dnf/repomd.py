@@ -1,8 +1,10 @@
 """Read ``repomd.xml``, the index of a dnf repository's metadata, and the lists that it names."""
 
 import hashlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from lxml import etree
@@ -18,6 +20,7 @@ _REPO_NAMESPACE = "{http://linux.duke.edu/metadata/repo}"
 _MAX_REPOMD_BYTES = 1 << 20
 MAX_COMPRESSED_BYTES = 256 << 20
 _DIGEST_ALGORITHMS = ("sha256", "sha384", "sha512")
+_TIMESTAMP = re.compile(r"\d{9,11}(?:\.\d{1,9})?", re.ASCII)
 _XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
 _GROUP_LISTS = ("group", "group_gz", "group_xz", "group_zst")
 """createrepo_c before 1.0 adds the compressed list as another type."""
@@ -48,6 +51,9 @@ class Repomd:
 
     modules: MetadataReference | None
     """Module streams; EL 10 has none."""
+
+    created: datetime | None = None
+    """When the newest list was written, as the repository says; None if it does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +92,7 @@ def read_repomd(client: MetadataSource, workdir: Path) -> Repomd:
         primary=_parse_reference(source, primary[0], "packages"),
         groups=_parse_reference(source, groups[0], "groups") if groups else None,
         modules=_parse_reference(source, modules[0], "modules") if modules else None,
+        created=_parse_created(element for elements in lists.values() for element in elements),
     )
 
 
@@ -133,6 +140,14 @@ def _parse_repomd(source: str, data: bytes) -> tuple[str, dict[str, list[etree._
         else:
             entries.setdefault(str(element.get("type", "")), []).append(element)
     return (revision if revision.isprintable() else ""), entries
+
+
+def _parse_created(elements: Iterable[etree._Element]) -> datetime | None:
+    """Return the newest timestamp of the lists; seconds since 1970, in UTC."""
+    texts = [(e.findtext(f"{_REPO_NAMESPACE}timestamp") or "").strip() for e in elements]
+    # Some programs write fractions.
+    seconds = [int(t.partition(".")[0]) for t in texts if _TIMESTAMP.fullmatch(t)]
+    return datetime.fromtimestamp(max(seconds), UTC) if seconds else None
 
 
 def _parse_reference(source: str, entry: etree._Element, content: str) -> MetadataReference:

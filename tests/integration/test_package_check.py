@@ -46,7 +46,7 @@ def expected_versions() -> dict[str, str]:
     }
 
 
-def _make_repository(folder: Path, packages: dict[str, str], *options: str) -> Path:
+def make_repository(folder: Path, packages: dict[str, str], *options: str) -> Path:
     folder.mkdir()
     spec = folder / "stand-ins.spec"
     spec.write_text(_make_spec(packages), "utf-8")
@@ -59,7 +59,7 @@ def _make_repository(folder: Path, packages: dict[str, str], *options: str) -> P
 
 @pytest.fixture(scope="module")
 def complete_mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _make_repository(tmp_path_factory.mktemp("whole") / "r", expected_versions())
+    return make_repository(tmp_path_factory.mktemp("whole") / "r", expected_versions())
 
 
 def check_repository(*arguments: str) -> int:
@@ -86,7 +86,7 @@ def test_check_fails_for_missing_package_or_version(
 ) -> None:
     packages = expected_versions() | {"nvidia-driver-cuda": "580.65.06"}
     del packages["nvidia-persistenced"]
-    repo = _make_repository(tmp_path / "r", packages)
+    repo = make_repository(tmp_path / "r", packages)
 
     code = check_repository("--repo", str(repo), "--id", "cuda", "--profile", PROFILE)
 

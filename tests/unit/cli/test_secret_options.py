@@ -73,6 +73,7 @@ PUBLIC_OPTIONS = {
     "--keys",  # a folder, whose files are read as those of --key
     "--passphrase-env",  # a variable
     "--pq-passphrase-env",
+    "--repo-key",  # a public key
 }
 
 
