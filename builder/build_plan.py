@@ -7,6 +7,8 @@ from pathlib import Path
 
 from hardpan.builder import install, sysprep
 from hardpan.builder.artifacts import Assessment, BootedGuest, InstallMedia, SshAccess
+from hardpan.builder.build_lock import BuildLock
+from hardpan.builder.media.repositories import MediaContent
 from hardpan.builder.vm.command_line import VmSpec
 from hardpan.builder.vm.probe import Acceleration
 from hardpan.core.events import Emit
@@ -46,6 +48,12 @@ class BuildPlan:
 
     install_deadlines: install.Deadlines | None = None
     """Time limits of the install; None for the defaults of this host."""
+
+    media_content: MediaContent | None = None
+    """What is on the media; None if only an ISO is built from media without repositories."""
+
+    required_lock: BuildLock | None = None
+    """What the image has to be built from; None for whatever the media and repositories have."""
 
     command: str = "hardpan"
     """Describes this build to others that wait for its locks."""

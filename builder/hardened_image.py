@@ -4,7 +4,7 @@ A stage's result is stored as JSON, in which tuples are lists.
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hardpan.builder.artifacts import (
@@ -35,6 +35,9 @@ class HardenedImage:
     started: str
     finished: str
 
+    package_headers: dict[str, str] = field(default_factory=dict)
+    """NEVRA -> SHA-256 of the package's header in the rpm database."""
+
     files: tuple[ImageFile, ...] = ()
     """The qcow2, then the image's other formats; empty until they are written."""
 
@@ -42,6 +45,11 @@ class HardenedImage:
     def converted(self) -> tuple[ImageFile, ...]:
         """The other formats."""
         return self.files[1:]
+
+    @property
+    def stacks(self) -> tuple[StackResult, ...]:
+        """The Python stacks of all layers."""
+        return tuple(stack for layer in self.layers for stack in layer.stacks)
 
     def count_rule_outcomes(self) -> dict[str, int]:
         """Outcome of the ``stig`` layer's fixes -> number of rules."""

@@ -26,6 +26,8 @@ from hardpan.core.files import Sha256, require_free_space, sha256_file, temporar
 from hardpan.core.stage_cache import CachedStage, StageResult
 
 _WORK_FOLDER = "work"
+_HEADERS_QUERY = "rpm -qa --qf '%{NEVRA} %{SHA256HEADER}\\n'"
+_QUERY_TIMEOUT_S = 240.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,12 +104,14 @@ class Hardening:
                     paths = overlays[number], overlays[number + 1]
                     disk = self._apply_layer(layer, guest, assessed, disk, paths)
                 with run_stage(self.plan.emit, "sysprep"), self.open_shell(guest.access) as shell:
+                    headers = _read_package_headers(shell)
                     packages = sysprep.generalize(shell, self.plan.removed_key)
             check_disk(overlays[-1])
             stage = self._sysprep_stage(disk.sha256)
             result: StageResult = {
                 "sha256": sha256_file(overlays[-1]),
                 "packages": list(packages),
+                "headers": headers,
                 "finished": clock.format_rfc3339(clock.now()),
             }
             stage.store(result, {stages.OVERLAY_NAME: overlays[-1]})
@@ -216,8 +220,9 @@ class Hardening:
         self, assessed: StageResult, disk: _Disk, stage: CachedStage, result: StageResult
     ) -> HardenedImage:
         """Return the generalized disk as the results of the stages describe it."""
-        packages = result["packages"]
+        packages, headers = result["packages"], result["headers"]
         assert isinstance(packages, list)  # noqa: S101 - written by ``_run_guest``
+        assert isinstance(headers, dict)  # noqa: S101
         finished = str(result["finished"])
         return HardenedImage(
             disk=DiskImage(
@@ -229,6 +234,7 @@ class Hardening:
             layers=tuple(read_layer_result(stored["layer"]) for stored in disk.layer_results),
             baseline_counts=read_assessment(assessed, self.content_sha256).counts,
             packages=tuple(map(str, packages)),
+            package_headers={str(nevra): str(digest) for nevra, digest in headers.items()},
             started=str(disk.layer_results[0]["started"]) if disk.layer_results else finished,
             finished=finished,
         )
@@ -236,3 +242,10 @@ class Hardening:
 
 def _layer_to_json(result: LayerResult) -> dict[str, object]:
     return dataclasses.asdict(result) | {"duration_s": f"{result.duration_s:.1f}"}
+
+
+def _read_package_headers(shell: sysprep.RootShell) -> dict[str, str]:
+    """Return NEVRA -> digest of the header of each installed package."""
+    output = shell.run(_HEADERS_QUERY, timeout_s=_QUERY_TIMEOUT_S, sudo=True).stdout
+    rows = (line.split() for line in output.splitlines())
+    return {row[0]: row[1] for row in rows if len(row) == 2}

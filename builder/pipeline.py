@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from hardpan.builder import bash_syntax, install, stages
+from hardpan.builder import bash_syntax, build_lock, install, stages
 from hardpan.builder.artifacts import DiskImage, UnattendedIso
 from hardpan.builder.build_plan import AssessGuest, BuildPlan, OpenShell
 from hardpan.builder.hardened_image import HardenedImage
 from hardpan.builder.hardening import Hardening
 from hardpan.builder.layers import registry, vendor_packages
+from hardpan.builder.layers.inputs import MODEL_LAYERS
 from hardpan.builder.media.remaster import remaster
 from hardpan.builder.media.serial_console import overlay_with_serial_console
 from hardpan.builder.vm.disk_image import copy_disk
@@ -137,7 +138,28 @@ def harden_image(
     # Two builds on one base would do the same work twice.
     with plan.lock(base.path.parent, stage="harden"):
         hardened = hardening.build_disk()
+        if plan.required_lock is not None:
+            build_lock.require_unchanged(
+                plan.required_lock, lock_build(plan, hardened, content_sha256)
+            )
         return replace(hardened, disk=_write_image(plan, hardened.disk))
+
+
+def lock_build(
+    plan: BuildPlan, hardened: HardenedImage, content_sha256: Sha256
+) -> build_lock.BuildLock:
+    """Return everything that ``hardened`` was built from."""
+    inputs = build_lock.lock_inputs(
+        plan.profile.name, plan.media, plan.media_content, content_sha256
+    )
+    has_model = bool(MODEL_LAYERS & set(plan.profile.layers))
+    return inputs.model_copy(
+        update={
+            "packages": build_lock.lock_packages(hardened.package_headers, plan.media_content),
+            "wheels": build_lock.lock_wheels(hardened.stacks),
+            "models": build_lock.lock_model() if has_model else (),
+        }
+    )
 
 
 def _write_image(plan: BuildPlan, disk: DiskImage) -> DiskImage:

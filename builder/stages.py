@@ -172,7 +172,10 @@ def sysprep_stage(
             "disk": disk_sha256,
             "removed key": "" if key is None else sha256_bytes(f"{key}".encode()),
             "code": digest_code(
-                *(f"hardpan.builder.{name}" for name in ("aide_database", "first_boot", "sysprep"))
+                *(
+                    f"hardpan.builder.{name}"
+                    for name in ("aide_database", "first_boot", "hardening", "sysprep")
+                )
             ),
         }
     return CachedStage(

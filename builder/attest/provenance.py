@@ -41,6 +41,12 @@ class BuildRecord:
     converted: tuple[ImageFile, ...] = ()
     """The image's other formats."""
 
+    lock_sha256: str = ""
+    """Digest of ``PROFILE.lock.json``, which has every package with repository and digest."""
+
+    locked_files: tuple[tuple[str, str], ...] = ()
+    """Name and digest of each repository's metadata, wheel and file of a model in the lock."""
+
 
 def provenance_statement(record: BuildRecord) -> dict[str, object]:
     """Return the statement (https://slsa.dev/provenance/v1) about the image and its ISO."""
@@ -72,6 +78,7 @@ def provenance_statement(record: BuildRecord) -> dict[str, object]:
                     _resource("kickstart", record.iso.kickstart_sha256),
                     _resource("content", record.content_sha256),
                     *_stack_resources(record.layers),
+                    *_lock_resources(record),
                 ],
             },
             "runDetails": {
@@ -105,6 +112,13 @@ def _stack_resources(layers: Iterable[LayerResult]) -> Iterator[dict[str, object
     for stack in (stack for layer in layers for stack in layer.stacks):
         yield _resource(f"lock:{stack.name}", stack.lock_sha256)
         yield _resource(stack.rpm, stack.rpm_sha256)
+
+
+def _lock_resources(record: BuildRecord) -> Iterator[dict[str, object]]:
+    if record.lock_sha256:
+        yield _resource(f"{record.profile}.lock.json", record.lock_sha256)
+    for name, sha256 in record.locked_files:
+        yield _resource(name, sha256)
 
 
 def _count_outcomes(layer: LayerResult) -> Mapping[str, int]:

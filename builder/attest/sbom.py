@@ -6,9 +6,8 @@ The components are the packages of the rpm database and the wheels in the Python
 import uuid
 from collections.abc import Sequence
 
-from packageurl import PackageURL
-
 from hardpan.builder.artifacts import StackResult, WheelRecord
+from hardpan.builder.attest.components import package_cpe, pypi_purl, rpm_purl, system_cpe
 from hardpan.core.files import Sha256, canonical_json
 from hardpan.core.nevra import parse_nevra
 
@@ -28,7 +27,8 @@ def build_sbom(
     ``packages`` are NEVRAs, ``distro`` is the purl qualifier, e.g. ``rocky-9``. The wheels of
     ``stacks`` have no dependencies here; the package of their stack depends on them.
     """
-    dependencies = {_rpm_purl(p, distro): _wheel_references(p, stacks) for p in set(packages)}
+    cpe = system_cpe(distro)
+    dependencies = {rpm_purl(p, distro): _wheel_references(p, stacks) for p in set(packages)}
     return canonical_json(
         {
             "bomFormat": "CycloneDX",
@@ -42,6 +42,7 @@ def build_sbom(
                     "name": image,
                     "version": sha256[:12],
                     "hashes": [{"alg": "SHA-256", "content": sha256}],
+                    **({"cpe": cpe} if cpe else {}),
                 }
             },
             "components": [
@@ -62,11 +63,12 @@ def build_sbom(
 
 def _rpm_component(nevra: str, distro: str) -> dict[str, object]:
     package = parse_nevra(nevra)
-    purl = _rpm_purl(nevra, distro)
+    purl = rpm_purl(nevra, distro)
     component: dict[str, object] = {"type": "library", "bom-ref": purl, "purl": purl}
     if package is None:
         return {**component, "name": nevra}
-    return {**component, "name": package.name, "version": package.evr}
+    cpe = package_cpe(package.name, package.version)
+    return {**component, "name": package.name, "version": package.evr, "cpe": cpe}
 
 
 def _wheel_references(nevra: str, stacks: Sequence[StackResult]) -> list[str]:
@@ -94,7 +96,8 @@ def _wheel_component(stack: StackResult, wheel: WheelRecord) -> dict[str, object
         "bom-ref": _wheel_reference(stack, wheel),
         "name": wheel.name,
         "version": wheel.version,
-        "purl": _pypi_purl(wheel),
+        "purl": pypi_purl(wheel),
+        "cpe": package_cpe(wheel.name, wheel.version),
         "hashes": [{"alg": "SHA-256", "content": wheel.sha256}],
         "licenses": [{"license": {"name": wheel.licence}}],
         "properties": properties,
@@ -102,22 +105,4 @@ def _wheel_component(stack: StackResult, wheel: WheelRecord) -> dict[str, object
 
 
 def _wheel_reference(stack: StackResult, wheel: WheelRecord) -> str:
-    return f"stack:{stack.name}/{_pypi_purl(wheel)}"
-
-
-def _pypi_purl(wheel: WheelRecord) -> str:
-    """Return the package URL of a wheel, type pypi (purl-spec)."""
-    return PackageURL(type="pypi", name=wheel.name, version=wheel.version).to_string()
-
-
-def _rpm_purl(nevra: str, distro: str) -> str:
-    """Return the package URL of an RPM, type rpm (purl-spec)."""
-    package = parse_nevra(nevra)
-    if package is None:
-        return PackageURL(type="rpm", name=nevra, qualifiers={"distro": distro}).to_string()
-    qualifiers = {"arch": package.arch, "distro": distro}
-    if package.epoch is not None:
-        qualifiers["epoch"] = package.epoch
-    return PackageURL(
-        type="rpm", name=package.name, version=package.version_release, qualifiers=qualifiers
-    ).to_string()
+    return f"stack:{stack.name}/{pypi_purl(wheel)}"

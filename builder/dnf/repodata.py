@@ -5,6 +5,7 @@ Compressed and uncompressed sizes are limited; DOCTYPE, entities and network acc
 in XML. ``repository_trust`` checks the signature of the metadata.
 """
 
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ _MAX_PACKAGES = 200_000
 MAX_FIELD_LENGTH = 256
 """Characters of a name, version, release or architecture."""
 
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _MAX_DEPENDENCY_LENGTH = 1024
 """Characters of a dependency that is kept; longer ones are rich dependencies."""
 
@@ -55,6 +57,9 @@ class Rpm:
 
     epoch: str = "0"
     """Epoch."""
+
+    sha256: str = field(default="", compare=False)
+    """Digest of the file; empty if the list has none of this kind."""
 
     # Not compared: a package is identified by the fields above, and hashes stay fast.
     provides: tuple[str, ...] = field(default=(), compare=False)
@@ -164,9 +169,17 @@ def _parse_package(element: etree._Element, source: str, with_dependencies: bool
         epoch=texts[4],
         size_bytes=_parse_size(size, "package"),
         installed_bytes=_parse_size(size, "installed"),
+        sha256=_parse_checksum(element.find(f"{_COMMON_NAMESPACE}checksum")),
         provides=_parse_provides(element) if with_dependencies else (),
         requires=_parse_entries(element, "requires") if with_dependencies else (),
     )
+
+
+def _parse_checksum(element: etree._Element | None) -> str:
+    if element is None or element.get("type") != "sha256":
+        return ""
+    text = (element.text or "").strip()
+    return text if _SHA256.fullmatch(text) else ""
 
 
 def _parse_provides(element: etree._Element) -> tuple[str, ...]:

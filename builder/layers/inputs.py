@@ -18,11 +18,13 @@ from hardpan.profiles.software_catalog.package_plan import CATALOG_LAYERS
 
 _IGNORED_FOLDERS = {".ansible", "__pycache__"}
 _SHARED_SECTIONS = {"hardware"}
-_MODEL_LAYERS = frozenset({"ai_service", "ml_cpu", "ml_frameworks"})
+MODEL_LAYERS = frozenset({"ai_service", "ml_cpu", "ml_frameworks"})
+"""Layers that install files of an AI model, or use them."""
+
 _FOLDER_USERS = {
-    "ai_models": _MODEL_LAYERS,
+    "ai_models": MODEL_LAYERS,
     "ai_service": frozenset({"ai_service"}),
-    "embedding_model": _MODEL_LAYERS,
+    "embedding_model": MODEL_LAYERS,
     "remediation": frozenset({"stig"}),
 }
 """Source folder -> the layers that use it; other folders are used by all layers."""

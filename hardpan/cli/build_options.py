@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from hardpan.builder.build_lock import load_lock
 from hardpan.builder.media.expected_digest import DigestOptions
 from hardpan.cli.checksum_options import checksum_options
 from hardpan.cli.content_option import content_option
@@ -49,6 +50,7 @@ class BuildOptions:
     dry_run: bool
     explain: bool
     no_wait: bool
+    locked: Path | None
     as_json: bool
     quiet: bool
 
@@ -87,6 +89,7 @@ class BuildOptions:
             stall_timeout_s=_to_seconds(self.stall_timeout),
             install_timeout_s=_to_seconds(self.install_timeout),
             may_wait=not self.no_wait,
+            lock=None if self.locked is None else load_lock(self.locked),
             invocation=("hardpan", *sys.argv[1:]),
         )
 
@@ -163,6 +166,12 @@ def build_options(command: _Command) -> _Command:
             "--no-wait",
             is_flag=True,
             help="Exit at once if another build uses the folders; the message names it.",
+        ),
+        click.option(
+            "--locked",
+            type=_PATH,
+            metavar="FILE",
+            help="PROFILE.lock.json of another build: end before an image differs from it.",
         ),
         click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
         click.option("-q", "--quiet", is_flag=True, help="Print no progress."),

@@ -18,6 +18,9 @@ BUILD_TYPE: Final = "https://hardpan.dev/build/unattended-install/v1"
 BUILDER_ID: Final = "https://hardpan.dev/builder/local/v1"
 """SLSA builder: hardpan on the machine of the holder of the build key."""
 
+SPDX_NAMESPACE: Final = "https://hardpan.dev/spdx"
+"""Namespace of SPDX documents; a UUID derived from the image follows after a slash."""
+
 VERIFIER_ID: Final = "https://hardpan.dev/verifier"
 """Verifier of a Simple Verification Result; hardpan's version follows after a slash."""
 

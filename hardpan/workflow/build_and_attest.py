@@ -3,13 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
-from hardpan.builder import image_formats
+from hardpan.builder import build_lock, image_formats
 from hardpan.builder import pipeline as build_pipeline
 from hardpan.builder.artifacts import Assessment, BootedGuest, UnattendedIso
-from hardpan.builder.attest import provenance, sbom
 from hardpan.builder.build_plan import BuildPlan
 from hardpan.builder.hardened_image import HardenedImage
 from hardpan.builder.install import choose_deadlines
@@ -19,9 +17,8 @@ from hardpan.builder.vm.boot import boot
 from hardpan.builder.vm.probe import detect_acceleration
 from hardpan.core import clock, events
 from hardpan.core.events import Emit, StageMessage
-from hardpan.core.files import Sha256, sha256_bytes, write_atomic
+from hardpan.core.files import sha256_bytes
 from hardpan.core.stage_cache import StageResult
-from hardpan.profiles.loader.profile_file import profile_digest
 from hardpan.profiles.schema.profile import Profile
 from hardpan.scanners import pipeline as scan_pipeline
 from hardpan.scanners.collect.plan import plan_profile
@@ -35,12 +32,12 @@ from hardpan.scanners.evidence.verify.verifier import VerifiedEvidence
 from hardpan.scanners.evidence.verify.verifier import verify as verify_evidence
 from hardpan.scanners.model.scan import ImageRef
 from hardpan.scanners.scan_request import ScanRequest
-from hardpan.signing import SignedStatement, read_bundle, sign
+from hardpan.signing import read_bundle
 from hardpan.ssh.client import connect
 from hardpan.ssh.connection import Connection
 from hardpan.ssh.target import from_guest
 from hardpan.ssh.transports import CONNECT_TIMEOUT_S, open_connection
-from hardpan.workflow import keyring, stages
+from hardpan.workflow import attestation, keyring, stages
 from hardpan.workflow.keyring import KeyRing
 from hardpan.workflow.request import BuildRequest
 
@@ -104,6 +101,8 @@ def prepare_build(request: BuildRequest, emit: Emit) -> BuildPlan:
         packages_bytes=packages.base.installed_bytes,
         luks_passphrase=request.read_luks_passphrase(),
         erase_disks=request.erase_disks,
+        media_content=content,
+        required_lock=request.lock,
         install_deadlines=choose_deadlines(
             accelerator, stall_s=request.stall_timeout_s, total_s=request.install_timeout_s
         ),
@@ -120,6 +119,11 @@ def build_image(request: BuildRequest, emit: Emit) -> AttestedImage:
     )
     source = datastream.find(request.profile.stig.content, request.content)
     emit(StageMessage(stage="content", text=str(source)))
+    if request.lock is not None:
+        inputs = build_lock.lock_inputs(
+            plan.profile.name, plan.media, plan.media_content, source.sha256
+        )
+        build_lock.require_unchanged_inputs(request.lock, inputs)
     iso = build_pipeline.build_iso(plan)
     base = build_pipeline.install_base(plan, iso)
     hardened = build_pipeline.harden_image(
@@ -133,9 +137,10 @@ def build_image(request: BuildRequest, emit: Emit) -> AttestedImage:
         plan.profile, hardened.disk, request.image_formats, plan.output_folder, emit
     )
     hardened = replace(hardened, files=files)
-    provenance_bundle, sbom_document = _attest_image(
-        request, plan, iso, hardened, source, keys, emit
+    build = attestation.AttestedBuild(
+        plan=plan, iso=iso, hardened=hardened, content_sha256=source.sha256
     )
+    provenance_bundle, sbom_document = attestation.attest_image(request, build, keys)
     return AttestedImage(
         plan=plan,
         iso=iso,
@@ -228,62 +233,6 @@ def _assess(guest: BootedGuest, profile: Profile, source: ContentSource, emit: E
 def _open_shell(guest: BootedGuest) -> Iterator[Connection]:
     with connect(from_guest(guest), timeout_s=_CONNECT_S) as connection:
         yield connection
-
-
-def _attest_image(
-    request: BuildRequest,
-    plan: BuildPlan,
-    iso: UnattendedIso,
-    hardened: HardenedImage,
-    source: ContentSource,
-    keys: KeyRing,
-    emit: Emit,
-) -> tuple[bytes, bytes]:
-    """Return the signed provenance and the SBOM; both are written next to the image."""
-    stage = stages.provenance_stage(
-        request,
-        keys,
-        image_sha256=hardened.disk.sha256,
-        iso_sha256=iso.sha256,
-        content_sha256=source.sha256,
-        converted_sha256=[file.sha256 for file in hardened.converted],
-    )
-    sbom_path, bundle_path = stage.outputs
-
-    def execute(_report_progress: object) -> StageResult:
-        sbom_document = sbom.build_sbom(
-            hardened.disk.path.name,
-            hardened.disk.sha256,
-            hardened.packages,
-            distro=plan.profile.release,
-            stacks=[stack for layer in hardened.layers for stack in layer.stacks],
-        )
-        write_atomic(sbom_path, sbom_document)
-        write_atomic(bundle_path, _sign_provenance(plan, iso, hardened, source.sha256, keys).bundle)
-        return {}
-
-    stage.run(emit, execute)
-    return bundle_path.read_bytes(), sbom_path.read_bytes()
-
-
-def _sign_provenance(
-    plan: BuildPlan, iso: UnattendedIso, hardened: HardenedImage, content: Sha256, keys: KeyRing
-) -> SignedStatement:
-    record = provenance.BuildRecord(
-        profile=plan.profile.name,
-        profile_sha256=profile_digest(plan.profile),
-        disk=hardened.disk,
-        iso=iso,
-        media=plan.media,
-        content_sha256=content,
-        layers=hardened.layers,
-        accelerator=plan.acceleration.kind,
-        version=version("hardpan"),
-        started=hardened.started,
-        finished=hardened.finished,
-        converted=hardened.converted,
-    )
-    return sign(provenance.provenance_statement(record), keys.build)
 
 
 def _image_reference(image: AttestedImage) -> ImageRef:

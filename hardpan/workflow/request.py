@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hardpan.builder.build_lock import BuildLock
 from hardpan.builder.media.expected_digest import DigestOptions
 from hardpan.core.events import Emit
 from hardpan.core.file_lock import lock_folder
@@ -55,6 +56,9 @@ class BuildRequest:
     nonce: str = ""
     timestamp_url: str = ""
     """URL of the RFC 3161 authority; empty for no timestamp."""
+
+    lock: BuildLock | None = None
+    """What the image has to be built from."""
 
     may_wait: bool = True
     """Wait for another build that uses the folders; False raises an error instead."""

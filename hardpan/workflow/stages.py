@@ -23,7 +23,7 @@ def provenance_stage(
     content_sha256: Sha256 | None,
     converted_sha256: Sequence[str | None] = (),
 ) -> CachedStage:
-    """Describe the stage that writes the SBOM and the signed provenance of the image.
+    """Describe the stage that writes the SBOMs, the lock and the signed provenance of the image.
 
     ``converted_sha256`` are the digests of its other formats, None for one that is not known yet.
     """
@@ -36,13 +36,20 @@ def provenance_stage(
             "content": content_sha256,
             "signer": keys.build.public.sha256,
             "converted": list(converted_sha256),
+            "profile": profile_digest(profile),
+            "hardpan": version("hardpan"),
         }
     return CachedStage(
         name="provenance",
-        description="write the SBOM and the signed SLSA provenance",
+        description="write bills of materials, lock and the signed SLSA provenance",
         folder=request.output_folder,
         inputs=inputs,
-        output_names=(f"{profile.name}.sbom.cdx.json", f"{profile.name}.provenance.sigstore.json"),
+        output_names=(
+            f"{profile.name}.sbom.cdx.json",
+            f"{profile.name}.sbom.spdx.json",
+            f"{profile.name}.lock.json",
+            f"{profile.name}.provenance.sigstore.json",
+        ),
     )
 
 

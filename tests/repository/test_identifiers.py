@@ -13,6 +13,7 @@ IDENTIFIERS = {
     "PREDICATE_TYPE": "https://hardpan.dev/attestation/compliance-scan/v1",
     "BUILD_TYPE": "https://hardpan.dev/build/unattended-install/v1",
     "BUILDER_ID": "https://hardpan.dev/builder/local/v1",
+    "SPDX_NAMESPACE": "https://hardpan.dev/spdx",
     "VERIFIER_ID": "https://hardpan.dev/verifier",
     "OSCAL_NAMESPACE": "https://hardpan.dev/ns/oscal",
     "SARIF_TAXONOMY": "https://hardpan.dev/ns/sarif/nist-sp-800-53-r4",

@@ -81,6 +81,8 @@ def test_provenance_contains_every_digest() -> None:
                 allocated_bytes=1,
             ),
         ),
+        lock_sha256="8" * 64,
+        locked_files=(("repository:BaseOS", "9" * 64), ("model:m/weights", "0" * 64)),
     )
 
     provenance = provenance_statement(record)
@@ -96,8 +98,10 @@ def test_provenance_contains_every_digest() -> None:
             "mediaType": "application/x-iso9660-image",
         },
     ]
-    for digit in "1234567":
-        assert digit * 64 in text
+    missing = [digit for digit in "0123456789" if digit * 64 not in text]
+    assert missing == []
+    assert '"name":"lab-stig.lock.json"' in text
+    assert '"name":"repository:BaseOS"' in text
     assert '"applied":1' in text
 
 

@@ -21,6 +21,7 @@ from hardpan.builder.artifacts import (
     LayerResult,
     SshAccess,
 )
+from hardpan.builder.build_lock import BuildLock
 from hardpan.builder.build_plan import BuildPlan
 from hardpan.builder.layers.base import Layer
 from hardpan.builder.vm.command_line import VmSpec
@@ -30,6 +31,7 @@ from hardpan.core.files import MiB, Sha256, sha256_file
 from hardpan.profiles.schema.profile import Profile
 
 CONTENT = Sha256("0" * 64)
+HEADERS = {"bash-0:5.2-1.x86_64": "e" * 64}
 OPERATOR_KEY = "ssh-rsa AAAAB3Nz operator@example"
 
 
@@ -90,6 +92,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> StandInGuest:
     monkeypatch.setattr(hardening.registry, "apply_layer", guest.apply_layer)
     monkeypatch.setattr(hardening.sysprep, "generalize", guest.generalize)
     monkeypatch.setattr(hardening.guest_clock, "require_matching_clock", lambda _shell: 0)
+    monkeypatch.setattr(hardening, "_read_package_headers", lambda _shell: HEADERS)
     monkeypatch.setattr(hardening.sysprep, "settle", lambda _shell: guest.calls.append("settle"))
     monkeypatch.setattr(pipeline, "copy_disk", copy_disk)
     monkeypatch.setattr(pipeline, "require_free_space", lambda *_a, **_b: None)
@@ -123,6 +126,7 @@ def make_plan(
     emit: Emit = discard,
     command: str = "hardpan build",
     may_wait: bool = True,
+    required_lock: BuildLock | None = None,
     **updates: Any,
 ) -> BuildPlan:
     """Return a plan for ``profile`` with these layers; its cache is in ``workdir``."""
@@ -138,6 +142,7 @@ def make_plan(
         emit=emit,
         command=command,
         may_wait=may_wait,
+        required_lock=required_lock,
     )
 
 

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from hardpan.builder import pipeline
 from hardpan.builder.build_plan import BuildPlan
 from hardpan.builder.vm.egress_proxy import Endpoint
-from hardpan.core.errors import ResourceError
+from hardpan.core.errors import ResourceError, TrustError
 from hardpan.core.events import Event, StageFinished
 from hardpan.profiles.loader.profile_file import load_profile
 from hardpan.profiles.schema.profile import Profile
 from tests.unit.builder import build_stand_ins
-from tests.unit.builder.build_stand_ins import StandInGuest, harden, make_base, make_plan
+from tests.unit.builder.build_stand_ins import CONTENT, StandInGuest, harden, make_base, make_plan
 
 NVIDIA = (Endpoint("https", "developer.download.nvidia.com", 443),)
 LAYERS = ("ml_cpu", "kernel_hardening", "stig")
@@ -206,6 +207,24 @@ def test_second_build_of_a_base_names_the_first(tmp_path: Path, guest: StandInGu
         harden(second, base, guest)
 
     assert guest.calls == []
+
+
+def test_locked_build_writes_no_image_from_other_packages(
+    tmp_path: Path, guest: StandInGuest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, plan = make_base(tmp_path), make_plan(tmp_path, PROFILE, LAYERS)
+    lock = pipeline.lock_build(plan, harden(plan, base, guest), CONTENT)
+    locked_plan = make_plan(tmp_path, PROFILE, LAYERS, required_lock=lock)
+    harden(locked_plan, base, guest)
+    (image,) = plan.output_folder.glob("*.qcow2")
+    image.unlink()
+    headers = {"bash-0:5.3-1.x86_64": "f" * 64}
+    monkeypatch.setattr(build_stand_ins.hardening, "_read_package_headers", lambda _shell: headers)
+
+    with pytest.raises(TrustError, match=r"expected bash-0:5\.2-1\.x86_64, got bash-0:5\.3-1"):
+        harden(locked_plan, make_base(tmp_path, "newer"), guest)
+
+    assert list(plan.output_folder.glob("*.qcow2")) == []
 
 
 @pytest.mark.parametrize(("layers", "endpoints"), [(("cuda",), NVIDIA), (("stig",), ())])
