@@ -182,7 +182,8 @@ def _verify_digest(name: str, candidate: MediaCandidate, emit: Emit) -> InstallM
     digest = sha256_file(file)
     verification = match_digest(file, digest, candidate.expected)
     result = "not verified" if verification == UNVERIFIED else "verified"
-    emit(StageMessage(stage=_STAGE, text=f"{file.name}: digest {result}: {verification}"))
+    reason = verification.removeprefix("none: ")
+    emit(StageMessage(stage=_STAGE, text=f"{file.name}: digest {result}: {reason}"))
     return _make_media(name, file, digest, candidate.volume_id, verification)
 
 
