@@ -5,9 +5,9 @@ keyring of the user is read.
 """
 
 import base64
-import binascii
 import re
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +22,9 @@ _MAX_KEY_BYTES = 1 << 20
 _LIMITS = ProcessLimits(max_cpu_s=30, max_file_bytes=16 << 20, max_memory_bytes=1 << 30)
 _TIMEOUT_S = 60
 _CLEARTEXT = b"-----BEGIN PGP SIGNED MESSAGE-----"
-_ARMOR = re.compile(
-    r"-----BEGIN PGP PUBLIC KEY BLOCK-----[ \t]*\n(?P<body>.*?)-----END PGP PUBLIC KEY BLOCK-----",
-    re.DOTALL,
-)
+_BEGIN = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
+_END = "-----END PGP PUBLIC KEY BLOCK-----"
+_CRC = re.compile(r"=[A-Za-z0-9+/]{4}", re.ASCII)
 _HINT = "install it: apt install gpgv | dnf install gnupg2"
 _STATUS = "[GNUPG:] "
 _PRIMARY_FIELD = 10
@@ -65,7 +64,7 @@ def verify_signature(
     data = read_limited(path, MAX_SIGNED_BYTES)
     with tempfile.TemporaryDirectory(prefix="hardpan-gpgv-") as name:
         folder = Path(name)
-        (folder / "keyring").write_bytes(_read_keys(key))
+        (folder / "keyring").write_bytes(read_keys(key))
         (folder / "signed").write_bytes(data)
         argv: list[str | Path] = ["gpgv", "--status-fd", "1", "--logger-fd", "1"]
         argv += ["--homedir", folder, "--keyring", folder / "keyring"]
@@ -119,23 +118,39 @@ def _valid_signer(status: list[list[str]], path: Path, expected: str | None) -> 
     raise TrustError(f"{path}: expected one valid signature, gpgv reports {details[:200]!a}")
 
 
-def _read_keys(path: Path) -> bytes:
-    """Return the keys of a file in binary form, which every gpgv reads."""
+def read_keys(path: Path) -> bytes:
+    """Return the keys of a file in binary form, which every gpgv reads.
+
+    Raises:
+        InputError: it cannot be read, is too long, or has no key.
+    """
     data = read_limited(path, _MAX_KEY_BYTES)
     if data[:1] and data[0] & 0x80:  # RFC 9580, 4.2: bit 7 of each packet's first octet is set.
         return data
-    blocks = _ARMOR.findall(data.decode("ascii", "replace").replace("\r\n", "\n"))
-    if not blocks:
+    text = data.decode("ascii", "replace").replace("\r\n", "\n")
+    keys = b"".join(_decode_armor(block, path) for block in _find_armor(text))
+    if not keys:
         raise InputError(f"{path}: expected an OpenPGP public key, got none")
-    return b"".join(_decode_armor(block, path) for block in blocks)
+    return keys
+
+
+def _find_armor(text: str) -> Iterator[str]:
+    """Yield what is between the first and the last line of each armored key."""
+    start = text.find(_BEGIN)
+    while start >= 0:
+        end = text.find(_END, start)
+        if end < 0:
+            return
+        yield text[start + len(_BEGIN) : end].partition("\n")[2]
+        start = text.find(_BEGIN, end)
 
 
 def _decode_armor(block: str, path: Path) -> bytes:
     """Return the bytes of an armored block: headers, blank line, Base64, CRC (RFC 9580, 6.2)."""
     _, _, body = ("\n" + block).partition("\n\n")
     lines = [line.strip() for line in body.splitlines()]
-    text = "".join(line for line in lines if line and not line.startswith("="))
+    text = "".join(line for line in lines if not _CRC.fullmatch(line))
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error as e:
+    except ValueError as e:  # binascii.Error, and characters outside of ASCII
         raise InputError(f"{path}: its ASCII armor is damaged: expected Base64") from e

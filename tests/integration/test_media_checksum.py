@@ -136,6 +136,16 @@ def test_missing_gpgv_is_reported_with_its_package(
     assert "apt install gpgv | dnf install gnupg2" in caught.value.hint
 
 
+@pytest.mark.parametrize("damage", ["\xf8", "!", "="])
+def test_damaged_key_is_rejected(tmp_path: Path, key: OpenPgpKey, damage: str) -> None:
+    lines = key.public_key.read_text("ascii").splitlines()
+    lines[3] = damage + lines[3]
+    (tmp_path / "key").write_text("\n".join(lines), "latin-1")
+
+    with pytest.raises(InputError, match="its ASCII armor is damaged"):
+        openpgp.read_keys(tmp_path / "key")
+
+
 @pytest.mark.parametrize("media", ["rocky9", "rocky10"])
 def test_shipped_key_has_the_pinned_fingerprint(media: str, tmp_path: Path) -> None:
     key = published_images.signing_key(media)

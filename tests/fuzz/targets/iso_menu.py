@@ -13,6 +13,7 @@ _MENU = BootMenu(
     arguments=("inst.ks=hd:LABEL=NEW:/ks.cfg", "fips=1", "console=ttyS0,115200"),
     media_label="X",
     label="NEW",
+    waits_for_key=True,
 )
 _PIECES = (
     *(bytes([c]) for c in b"'\"\\{}#;> \t\r\n=^\0\x1b\xff"),
