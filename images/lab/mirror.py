@@ -24,7 +24,7 @@ RETRIES = 2
 """Further attempts that apt makes after a download has failed."""
 
 DOWNLOAD_LIMIT_S = 4 * 3600
-"""Limit of a program that downloads. A download without progress ends by ``STALL_S`` long before."""
+"""Limit of a program that downloads; one without progress ends by ``STALL_S`` long before."""
 
 _SIMULATION_LIMIT_S = 1200
 """apt reads all indices: 10 s of a processor, and many times that where others use it."""
