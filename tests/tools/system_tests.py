@@ -37,6 +37,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "lab-installer": ("tests/integration/test_lab_installer.py",),
     "remediate": ("tests/integration/test_remediate_lab.py",),
     "demo-ai": ("tests/integration/test_prove_ai.py",),
+    "el10": ("tests/integration/test_prove_el10.py",),
     "strict": ("tests/integration/test_prove_strict.py",),
 }
 """Part -> the files whose marked tests it runs. Every such file is in exactly one part."""
