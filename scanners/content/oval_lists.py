@@ -1,4 +1,9 @@
-"""Lists of known users and groups in OVAL: variables with the values of collected items."""
+"""Lists of known users and groups in OVAL: variables with the values of collected items.
+
+A host may have thousands of users and groups, but most of its files belong to owner 0 or to one of
+the first regular users. The variables that are added here have only these, as far as the host has
+them: their values are always values of the complete list too.
+"""
 
 import copy
 
@@ -6,6 +11,7 @@ from lxml import etree
 
 from hardpan.scanners.content.scap_xml import OVAL, Element
 
+UNIX = "{http://oval.mitre.org/XMLSchema/oval-definitions-5#unix}"
 INDEPENDENT = "{http://oval.mitre.org/XMLSchema/oval-definitions-5#independent}"
 
 _GROUP_FILE = "/etc/group"
@@ -17,7 +23,7 @@ _COMMON_GROUP_PATTERN = r"^[^:\n]+:[^:\n]*:(0|100[0-9]):[^:\n]*$"
 thousands of others. What it matches is one line with three colons, whose id the pattern of all
 groups captures too: its digits have no line end, and its match ends at one."""
 
-_COMMON_GROUPS = "oval:hardpan-common_groups:{}:1"
+_REGULAR_USERS = (("greater than or equal", "1000"), ("less than or equal", "1009"))
 
 
 def read_variable(oval: Element, variable_id: str) -> tuple[str, str]:
@@ -41,37 +47,81 @@ def read_union(oval: Element, object_id: str) -> list[str]:
     return []
 
 
-def add_common_groups(oval: Element, variable_id: str) -> str:
-    """Add a variable with few values of a list of all groups; return its id.
+def add_common_owners(oval: Element, variable_id: str) -> str:
+    """Add a variable with few values of a list of all users or groups; return its id.
 
-    Empty if the list is another one.
+    Empty if the list is none that upstream's content has.
     """
     field, object_id = read_variable(oval, variable_id)
-    object_ids = {object_id, *read_union(oval, object_id)}
     objects, variables = oval.find(OVAL + "objects"), oval.find(OVAL + "variables")
-    if field != "subexpression" or objects is None or variables is None:
+    if objects is None or variables is None:
         return ""
-    all_groups = [e for e in objects if e.get("id") in object_ids and _has_all_groups(e)]
-    if not all_groups:
-        return ""
-    common_id = _COMMON_GROUPS.format("var")
-    if any(e.get("id") == common_id for e in variables):
-        return common_id
-    element = copy.deepcopy(all_groups[0])
-    element.set("id", _COMMON_GROUPS.format("obj"))
-    _require_child(element, "pattern").text = _COMMON_GROUP_PATTERN
-    objects.append(element)
+    source_ids = (object_id, *read_union(oval, object_id))
+    sources = [e for e in objects if e.get("id") in source_ids]
+    for name, expected_field, is_complete, add in (
+        ("groups", "subexpression", _has_all_groups, _add_common_groups),
+        ("users", "user_id", _has_all_users, _add_common_users),
+    ):
+        complete = [e for e in sources if is_complete(e)]
+        if field == expected_field and complete:
+            common_id = f"oval:hardpan-common_{name}:var:1"
+            if all(e.get("id") != common_id for e in variables):
+                common_object = add(oval, complete[0])
+                _add_variable(variables, common_id, field, common_object)
+            return common_id
+    return ""
+
+
+def _add_variable(variables: Element, variable_id: str, field: str, object_id: str) -> None:
     variable = etree.SubElement(
-        variables, OVAL + "local_variable", id=common_id, version="1", datatype="int"
+        variables, OVAL + "local_variable", id=variable_id, version="1", datatype="int"
     )
-    variable.set("comment", "group 0 and the groups of the first regular users")
-    etree.SubElement(
-        variable,
-        OVAL + "object_component",
-        item_field=field,
-        object_ref=_COMMON_GROUPS.format("obj"),
-    )
-    return common_id
+    variable.set("comment", "0, and those of the first regular users")
+    etree.SubElement(variable, OVAL + "object_component", item_field=field, object_ref=object_id)
+
+
+def _add_common_groups(_oval: Element, all_groups: Element) -> str:
+    common = _add_copy(all_groups, "common_groups")
+    pattern = common.find(INDEPENDENT + "pattern")
+    assert pattern is not None  # noqa: S101 - it was compared
+    pattern.text = _COMMON_GROUP_PATTERN
+    return common.get("id", "")
+
+
+def _add_common_users(oval: Element, all_users: Element) -> str:
+    """Add the union of user 0 and of the users 1000 to 1009."""
+    states = oval.find(OVAL + "states")
+    assert states is not None  # noqa: S101 - the list is the value of one
+    limits = {"root": (("equals", "0"),), "regular": _REGULAR_USERS}
+    for name, conditions in limits.items():
+        users = _add_copy(all_users, f"common_users_{name}")
+        for number, (operation, value) in enumerate(conditions):
+            state_id = f"oval:hardpan-common_users_{name}_{number}:ste:1"
+            state = etree.SubElement(states, UNIX + "password_state", id=state_id, version="1")
+            entity = etree.SubElement(state, UNIX + "user_id", datatype="int", operation=operation)
+            entity.text = value
+            etree.SubElement(users, OVAL + "filter", action="include").text = state_id
+    union = _add_copy(all_users, "common_users")
+    union[:] = []
+    members = etree.SubElement(union, OVAL + "set")
+    for name in limits:
+        reference = etree.SubElement(members, OVAL + "object_reference")
+        reference.text = f"oval:hardpan-common_users_{name}:obj:1"
+    return union.get("id", "")
+
+
+def _add_copy(element: Element, name: str) -> Element:
+    copied = copy.deepcopy(element)
+    copied.set("id", f"oval:hardpan-{name}:obj:1")
+    element.addnext(copied)
+    return copied
+
+
+def _has_all_users(element: Element) -> bool:
+    """True if the object has an item for each user, or for each of a part of them."""
+    return element.tag == UNIX + "password_object" and [e.tag for e in element] == [
+        UNIX + "username"
+    ]
 
 
 def _has_all_groups(element: Element) -> bool:
@@ -90,9 +140,3 @@ def _has_all_groups(element: Element) -> bool:
         and {str(k): str(v) for k, v in child.attrib.items()} == attributes
         for name, (text, attributes) in expected.items()
     )
-
-
-def _require_child(element: Element, name: str) -> Element:
-    child = element.find(INDEPENDENT + name)
-    assert child is not None  # noqa: S101 - the caller compared it
-    return child

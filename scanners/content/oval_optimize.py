@@ -4,8 +4,8 @@
 ones, and nearly every file belongs to group 0 or to that of a regular user. These are filtered out
 first, by few comparisons; a separate test checks that 0 is one of the known groups. Only objects
 that walk all file systems are optimized: every host has files of user and group 0 there, so without
-0 among the known ones the original check fails too. For a list that is not upstream's list of
-groups, only files of owner 0 are filtered out first.
+0 among the known ones the original check fails too. For a list that is not upstream's, only files
+of owner 0 are filtered out first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,10 +13,9 @@ from collections.abc import Mapping, Sequence
 from lxml import etree
 
 from hardpan.scanners.content.components import index_references, oval_components
-from hardpan.scanners.content.oval_lists import INDEPENDENT, add_common_groups
+from hardpan.scanners.content.oval_lists import INDEPENDENT, UNIX, add_common_owners
 from hardpan.scanners.content.scap_xml import OVAL, Element
 
-UNIX = "{http://oval.mitre.org/XMLSchema/oval-definitions-5#unix}"
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _EVERY_NAME = (("not equal", "/"), ("pattern match", ".*"))
 """Operation and text of upstream's filenames that mean every file."""
@@ -122,7 +121,7 @@ def find_criteria(
 def _add_first_state(oval: Element, entity: str, variable: str) -> str:
     """Return a state that most files have: the owner is 0, or one of few that the variable has."""
     name = etree.QName(entity).localname
-    common = add_common_groups(oval, variable) if entity == UNIX + "group_id" else ""
+    common = add_common_owners(oval, variable)
     kind = "common" if common else "zero"
     state_id = f"{FIRST_STATE_PREFIX}{name}_{kind}:ste:1"
     state = _get_or_create(oval, "states", UNIX + "file_state", state_id)

@@ -19,10 +19,9 @@ from lxml import etree
 
 from hardpan.scanners.content.components import index_references, iter_elements, oval_components
 from hardpan.scanners.content.oval_dedup import canonical_form
-from hardpan.scanners.content.oval_lists import read_union, read_variable
+from hardpan.scanners.content.oval_lists import UNIX, read_union, read_variable
 from hardpan.scanners.content.oval_optimize import (
     FIRST_STATE_PREFIX,
-    UNIX,
     find_criteria,
     searches_file_systems,
 )

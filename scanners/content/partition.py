@@ -15,7 +15,7 @@ question at a time: two oscap processes would only wait for one another.
 """
 
 RULE_COST_S = {
-    "file_permissions_ungroupowned": 32.0,
+    "file_permissions_ungroupowned": 27.0,
     "no_files_unowned_by_user": 20.0,
     "no_files_or_dirs_unowned_by_user": 20.0,
     "no_files_or_dirs_ungroupowned": 20.0,

@@ -17,7 +17,8 @@ from hardpan.scanners.content.components import (
     iter_oval_with_hrefs,
     iter_references,
 )
-from hardpan.scanners.content.oval_optimize import UNIX, searches_file_systems
+from hardpan.scanners.content.oval_lists import UNIX
+from hardpan.scanners.content.oval_optimize import searches_file_systems
 from hardpan.scanners.content.scap_xml import (
     OVAL_SYSTEM,
     SCE_SYSTEM,

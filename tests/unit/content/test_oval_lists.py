@@ -29,8 +29,8 @@ def find_element(oval: Element, element_id: str) -> Element:
 
 
 def test_shipped_lists_of_all_groups_share_a_variable_of_common_ones(document: Element) -> None:
-    first = oval_lists.add_common_groups(document, _ALL)
-    second = oval_lists.add_common_groups(document, _ALL_WITH_USRLIB)
+    first = oval_lists.add_common_owners(document, _ALL)
+    second = oval_lists.add_common_owners(document, _ALL_WITH_USRLIB)
 
     assert first == second == "oval:hardpan-common_groups:var:1"
     assert oval_lists.read_variable(document, first) == (
@@ -53,16 +53,37 @@ def test_other_lists_are_not_recognized(document: Element) -> None:
     original = pattern.text
 
     pattern.text = f"{original} "
-    assert not oval_lists.add_common_groups(document, _ALL)
+    assert not oval_lists.add_common_owners(document, _ALL)
     pattern.text = original
     pattern.set("operation", "equals")
-    assert not oval_lists.add_common_groups(document, _ALL)
+    assert not oval_lists.add_common_owners(document, _ALL)
     pattern.set("operation", "pattern match")
     extra = scap_xml.etree.SubElement(element, OVAL + "filter")
-    assert not oval_lists.add_common_groups(document, _ALL)
+    assert not oval_lists.add_common_owners(document, _ALL)
     element.remove(extra)
-    assert not oval_lists.add_common_groups(document, "oval:x:var:1")
-    assert oval_lists.add_common_groups(document, _ALL)
+    assert not oval_lists.add_common_owners(document, "oval:x:var:1")
+    assert oval_lists.add_common_owners(document, _ALL)
+
+
+def test_common_users_are_root_and_the_first_regular_users(document: Element) -> None:
+    list_id = "oval:ssg-var_no_files_unowned_by_user_uids_list:var:1"
+
+    common_id = oval_lists.add_common_owners(document, list_id)
+
+    assert common_id == oval_lists.add_common_owners(document, list_id)
+    field, union_id = oval_lists.read_variable(document, common_id)
+    assert field == "user_id"
+    described = []
+    for object_id in oval_lists.read_union(document, union_id):
+        users = find_element(document, object_id)
+        username, *filters = users
+        states = [find_element(document, f.text or "")[0] for f in filters]
+        assert {f.get("action") for f in filters} == {"include"}
+        described.append((username.text, [(s.get("operation"), s.text) for s in states]))
+    assert described == [
+        (".*", [("equals", "0")]),
+        (".*", [("greater than or equal", "1000"), ("less than or equal", "1009")]),
+    ]
 
 
 def test_common_groups_are_among_all_groups() -> None:

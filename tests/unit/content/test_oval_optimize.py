@@ -1,4 +1,4 @@
-from hardpan.scanners.content import oval_optimize, scap_xml
+from hardpan.scanners.content import oval_lists, oval_optimize, scap_xml
 from tests.unit.content.minimal_datastream import MINIMAL_DATASTREAM
 
 UNIX = 'xmlns:u="http://oval.mitre.org/XMLSchema/oval-definitions-5#unix"'
@@ -31,16 +31,16 @@ def test_root_owned_files_are_filtered_first_and_root_is_tested_separately() -> 
 
     assert oval_optimize.filter_root_owned_first(root) == 1
 
-    file_object = next(root.iter(oval_optimize.UNIX + "file_object"))
+    file_object = next(root.iter(oval_lists.UNIX + "file_object"))
     filters = [f.text for f in file_object.iter(scap_xml.OVAL + "filter")]
     assert filters == ["oval:hardpan-first_group_id_zero:ste:1", "s9", "s1"]
     conjunction = next(
         c for c in root.iter(scap_xml.OVAL + "criteria") if c.get("operator") == "AND"
     )
     assert [c.get("test_ref") for c in conjunction] == ["t9", "oval:hardpan-x-gids_has_zero:tst:1"]
-    guard = next(root.iter(oval_optimize.INDEPENDENT + "variable_object"))
+    guard = next(root.iter(oval_lists.INDEPENDENT + "variable_object"))
     assert guard[0].text == "oval:x-gids:var:1"
-    value = next(root.iter(oval_optimize.INDEPENDENT + "value"))
+    value = next(root.iter(oval_lists.INDEPENDENT + "value"))
     assert (value.text, value.get("entity_check")) == ("0", "at least one")
 
 
@@ -51,8 +51,8 @@ def test_objects_with_the_same_list_share_a_guard() -> None:
     root = make_tree(files=FILES + second, test=other, criterion=criteria)
 
     assert oval_optimize.filter_root_owned_first(root) == 2
-    assert len(list(root.iter(oval_optimize.INDEPENDENT + "variable_test"))) == 1
-    assert len(list(root.iter(oval_optimize.UNIX + "file_state"))) == 2
+    assert len(list(root.iter(oval_lists.INDEPENDENT + "variable_test"))) == 1
+    assert len(list(root.iter(oval_lists.UNIX + "file_state"))) == 2
 
 
 def is_unchanged(root: scap_xml.Element) -> bool:

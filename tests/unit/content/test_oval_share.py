@@ -1,6 +1,6 @@
 import pytest
 
-from hardpan.scanners.content import oval_share, scap_xml
+from hardpan.scanners.content import oval_lists, oval_share, scap_xml
 from tests.unit.content.minimal_datastream import MINIMAL_DATASTREAM
 
 UNIX = 'xmlns:u="http://oval.mitre.org/XMLSchema/oval-definitions-5#unix"'
@@ -61,7 +61,7 @@ def describe(root: scap_xml.Element) -> dict[str, list[str]]:
             *(t.get(name, "") for name in ("check_existence", "check", "state_operator")),
             *(e.get("object_ref", e.get("state_ref", "")) for e in t),
         ]
-        for t in root.iter(oval_share.UNIX + "file_test")
+        for t in root.iter(oval_lists.UNIX + "file_test")
     }
 
 
@@ -69,7 +69,7 @@ def added_states(root: scap_xml.Element) -> list[list[str]]:
     """Return the entities of the states of shared searches."""
     return [
         [f"{e.tag.rpartition('}')[2]} {e.get('var_ref', e.text)}" for e in state]
-        for state in root.iter(oval_share.UNIX + "file_state")
+        for state in root.iter(oval_lists.UNIX + "file_state")
         if state.get("id", "").startswith("oval:hardpan-search")
     ]
 
