@@ -9,23 +9,10 @@ from hardpan.core.files import Sha256
 from hardpan.scanners.fips.model import FipsState
 from hardpan.scanners.model.results import CompatibilityReport, HostCheck, SmokeReport
 from hardpan.scanners.model.tailoring import Tailoring
+from hardpan.scanners.model.verdict import Verdict as Verdict
 from hardpan.scanners.model.waiver_status import WaiverStatus
 from hardpan.ssh.host_key_trust import HostKeyTrust
 from hardpan.ssh.transport_kind import DEFAULT_TRANSPORT, TransportChoice
-
-
-class Verdict(StrEnum):
-    """XCCDF 1.2 rule results (NISTIR 7275r4, table 26)."""
-
-    PASS = "pass"  # noqa: S105
-    FAIL = "fail"
-    ERROR = "error"
-    UNKNOWN = "unknown"
-    NOT_APPLICABLE = "notapplicable"
-    NOT_CHECKED = "notchecked"
-    NOT_SELECTED = "notselected"
-    INFORMATIONAL = "informational"
-    FIXED = "fixed"
 
 
 class ContentOrigin(StrEnum):

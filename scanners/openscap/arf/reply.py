@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from hardpan.core.errors import ToolError
-from hardpan.scanners.model.scan import Verdict
+from hardpan.scanners.model.verdict import Verdict
 from hardpan.scanners.openscap.arf.parser import (
     MAX_EVIDENCE_LINES,
     MAX_ID,

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from hardpan.core.compression import CompressedBlob, Compressor, compression_thread
-from hardpan.scanners.model.scan import Verdict
+from hardpan.scanners.model.verdict import Verdict
 from hardpan.scanners.openscap.arf.evidence import EvidenceCollector
 from hardpan.scanners.openscap.arf.parser import parse_elements
 from hardpan.scanners.openscap.arf.state import ParserState, RawRuleResult, invalid_arf

@@ -5,7 +5,7 @@ Source: XCCDF 1.2 (NISTIR 7275r4), the truth table of AND for complex checks.
 
 from collections.abc import Iterable
 
-from hardpan.scanners.model.scan import Verdict
+from hardpan.scanners.model.verdict import Verdict
 
 AND_ORDER = (
     Verdict.FAIL,
