@@ -307,4 +307,4 @@ def _gathers_packages(task: dict[str, object]) -> bool:
 
 
 def _load(node: yaml.Node) -> Any:
-    return yaml.load(yaml.serialize(node), yaml.CSafeLoader)
+    return yaml.load(yaml.serialize(node, Dumper=yaml.CSafeDumper), yaml.CSafeLoader)
