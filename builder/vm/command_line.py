@@ -56,6 +56,9 @@ class VmSpec:
     has_install_port: bool = True
     """False for a guest that shall not see that hardpan builds or scans it."""
 
+    has_network: bool = True
+    """False for a guest without a network card, as a machine that nobody has connected."""
+
     network_slot: int = 0
     """PCI slot of the network card, which decides its name in the guest; 0 for QEMU's choice."""
 
@@ -98,13 +101,19 @@ def qemu_arguments(spec: VmSpec, acceleration: Acceleration, workdir: Path, log:
         boot_index=devices.boot_index(spec.boot_device, "disk"),
         empty_disk=workdir / "empty.raw" if spec.has_empty_first_disk else None,
     )
+    argv += _network_arguments(spec, workdir)
+    return argv + devices.cdrom_arguments(spec.cdrom, spec.boot_device, spec.cdrom_format)
+
+
+def _network_arguments(spec: VmSpec, workdir: Path) -> list[str]:
+    if not spec.has_network:
+        return ["-nic", "none"]
     endpoints_file = workdir / ENDPOINTS_FILE if spec.allowed_endpoints else None
     option = network.network_option(
         ssh_port=spec.ssh_port, endpoints_file=endpoints_file, web_service=spec.web_service
     )
     card = network.card_option(slot=spec.network_slot, mac_address=spec.mac_address)
-    argv += ["-netdev", option, "-device", card]
-    return argv + devices.cdrom_arguments(spec.cdrom, spec.boot_device, spec.cdrom_format)
+    return ["-netdev", option, "-device", card]
 
 
 def uefi_arguments(spec: VmSpec, workdir: Path) -> list[str]:

@@ -33,6 +33,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "image-scan": ("tests/integration/test_image_scan.py",),
     "hardware": ("tests/integration/test_hardware.py",),
     "boot-menu": ("tests/integration/test_boot_modes.py",),
+    "offline": ("tests/integration/test_offline_install.py",),
     "secure-boot": ("tests/integration/test_secure_boot.py",),
     "lab-installer": ("tests/integration/test_lab_installer.py",),
     "remediate": ("tests/integration/test_remediate_lab.py",),

@@ -78,6 +78,13 @@ def test_network_card_has_address_and_slot(tmp_path: Path) -> None:
     )
 
 
+def test_guest_without_network_has_no_card(tmp_path: Path) -> None:
+    argv = make_argv(tmp_path, has_network=False)
+
+    assert argv[argv.index("-nic") + 1] == "none"
+    assert not any("virtio-net" in x or x.startswith("user,") for x in argv)
+
+
 @pytest.mark.parametrize("is_visible", [True, False])
 def test_builder_is_visible_to_the_guest(tmp_path: Path, is_visible: bool) -> None:
     argv = make_argv(tmp_path, has_install_port=is_visible)
