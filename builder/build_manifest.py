@@ -15,6 +15,11 @@ from hardpan.profiles.software_catalog.package_plan import (
 )
 from hardpan.profiles.software_catalog.schema import FactSource
 
+_PURPOSES = {
+    "build": "only while the build makes the kernel modules",
+    "precompiled": "instead of a build, if the repository has it for the kernel",
+}
+
 
 def describe_layers(profile: Profile) -> list[dict[str, object]]:
     """Return the layers in order: what each does and installs, its repositories and size."""
@@ -148,6 +153,8 @@ def _describe_package(package: PackageSpec, is_accepted: bool) -> dict[str, obje
         fields["module_stream"] = package.stream
     if package.lock:
         fields["version_lock"] = package.lock
+    if package.purpose != "run":
+        fields["purpose"] = _PURPOSES[package.purpose]
     fields["size"] = f"{package.size_mib} MiB" if package.size_mib is not None else "unknown"
     fields["licence"] = package.licence
     if package.eula:

@@ -13,7 +13,7 @@ from hardpan.profiles.schema.profile import Profile
 _VENV_BIN = Path(sys.executable).parent
 _ISO_PROGRAMS = ("xorriso", "mcopy", "implantisomd5", "checkisomd5", "ssh-keygen")
 _IMAGE_PROGRAMS = ("qemu-img", "ansible-playbook")
-_STACK_PROGRAMS = ("rpmbuild", "rpmsign", "gpg")
+_RPM_PROGRAMS = ("rpmbuild", "rpmsign", "gpg")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,11 +182,11 @@ def _required_programs(profile: Profile, *, image: bool) -> tuple[str, ...]:
     stacks = profile.frameworks.stacks if profile.frameworks else ()
     if not image:
         return _ISO_PROGRAMS
-    if "ml_frameworks" not in profile.layers:
-        return _ISO_PROGRAMS + _IMAGE_PROGRAMS
+    makes_rpms = {"ml_frameworks", "nvidia_driver", "amd_driver"} & set(profile.layers)
+    has_stacks = "ml_frameworks" in profile.layers
     return (
         *_ISO_PROGRAMS,
         *_IMAGE_PROGRAMS,
-        *_STACK_PROGRAMS,
-        *(("cmake",) if any(s.sources for s in stacks) else ()),
+        *(_RPM_PROGRAMS if makes_rpms else ()),
+        *(("cmake",) if has_stacks and any(s.sources for s in stacks) else ()),
     )

@@ -9,18 +9,23 @@ import json
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
-from hardpan.builder import python_stacks
+from hardpan.builder import python_stacks, rpm
+from hardpan.builder.layers import vendor_packages
 from hardpan.builder.layers.base import Layer
 from hardpan.builder.layers.registry import LAYERS, source_folders
 from hardpan.core.files import Sha256, canonical_json, sha256_bytes, sha256_file
 from hardpan.profiles.schema.profile import Profile, StigSettings
 from hardpan.profiles.software_catalog.package_plan import CATALOG_LAYERS
+from hardpan.signing import kernel_module
 
 _IGNORED_FOLDERS = {".ansible", "__pycache__"}
 _SHARED_SECTIONS = {"hardware"}
 MODEL_LAYERS = frozenset({"ai_service", "ml_cpu", "ml_frameworks"})
 """Layers that install files of an AI model, or use them."""
 
+_MODULE_LAYERS = ("nvidia_driver", "amd_driver")
+_MODULE_CODE = (str(rpm.__file__), str(kernel_module.__file__))
+_VENDOR_ROLES = ("vendor_packages", "kernel_modules")
 _FOLDER_USERS = {
     "ai_models": MODEL_LAYERS,
     "ai_service": frozenset({"ai_service"}),
@@ -31,6 +36,7 @@ _FOLDER_USERS = {
 
 _FILE_USERS = {
     "layers/inputs.py": frozenset[str](),
+    "layers/kernel_modules.py": frozenset(_MODULE_LAYERS),
     "layers/role_validation.py": frozenset[str](),
     "layers/signing_keys.py": frozenset(CATALOG_LAYERS),
     "layers/vendor_packages.py": frozenset(CATALOG_LAYERS),
@@ -66,6 +72,13 @@ def describe_inputs(profile: Profile, layer: Layer) -> dict[str, object]:
         "variables": sha256_bytes(variables.encode()),
         "code": {str(name): sha256_file(path) for name, path in sorted(_source_files(layer))},
     }
+    if layer.name in _MODULE_LAYERS:
+        keys = {r.id: b"" for r in vendor_packages.repositories_for(visible, layer.name)}
+        request = vendor_packages.modules_request(visible, layer.name, keys)
+        inputs["modules"] = {
+            "request": sha256_bytes(canonical_json(request)),
+            "code": {str(Path(name).name): sha256_file(Path(name)) for name in _MODULE_CODE},
+        }
     if layer.name == "ml_frameworks":
         inputs["stacks"] = python_stacks.digest_inputs(visible)
     return inputs
@@ -101,7 +114,7 @@ def _users_of(name: PurePath) -> frozenset[str] | None:
         return _FOLDER_USERS[folder]
     if name.parts[:2] == ("ansible", "roles"):
         role = name.parts[2]
-        return frozenset(CATALOG_LAYERS) if role == "vendor_packages" else frozenset({role})
+        return frozenset(CATALOG_LAYERS) if role in _VENDOR_ROLES else frozenset({role})
     if folder == "layers" and name.stem in LAYERS:
         return frozenset({name.stem})
     return _FILE_USERS.get(name.as_posix())

@@ -22,7 +22,8 @@ def validate_roles(profile: Profile) -> None:
         InputError: a role rejects its variables.
     """
     variables = planned_variables(profile)
-    shared_roles = ("vendor_packages",) if any(x in CATALOG_LAYERS for x in variables) else ()
+    has_packages = any(x in CATALOG_LAYERS for x in variables)
+    shared_roles = ("vendor_packages", "kernel_modules") if has_packages else ()
     with tempfile.TemporaryDirectory(prefix="hardpan-roles-") as temp_dir:
         workdir = Path(temp_dir)
         check_syntax([*variables, *shared_roles], workdir)

@@ -1,24 +1,31 @@
 """Vendor packages of a layer: repositories, signing keys, packages and version locks.
 
-Shared by the five vendor layers. Pure functions, except ``load_keys`` and ``install_packages``.
+Shared by the five vendor layers. Pure functions, except ``load_keys``, ``install_packages`` and
+``install_with_modules``.
 """
 
 import base64
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
+from hardpan.builder import python_stacks
 from hardpan.builder.artifacts import LayerResult
+from hardpan.builder.layers import kernel_modules
 from hardpan.builder.layers.base import Layer, LayerTask
+from hardpan.builder.layers.kernel_modules import ModulePackage
 from hardpan.builder.layers.signing_keys import load_signing_key
 from hardpan.builder.vm.egress_proxy import Endpoint, endpoint_of
 from hardpan.core.error_collector import ErrorCollector
 from hardpan.core.errors import InputError, raise_if_any
 from hardpan.profiles.schema.profile import LayerName, Profile
 from hardpan.profiles.software_catalog.package_plan import (
+    DISTRIBUTION_REPOSITORY,
     PackageSpec,
     RepositorySource,
     distribution_repository,
     plan_packages,
 )
+from hardpan.profiles.software_catalog.schema import Purpose
 
 KERNEL_VERSIONED = ("kernel-devel-matched",)
 """Packages installed at the kernel's own version; a newer one would install a second kernel."""
@@ -40,6 +47,11 @@ def no_details(_profile: Profile) -> str:
     return ""
 
 
+def no_modules(_profile: Profile) -> ModulePackage | None:
+    """Return no package of kernel modules."""
+    return None
+
+
 def vendor_layer(
     *,
     name: LayerName,
@@ -47,14 +59,20 @@ def vendor_layer(
     summary: str,
     details: Callable[[Profile], str] = no_details,
     extra_variables: Callable[[Profile], Mapping[str, object]] = no_variables,
+    module_package: Callable[[Profile], ModulePackage | None] = no_modules,
 ) -> Layer:
     """Return a layer that installs packages of the software catalog.
 
-    ``extra_variables`` are the role's variables other than repositories, streams and packages.
+    ``extra_variables`` are the role's variables other than repositories, streams and packages;
+    ``module_package`` is the package of the kernel modules that the build makes.
     """
 
     def apply(task: LayerTask) -> LayerResult:
-        return install_packages(task, extra_variables(task.profile))
+        variables = extra_variables(task.profile)
+        package = module_package(task.profile)
+        if package is None:
+            return install_packages(task, variables)
+        return install_with_modules(task, variables, package)
 
     def planned_variables(profile: Profile) -> Mapping[str, object]:
         keys = {repository.id: b"" for repository in repositories_for(profile, name)}
@@ -129,6 +147,58 @@ def install_packages(task: LayerTask, extra_variables: Mapping[str, object]) -> 
     return task.run({**values, "vendor_packages_proxy": task.guest.proxy})
 
 
+def install_with_modules(
+    task: LayerTask, extra_variables: Mapping[str, object], package: ModulePackage
+) -> LayerResult:
+    """Build the layer's kernel modules unless its vendor has them, then run its role.
+
+    Raises:
+        TrustError: a key does not match its pin; the guest is unchanged.
+        ToolError: a role or the packing of the modules failed.
+    """
+    profile, layer = task.profile, task.layer
+    keys = load_keys(profile, layer)
+    request = {**modules_request(profile, layer, keys), "proxy": task.guest.proxy}
+    built, built_result = kernel_modules.build_modules(task, package, request)
+    values = {**role_variables(profile, layer, keys), **extra_variables}
+    if built.state == "precompiled":
+        chosen = _with_purpose(packages_for(profile, layer), "precompiled")
+        streams = [w.stream for w in chosen if w.stream]
+        values[f"{layer}_streams"] = streams or values[f"{layer}_streams"]
+        modules = [_package_variables(w) for w in chosen]
+    else:
+        modules = [package.variables]
+    values[f"{layer}_packages"] = [*_runtime_packages(profile, layer), *modules]
+    if built.state == "built":
+        rpm = kernel_modules.pack_modules(task, package, built)
+        key = python_stacks.load_site_key(task.cache).public.read_bytes()
+        values["vendor_packages_rpm"] = str(rpm)
+        values["vendor_packages_rpm_key"] = base64.b64encode(key).decode("ascii")
+    result = task.run({**values, "vendor_packages_proxy": task.guest.proxy})
+    return replace(
+        result,
+        changed_tasks=built_result.changed_tasks + result.changed_tasks,
+        duration_s=built_result.duration_s + result.duration_s,
+    )
+
+
+def modules_request(
+    profile: Profile, layer: str, keys_by_repository: Mapping[str, bytes]
+) -> dict[str, object]:
+    """Return what the role ``kernel_modules`` needs to find or build the layer's modules."""
+    packages = packages_for(profile, layer)
+    build = _with_purpose(packages, "build")
+    return {
+        "repositories": [
+            _repository_variables(o, keys_by_repository[o.id])
+            for o in repositories_for(profile, layer)
+        ],
+        "streams": list(dict.fromkeys(w.stream for w in build if w.stream)),
+        "packages": [_package_variables(w) for w in build],
+        "precompiled": [_package_variables(w) for w in _with_purpose(packages, "precompiled")],
+    }
+
+
 def load_keys(profile: Profile, layer: str) -> dict[str, bytes]:
     """Return repository id -> verified signing key.
 
@@ -167,16 +237,30 @@ def packages_for(profile: Profile, layer: str) -> tuple[PackageSpec, ...]:
 def role_variables(
     profile: Profile, layer: str, keys_by_repository: Mapping[str, bytes]
 ) -> dict[str, object]:
-    """Return the role's variables, which are named after the layer."""
-    packages = packages_for(profile, layer)
+    """Return the role's variables, which are named after the layer.
+
+    Packages that only a build needs are not among them.
+    """
+    packages = _with_purpose(packages_for(profile, layer), "run")
+    used_ids = {w.repository.id for w in packages} | {DISTRIBUTION_REPOSITORY}
     return {
         f"{layer}_repositories": [
             _repository_variables(o, keys_by_repository[o.id])
             for o in repositories_for(profile, layer)
+            if o.id in used_ids
         ],
         f"{layer}_streams": list(dict.fromkeys(w.stream for w in packages if w.stream)),
-        f"{layer}_packages": [_package_variables(w) for w in packages],
+        f"{layer}_packages": _runtime_packages(profile, layer),
     }
+
+
+def _runtime_packages(profile: Profile, layer: str) -> list[dict[str, object]]:
+    packages = _with_purpose(packages_for(profile, layer), "run")
+    return [_package_variables(w) for w in packages]
+
+
+def _with_purpose(packages: tuple[PackageSpec, ...], purpose: Purpose) -> tuple[PackageSpec, ...]:
+    return tuple(w for w in packages if w.purpose == purpose)
 
 
 def _repository_variables(repository: RepositorySource, key: bytes) -> dict[str, object]:
@@ -203,6 +287,7 @@ def _package_variables(package: PackageSpec) -> dict[str, object]:
         if package.package in KERNEL_VERSIONED
         else "",
         "lock": package.lock is not None,
+        "local": False,
     }
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from hardpan.builder import rpm
 from hardpan.builder.artifacts import StackFinding, StackResult, WheelRecord
 from hardpan.builder.python_stacks import locks
 from hardpan.builder.python_stacks.fetch import STAGE, count_missing, download_wheels
@@ -129,10 +130,8 @@ def digest_inputs(profile: Profile) -> Sha256:
 
 
 def _digest_code() -> dict[str, str]:
-    return {
-        path.name: sha256_file(path)
-        for path in resource_path("hardpan.builder.python_stacks").glob("*.py")
-    }
+    paths = [*resource_path("hardpan.builder.python_stacks").glob("*.py"), Path(rpm.__file__)]
+    return {path.name: sha256_file(path) for path in paths}
 
 
 def _build_stack(stack: Stack, release: str, key: SiteKey, cache: Path, emit: Emit) -> BuiltStack:

@@ -8,33 +8,12 @@ from packaging.utils import canonicalize_name
 
 from hardpan.builder.artifacts import WheelRecord
 from hardpan.builder.python_stacks.model import SOURCE_DATE_EPOCH, LockedStack, StackTree
-from hardpan.core.errors import ToolError
+from hardpan.builder.rpm import build_rpm
 from hardpan.core.files import Sha256
 from hardpan.core.process import run
 from hardpan.profiles.schema.frameworks import STACKS_DIR
 
-_TIMEOUT_S = 3600
 _INVALID_VERSION_CHARACTERS = re.compile(r"[^A-Za-z0-9+.~^]")
-_DEFINES = {
-    # rpmbuild must not change, strip or scan files whose digests the lock pins.
-    "__os_install_post": "%{nil}",
-    "__spec_install_pre": "%{nil}",
-    "__arch_install_post": "%{nil}",
-    "__check_files": "%{nil}",
-    "debug_package": "%{nil}",
-    "_build_id_links": "none",
-    # SHA-256, which FIPS mode accepts, whatever rpm's default is.
-    "_source_filedigest_algorithm": "8",
-    "_binary_filedigest_algorithm": "8",
-    "_binary_payload": "w3.zstdio",
-    # The same bytes on every machine and every day.
-    "_buildhost": "hardpan",
-    "use_source_date_epoch_as_buildtime": "1",
-    "clamp_mtime_to_source_date_epoch": "1",
-    "source_date_epoch_from_changelog": "0",
-    "_vendor": "hardpan site",
-    "_build_name_fmt": "%%{NAME}.rpm",
-}
 
 
 def pack_rpm(
@@ -50,18 +29,7 @@ def pack_rpm(
         ToolError: rpmbuild is missing or failed.
     """
     text = render_spec(locked_stack, wheels, digest)
-    (workdir / "stack.spec").write_text(text, "utf-8")
-    argv: list[str | Path] = ["rpmbuild", "-bb", "--quiet", "--nodeps", "--noclean"]
-    argv += ["--target", "x86_64-linux", "--buildroot", tree.root]
-    defines = {**_DEFINES, "_topdir": str(workdir / "rpm"), "_rpmdir": str(workdir / "rpms")}
-    defines["_tmppath"] = str(workdir)
-    argv += [argument for k, v in defines.items() for argument in ("--define", f"{k} {v}")]
-    env = {"SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH)}
-    run([*argv, workdir / "stack.spec"], timeout_s=_TIMEOUT_S, env=env)
-    rpms = sorted((workdir / "rpms").glob("*.rpm"))
-    if len(rpms) != 1:
-        raise ToolError(["rpmbuild"], f"expected one package, got {len(rpms)}")
-    return rpms[0]
+    return build_rpm(text, tree.root, workdir, source_date_epoch=SOURCE_DATE_EPOCH)
 
 
 def read_header_digest(rpm: Path) -> Sha256:

@@ -228,7 +228,8 @@ def _format_layer(number: int, layer: dict[str, object]) -> Iterator[str]:
 
 def _format_package(package: dict[str, object]) -> str:
     version = package.get("version") or package.get("module_stream") or ""
-    return f"{package['package']} {version}".strip()
+    name = f"{package['package']} {version}".strip()
+    return f"{name} ({package['purpose']})" if "purpose" in package else name
 
 
 def _format_stack(stack: dict[str, object]) -> str:

@@ -23,6 +23,9 @@ AS_OF = "2026-11-15"
 _MIN_DRIVER_VERSIONS = {13: "580.65.06", 12: "525.60.13"}
 """CUDA major version -> oldest driver that supports all of its minor versions."""
 
+ModuleSigning = Literal["automatic", "site_key", "secure_boot_off"]
+"""Who signs the kernel modules."""
+
 FROZEN_CONFIG = ConfigDict(
     frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
 )
@@ -49,8 +52,11 @@ class Nvidia(ProfileSection):
     kernel_module: Literal["open", "proprietary"] = "open"
     """Kernel module flavour. Branch 620 and later have the open one only."""
 
-    module_signing: Literal["site_key", "secure_boot_off"] = "site_key"
-    """``site_key``: precompiled and signed with the site's key; ``secure_boot_off``: unsigned."""
+    module_signing: ModuleSigning = "automatic"
+    """``automatic``: NVIDIA's precompiled modules if its repository has them for the kernel, else
+    built by the build and signed with its key, whose certificate the machines must enrol;
+    ``site_key``: a package of the site's repository; ``secure_boot_off``: as ``automatic``, and
+    nobody enrols the certificate."""
 
     secure_boot_off_reason: Text | None = None
     """Why Secure Boot is off; required with ``module_signing: secure_boot_off``."""

@@ -17,6 +17,7 @@ from hardpan.profiles.software_catalog.schema import (
     Condition,
     FactSource,
     PackageCatalog,
+    Purpose,
 )
 
 CATALOG_LAYERS: tuple[CatalogLayer, ...] = (
@@ -101,6 +102,9 @@ class PackageSpec:
     size_mib: int | None
     """Download size in MiB; None if unknown."""
 
+    purpose: Purpose
+    """Whether the image has it, only its build, or the image instead of built modules."""
+
     licence: str
     """Licence."""
 
@@ -163,7 +167,10 @@ def _matches(condition: Condition, hardware: Hardware, catalog: PackageCatalog) 
         series = catalog.series_of(amd.rocm)
         facts["series"] = series.series if series else None
     required = condition.model_dump(exclude_none=True)
-    return all(facts.get(name) == value for name, value in required.items())
+    return all(
+        facts.get(name) in (value if isinstance(value, tuple) else (value,))
+        for name, value in required.items()
+    )
 
 
 def _package_spec(
@@ -184,6 +191,7 @@ def _package_spec(
         lock="versionlock" if release in package.versionlock else None,
         repository=_repository_source(package.repository, profile, catalog, texts, arch),
         size_mib=package.size_mib,
+        purpose=package.purpose,
         licence=package.licence,
         eula=package.eula,
         source=catalog.sources[package.source],

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, Strict
 
-from hardpan.profiles.schema.hardware import ProfileSection
+from hardpan.profiles.schema.hardware import ModuleSigning, ProfileSection
 from hardpan.profiles.schema.types import (
     CatalogId,
     DayText,
@@ -26,6 +26,7 @@ ElRelease = Literal["rocky9", "rocky10"]
 Arch = Literal["x86_64", "aarch64"]
 Verified = Literal["yes", "second_hand", "from_memory"]
 CatalogLayer = Literal["nvidia_driver", "cuda", "amd_driver", "rocm", "containers"]
+Purpose = Literal["run", "build", "precompiled"]
 SeriesName = Literal["classic", "therock", "core"]
 
 EL_RELEASES: tuple[ElRelease, ...] = ("rocky9", "rocky10")
@@ -128,7 +129,9 @@ class Condition(ProfileSection):
 
     accelerator: Literal["nvidia", "amd"] | None = None
     kernel_module: Literal["open", "proprietary"] | None = None
-    module_signing: Literal["site_key", "secure_boot_off"] | None = None
+    module_signing: tuple[ModuleSigning, ...] | None = None
+    """Any of them."""
+
     nvswitch: Annotated[bool, Strict()] | None = None
     series: SeriesName | None = None
 
@@ -160,6 +163,10 @@ class CatalogPackage(ProfileSection):
 
     licence: Text
     """Licence."""
+
+    purpose: Purpose = "run"
+    """``build``: installed while kernel modules are built, then removed; ``precompiled``: used
+    instead of building them, if the repository has it for the kernel."""
 
     eula: Annotated[bool, Strict()] = False
     """Whether the licence requires acceptance."""

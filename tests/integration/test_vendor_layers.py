@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,12 @@ from hardpan.core.process import run
 from hardpan.profiles.loader.profile_file import load_profile
 from hardpan.profiles.schema.profile import Profile
 from hardpan.profiles.schema.repositories import SiteRepository
+from hardpan.signing.kernel_module import (
+    COMMON_NAME,
+    MAGIC,
+    ensure_module_key,
+    strip_signature,
+)
 from tests.integration.lab_host import LabHost, LabKernel, Payload, lab_host
 from tests.integration.vendor_mirror import (
     DRIVER,
@@ -137,8 +144,10 @@ def test_nvidia_layers_are_idempotent(
     profile = mirrored_profile(
         mirror, f"rocky{release}-stig-nvidia", *names, nvswitch=True, accept_eula=True
     )
+    old_packages = set(installed_versions(host, "*"))
 
-    assert apply_layers(profile, host, tmp_path) == [1] * len(names)
+    # The modules are built by a role of their own.
+    assert apply_layers(profile, host, tmp_path) == [2, *[1] * (len(names) - 1)]
     image = "/boot/initramfs-$(ls /lib/modules).img"
     old_stat = host.run(f"stat -c %Y.%i {image}").stdout
     assert apply_layers(profile, host, tmp_path) == [0] * len(names)
@@ -172,6 +181,8 @@ def test_nvidia_layers_are_idempotent(
     }
     assert len(host.run("rpm -q kernel-core").stdout.splitlines()) == 1
     _assert_configured(host, mirror.kernel)
+    _assert_nothing_of_the_build_remains(host, set(installed_versions(host, "*")) - old_packages)
+    _assert_modules_are_signed(host, tmp_path, "nvidia", "nvidia-uvm")
 
 
 def _assert_configured(host: LabHost, kernel: LabKernel) -> None:
@@ -190,30 +201,89 @@ def _assert_configured(host: LabHost, kernel: LabKernel) -> None:
     assert len(locks) == len(set(locks))
 
 
-def test_dkms_builds_for_installed_kernel(
+def _assert_nothing_of_the_build_remains(host: LabHost, new_packages: set[str]) -> None:
+    """Check that the image has no compiler, no source of modules and no key of a build."""
+    assert not {n for n in new_packages if "dkms" in n or n.startswith(("gcc", "kernel-"))}
+    assert (
+        host.run("ls -d /var/lib/dkms /etc/dkms /usr/src/*-dkms-* 2>&1 || :").stdout.count(
+            "No such file"
+        )
+        == 3
+    )
+    folders = "/etc /root /home /opt /usr/src /var/lib /var/tmp /tmp /boot /run"
+    keys = host.run(
+        f"grep -rlI --exclude-dir=private 'PRIVATE KEY-----' {folders} 2> /dev/null || :"
+    ).stdout.split()
+    assert [k for k in keys if not k.startswith("/etc/ssh/ssh_host_")] == []
+    assert "what DKMS signs with" not in host.run("cat /var/lib/dkms/* 2>&1 || :").stdout
+    assert "hardpan-epel" not in host.run("ls /etc/yum.repos.d").stdout
+
+
+def _assert_modules_are_signed(host: LabHost, tmp_path: Path, *names: str) -> None:
+    """Check the installed modules with modinfo, and their signatures with openssl."""
+    key = ensure_module_key(tmp_path / "module-key")
+    shipped = host.root / "etc/pki/hardpan/module-signing.der"
+    assert shipped.read_bytes() == key.certificate.read_bytes()
+    (folder,) = host.root.glob("usr/lib/modules/*/extra/hardpan")
+    assert sorted(p.name for p in folder.iterdir()) == sorted(f"{n}.ko" for n in names)
+    for path in folder.iterdir():
+        guest_path = f"/{path.relative_to(host.root)}"
+        assert host.run(f"modinfo -F signer {guest_path}").stdout.strip() == COMMON_NAME
+        assert host.run(f"rpm -V $(rpm -qf {guest_path})").stdout == ""
+        _verify_by_openssl(path.read_bytes(), key.certificate, tmp_path)
+
+
+def _verify_by_openssl(module: bytes, certificate: Path, tmp_path: Path) -> None:
+    content, signature = tmp_path / "module", tmp_path / "module.p7s"
+    unsigned = strip_signature(module)
+    content.write_bytes(unsigned)
+    signature.write_bytes(module[len(unsigned) : -len(MAGIC) - 12])
+    argv: list[str | Path] = ["openssl", "cms", "-verify", "-binary", "-inform", "DER"]
+    argv += ["-in", signature, "-content", content, "-out", "/dev/null"]
+    # The certificate is trusted by enrolment, so no chain is checked.
+    run([*argv, "-certfile", certificate, "-noverify"], timeout_s=30)
+
+
+def test_precompiled_modules_of_the_vendor_are_used(
     mirror: MirrorFixture, host: LabHost, tmp_path: Path
 ) -> None:
-    module_signing = {"module_signing": "secure_boot_off", "secure_boot_off_reason": "A test."}
-    profile = mirrored_profile(mirror, "rocky9-stig-nvidia", "nvidia_driver", **module_signing)
+    profile = mirrored_profile(
+        mirror, "rocky9-stig-nvidia", "nvidia_driver", kernel_module="proprietary"
+    )
+
+    # The role that looks for them writes the repository's file.
+    assert apply_layers(profile, host, tmp_path) == [2]
+    assert apply_layers(profile, host, tmp_path) == [0]
+
+    release = host.run(f"rpm -q --qf '%{{RELEASE}}' {mirror.kmod}").stdout
+    assert release == "9.lab9"
+    assert "stream=580\n" in host.run("cat /etc/dnf/modules.d/nvidia-driver.module").stdout
+    assert not (host.root / "etc/pki/hardpan").exists()
+
+
+def test_package_of_the_site_is_used(mirror: MirrorFixture, host: LabHost, tmp_path: Path) -> None:
+    profile = mirrored_profile(
+        mirror, "rocky9-stig-nvidia", "nvidia_driver", module_signing="site_key"
+    )
 
     assert apply_layers(profile, host, tmp_path) == [1]
+    assert apply_layers(profile, host, tmp_path) == [0]
 
-    kernel = host.run("ls /lib/modules").stdout.strip()
-    dkms_log = host.run(f"cat /var/lib/dkms-book-{kernel}").stdout
-    assert dkms_log == f"nvidia/{DRIVER}, {kernel}, x86_64: installed\n"
-    version = mirror.kernel.package.partition("-")[0]
-    assert installed_versions(host, "kernel-devel-matched") == {"kernel-devel-matched": version}
+    assert host.run(f"rpm -q --qf '%{{RELEASE}}' {mirror.kmod}").stdout == "3.lab9"
 
 
 def test_amd_layers_are_idempotent(mirror: MirrorFixture, host: LabHost, tmp_path: Path) -> None:
     profile = mirrored_profile(mirror, "rocky9-stig-amd", "amd_driver", "rocm")
 
-    assert apply_layers(profile, host, tmp_path) == [1, 1]
+    old_packages = set(installed_versions(host, "*"))
+    assert apply_layers(profile, host, tmp_path) == [2, 1]
     assert apply_layers(profile, host, tmp_path) == [0, 0]
 
+    _assert_nothing_of_the_build_remains(host, set(installed_versions(host, "*")) - old_packages)
+    _assert_modules_are_signed(host, tmp_path, "amdgpu")
+    assert installed_versions(host, "amdgpu*") == {"amdgpu-dkms-firmware": "30.10.1"}
     assert {"render", "video"} <= set(host.run("id -Gn ai").stdout.split())
     assert host.run("udevadm verify /etc/udev/rules.d/70-hardpan-amd.rules").returncode == 0
-    assert "amdgpu/6.14.14" in host.run("cat /var/lib/dkms-book-*").stdout
     assert set(installed_versions(host, "amdrocm*", "rocm-*", "amd-smi*")) == {"amdrocm7.14-gfx942"}
     # The generation before has other names, at another address.
     assert apply_layers(
@@ -226,7 +296,10 @@ def test_amd_layers_are_idempotent(mirror: MirrorFixture, host: LabHost, tmp_pat
 def test_impossible_requests_fail_with_reason(
     mirror: MirrorFixture, host: LabHost, tmp_path: Path
 ) -> None:
-    profile_with_driver = mirrored_profile(mirror, "rocky9-stig-nvidia", "nvidia_driver")
+    with_driver = partial(
+        mirrored_profile, mirror, "rocky9-stig-nvidia", "nvidia_driver", module_signing="site_key"
+    )
+    profile_with_driver = with_driver()
 
     def error_output(profile: Profile) -> str:
         with pytest.raises(ToolError, match=rf"{profile.layers[0]}: task .* failed") as caught:
@@ -240,22 +313,14 @@ def test_impossible_requests_fail_with_reason(
     assert installed_versions(host, "podman") == {}
 
     # Signed by another key than the pinned one.
-    output = error_output(
-        mirrored_profile(mirror, "rocky9-stig-nvidia", "nvidia_driver", key=mirror.untrusted_key)
-    )
+    output = error_output(with_driver(key=mirror.untrusted_key))
     assert "GPG" in output
     assert installed_versions(host, "nvidia-driver*") == {}
 
-    output = error_output(
-        mirrored_profile(
-            mirror, "rocky9-stig-nvidia", "nvidia_driver", branch="570", driver="570.9"
-        )
-    )
+    output = error_output(with_driver(branch="570", driver="570.9"))
     assert "nvidia-driver:570-open" in output
 
-    output = error_output(
-        mirrored_profile(mirror, "rocky9-stig-nvidia", "nvidia_driver", driver="580.200.01")
-    )
+    output = error_output(with_driver(driver="580.200.01"))
     assert "nvidia-driver-cuda-580.200.01" in output
 
     host.run(f"rpm -i --nodeps {MIRROR}/side/kmod-nvidia-open-dkms-*.rpm")
@@ -265,7 +330,7 @@ def test_impossible_requests_fail_with_reason(
     host.run("rpm -e kmod-nvidia-open-dkms")
 
     host.run(f"rpm -i {MIRROR}/side/{mirror.kmod}-*.rpm")
-    assert "expected the site's signature, got none" in error_output(profile_with_driver)
+    assert "expected a signature, got none" in error_output(profile_with_driver)
     host.run(f"rpm -e --nodeps {mirror.kmod}")
 
     host.run(f"rpm -i --nodeps {MIRROR}/side/kernel-core-*.rpm")

@@ -4,6 +4,7 @@ import configparser
 import hashlib
 import importlib.util
 import re
+import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ import yaml
 
 from hardpan.builder.layers import registry as layers
 
+HOST = layers.PLAYBOOKS / "files/vendor_host.py"
 PROGRAM = layers.PLAYBOOKS / "roles/vendor_packages/files/install_packages.py"
 EL9 = "5.14.0-611.5.1.el9_7"
 KERNELS = {"kernel-core": [("5.14.0", f"0:{EL9}")]}
@@ -20,21 +22,34 @@ SAME_VERSION = {"version": "580.1", "patterns": ["kmod-nvidia*", "libnvsdm"]}
 
 
 @pytest.fixture
-def program(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("apply", PROGRAM)
+def shared(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The shared helpers, under the name that the programs import."""
+    return load_program(HOST, "vendor_host", monkeypatch)
+
+
+@pytest.fixture
+def program(shared: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    assert shared.changes == []
+    return load_program(PROGRAM, "install_packages", monkeypatch)
+
+
+def load_program(path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Import a program of a role from its file."""
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, module)
     spec.loader.exec_module(module)
     return module
 
 
-def kernel(program: ModuleType, package: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+def kernel(shared: ModuleType, package: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     folder = SimpleNamespace(name=f"{package}.x86_64", is_dir=lambda: True)
     folders = SimpleNamespace(iterdir=lambda: [_Folder(folder.name)])
-    monkeypatch.setattr(program, "Path", lambda _: folders)
+    monkeypatch.setattr(shared, "Path", lambda _: folders)
     version = package.partition("-")[0]
-    return program.Kernel({"kernel-core": [(version, f"0:{package}")]})
+    return shared.Kernel({"kernel-core": [(version, f"0:{package}")]})
 
 
 class _Folder:
@@ -57,19 +72,19 @@ class _Folder:
     ],
 )
 def test_precompiled_module_name_omits_dist_tag(
-    program: ModuleType, monkeypatch: pytest.MonkeyPatch, package: str, expected: str
+    shared: ModuleType, monkeypatch: pytest.MonkeyPatch, package: str, expected: str
 ) -> None:
     package_request = {"name": "kmod-nvidia-580.1", "version": "580.1", "of_kernel": "name"}
 
-    assert kernel(program, package, monkeypatch).resolve(package_request) == (expected, "580.1")
+    assert kernel(shared, package, monkeypatch).resolve(package_request) == (expected, "580.1")
 
 
 def test_kernel_headers_use_kernel_version(
-    program: ModuleType, monkeypatch: pytest.MonkeyPatch
+    shared: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package_request = {"name": "kernel-devel-matched", "version": "", "of_kernel": "version"}
 
-    kernel_version = kernel(program, EL9, monkeypatch)
+    kernel_version = kernel(shared, EL9, monkeypatch)
 
     assert kernel_version.resolve(package_request) == ("kernel-devel-matched", EL9)
     assert kernel_version.release == f"{EL9}.x86_64"
@@ -83,10 +98,10 @@ def test_kernel_headers_use_kernel_version(
     ],
 )
 def test_kernel_count_must_be_exactly_1(
-    program: ModuleType, installed: dict[str, Any], problem: str
+    shared: ModuleType, installed: dict[str, Any], problem: str
 ) -> None:
     with pytest.raises(SystemExit, match=problem):
-        program.Kernel(installed)
+        shared.Kernel(installed)
 
 
 @pytest.mark.parametrize(
@@ -139,12 +154,12 @@ def repository(**updates: Any) -> dict[str, Any]:
 class FakeHost:
     """Commands that the program runs, and the keys that rpm trusts."""
 
-    def __init__(self, program: ModuleType, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    def __init__(self, shared: ModuleType, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         self.commands: list[str] = []
         self.keys = ["gpg-pubkey-old"]
-        monkeypatch.setattr(program, "run", self.run)
+        monkeypatch.setattr(shared, "run", self.run)
         for name in ("KEYS", "REPOS", "BUILD_ONLY", "MEDIA"):
-            monkeypatch.setattr(program, name, folder / name)
+            monkeypatch.setattr(shared, name, folder / name)
         (folder / "REPOS").mkdir()
 
     def run(self, argv: list[str], *_: Any, **__: Any) -> str:
@@ -156,39 +171,39 @@ class FakeHost:
 
 
 def test_build_only_repository_and_its_key_are_removed(
-    program: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    shared: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    host = FakeHost(program, monkeypatch, tmp_path)
+    host = FakeHost(shared, monkeypatch, tmp_path)
 
-    with program.build_repositories([repository(build_only=True)]):
+    with shared.build_repositories([repository(build_only=True)]):
         assert (tmp_path / "BUILD_ONLY/hardpan-x.repo").is_file()
         assert f"rpm --import {tmp_path}/BUILD_ONLY/RPM-GPG-KEY-hardpan-x" in host.commands
 
     assert host.commands[-1] == "rpm -e gpg-pubkey-new"
     assert not (tmp_path / "BUILD_ONLY").exists()
     assert list((tmp_path / "REPOS").iterdir()) == []
-    assert program.changes == []
+    assert shared.changes == []
 
 
 def test_build_only_repository_is_removed_after_an_error(
-    program: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    shared: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    host = FakeHost(program, monkeypatch, tmp_path)
+    host = FakeHost(shared, monkeypatch, tmp_path)
 
     with (
         pytest.raises(SystemExit, match="no such package"),
-        program.build_repositories([repository(build_only=True)]),
+        shared.build_repositories([repository(build_only=True)]),
     ):
-        program.fail("no such package")
+        shared.fail("no such package")
 
     assert host.commands[-1] == "rpm -e gpg-pubkey-new"
     assert not (tmp_path / "BUILD_ONLY").exists()
 
 
 def test_media_are_mounted_with_the_installed_key(
-    program: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    shared: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    host = FakeHost(program, monkeypatch, tmp_path)
+    host = FakeHost(shared, monkeypatch, tmp_path)
     key = tmp_path / "RPM-GPG-KEY-Rocky-9"
     key.write_bytes(b"key")
     media = repository(
@@ -199,7 +214,7 @@ def test_media_are_mounted_with_the_installed_key(
         build_only=True,
     )
 
-    with program.build_repositories([media]):
+    with shared.build_repositories([media]):
         text = (tmp_path / "BUILD_ONLY/hardpan-x.repo").read_text()
         assert f"gpgkey=file://{key}\n" in text
         assert "\ngpgcheck=1\n" in text
@@ -208,16 +223,16 @@ def test_media_are_mounted_with_the_installed_key(
     assert [c for c in host.commands if "mount" in c] == [mount, f"umount {tmp_path}/MEDIA"]
     key.write_bytes(b"another")
     with pytest.raises(SystemExit, match=f"{key}: expected sha256"):
-        program.repositories([media])
+        shared.repositories([media])
 
 
 def test_repository_file_names_key_and_enables_gpgcheck(
-    program: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    shared: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(program, "KEYS", tmp_path / "keys")
-    monkeypatch.setattr(program, "REPOS", tmp_path / "repos")
+    monkeypatch.setattr(shared, "KEYS", tmp_path / "keys")
+    monkeypatch.setattr(shared, "REPOS", tmp_path / "repos")
 
-    program.repositories([repository(urls=["https://a/", "https://b/"])])
+    shared.repositories([repository(urls=["https://a/", "https://b/"])])
 
     text = (tmp_path / "repos/hardpan-x.repo").read_text()
     key = tmp_path / "keys/RPM-GPG-KEY-hardpan-x"
@@ -231,7 +246,7 @@ def test_repository_file_names_key_and_enables_gpgcheck(
         "hardpan-x-2": "https://b/",
     }
     assert text.count("\ngpgcheck=1\n") == 2
-    assert "--setopt=gpgcheck=1" in program.DNF
+    assert "--setopt=gpgcheck=1" in shared.DNF
 
 
 LABELS = [
@@ -269,21 +284,21 @@ def load_yaml(path: Path) -> Any:
     return yaml.safe_load(path.read_text("utf-8"))
 
 
-def test_proxy_is_passed_to_dnf_only(program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_is_passed_to_dnf_only(shared: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
     def run(argv: list[str], *, env: dict[str, str], **_: object) -> SimpleNamespace:
         calls.append((argv[0], env.get("http_proxy"), env.get("https_proxy")))
         return SimpleNamespace(returncode=0, stdout=b"", stderr=b"")
 
-    monkeypatch.setattr(program.subprocess, "run", run)
+    monkeypatch.setattr(shared.subprocess, "run", run)
     proxy = "http://10.0.2.100:3128"
     for proxy_url in ("", proxy):
-        program.use_proxy(proxy_url)
-        program.run([*program.DNF, "install", "x"])
-        program.run(["dkms", "status"])
+        shared.use_proxy(proxy_url)
+        shared.run([*shared.DNF, "install", "x"])
+        shared.run(["dkms", "status"])
 
     plain = ("dkms", None, None)
     assert calls == [("dnf", None, None), plain, ("dnf", proxy, proxy), plain]
     # dnf keeps its arguments in the image, in the history of its transactions.
-    assert proxy not in program.DNF
+    assert proxy not in shared.DNF

@@ -30,6 +30,7 @@ SHARED_MODULES = {
     "__init__",
     "base",
     "inputs",
+    "kernel_modules",
     "registry",
     "role_validation",
     "signing_keys",

@@ -54,7 +54,6 @@ def layer_variables(profile: Profile, layer: str) -> dict[str, Any]:
 
 
 INCOMPLETE_REPOSITORIES = [
-    ("rocky9-stig-nvidia", "nvidia_driver", "repository site: expected url and key and key_sha256"),
     ("rocky9-stig-amd", "amd_driver", "amdgpu: expected key_sha256 of https://repo.radeon.com/"),
     ("rocky9-stig-amd", "rocm", "rocm-therock: expected key_sha256 of https://repo.amd.com/"),
     ("rocky10-stig-amd", "rocm", "which rocm (amdrocm7.14-gfx942) need; got none"),
@@ -128,8 +127,8 @@ def test_mirror_of_the_distribution_replaces_the_media() -> None:
 @pytest.mark.parametrize(
     ("name", "required"),
     [
-        ("rocky9-stig-nvidia", ["site"]),
-        ("rocky10-stig-nvidia", ["site"]),
+        ("rocky9-stig-nvidia", []),
+        ("rocky10-stig-nvidia", []),
         ("rocky9-stig-amd", ["amdgpu", "rocm-therock"]),
     ],
 )
@@ -170,18 +169,28 @@ def test_el9_enables_module_stream_and_el10_uses_versionlock() -> None:
     assert nine["nvidia_driver_streams"] == ["nvidia-driver:580-open"]
     assert ten["nvidia_driver_streams"] == []
     locked = {p["name"] for p in ten["nvidia_driver_packages"] if p["lock"]}
-    assert locked == {"nvidia-driver-cuda", "nvidia-persistenced", "kmod-nvidia-580.178.04"}
+    assert locked == {"nvidia-driver-cuda", "nvidia-persistenced"}
 
 
 def test_kernel_version_is_placed_by_package_kind() -> None:
-    signed = layer_variables(with_mirrors("rocky9-stig-nvidia", "nvidia_driver"), "nvidia_driver")
-    built = layer_variables(with_mirrors("rocky9-stig-amd", "amd_driver"), "amd_driver")
+    profile = with_mirrors("rocky9-stig-nvidia", "nvidia_driver", module_signing="site_key")
+    signed = layer_variables(profile, "nvidia_driver")
+    profile = with_mirrors("rocky9-stig-amd", "amd_driver")
+    keys = vendor_packages.load_keys(profile, "amd_driver")
+    built = vendor_packages.modules_request(profile, "amd_driver", keys)
 
     assert _kernel_placement(signed["nvidia_driver_packages"]) == {"kmod-nvidia-580.178.04": "name"}
-    assert _kernel_placement(built["amd_driver_packages"]) == {"kernel-devel-matched": "version"}
+    assert _kernel_placement(rows(built["packages"])) == {"kernel-devel-matched": "version"}
 
 
-def _kernel_placement(packages_variables: list[dict[str, str]]) -> dict[str, str]:
+def test_site_repository_needs_address_and_key() -> None:
+    profile = with_mirrors("rocky9-stig-nvidia", "nvidia_driver", module_signing="site_key")
+
+    with pytest.raises(InputError, match="repository site: expected url and key and key_sha256"):
+        layers.check_layers(profile.model_copy(update={"repositories": ()}))
+
+
+def _kernel_placement(packages_variables: list[dict[str, Any]]) -> dict[str, str]:
     return {p["name"]: p["of_kernel"] for p in packages_variables if p["of_kernel"]}
 
 
@@ -267,29 +276,66 @@ def test_guest_proxy_is_passed_to_role(proxy: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("signing", "nvswitch", "dkms", "units"),
-    [
-        ("site_key", False, "", ["nvidia-persistenced.service"]),
-        (
-            "secure_boot_off",
-            True,
-            "nvidia",
-            ["nvidia-persistenced.service", "nvidia-fabricmanager.service"],
-        ),
-    ],
+    ("nvswitch", "units"), [(False, []), (True, ["nvidia-fabricmanager.service"])]
 )
-def test_driver_variables_follow_module_signing_and_nvswitch(
-    signing: str, nvswitch: bool, dkms: str, units: list[str]
-) -> None:
-    profile = with_mirrors(
-        "rocky9-stig-nvidia", "nvidia_driver", module_signing=signing, nvswitch=nvswitch
-    )
+def test_driver_units_follow_nvswitch(nvswitch: bool, units: list[str]) -> None:
+    profile = with_mirrors("rocky9-stig-nvidia", "nvidia_driver", nvswitch=nvswitch)
 
     variables = nvidia_driver.role_variables(profile)
 
-    assert variables["nvidia_driver_dkms"] == dkms
-    assert variables["nvidia_driver_units"] == units
+    assert variables["nvidia_driver_units"] == ["nvidia-persistenced.service", *units]
     assert variables["nvidia_driver_version"] == "580.178.04"
+
+
+@pytest.mark.parametrize(
+    ("signing", "kernel_module", "is_built", "licence"),
+    [
+        ("automatic", "open", True, "MIT OR GPL-2.0-only"),
+        ("secure_boot_off", "proprietary", True, "LicenseRef-NVIDIA"),
+        ("site_key", "open", False, ""),
+    ],
+)
+def test_build_makes_modules_unless_the_site_does(
+    signing: str, kernel_module: str, is_built: bool, licence: str
+) -> None:
+    settings = {"module_signing": signing, "kernel_module": kernel_module}
+    profile = with_mirrors("rocky9-stig-nvidia", "nvidia_driver", **settings)
+
+    package = nvidia_driver.module_package(profile)
+
+    assert (package is not None) is is_built
+    if package is not None:
+        assert package.name == "kmod-nvidia-580.178.04"
+        assert package.provides == ("nvidia-kmod = 3:580.178.04",)
+        assert package.licence == licence
+
+
+def test_build_packages_are_requested_for_the_build_only() -> None:
+    profile = with_mirrors("rocky9-stig-nvidia", "nvidia_driver")
+    keys = vendor_packages.load_keys(profile, "nvidia_driver")
+
+    request = vendor_packages.modules_request(profile, "nvidia_driver", keys)
+    variables = layer_variables(profile, "nvidia_driver")
+
+    assert [p["name"] for p in rows(request["packages"])] == [
+        *("kmod-nvidia-open-dkms", "kernel-devel-matched", "kernel-headers", "dkms")
+    ]
+    assert [p["name"] for p in rows(request["precompiled"])] == ["kmod-nvidia-open-580.178.04"]
+    assert [r["id"] for r in rows(request["repositories"])] == [
+        *("hardpan-cuda", "hardpan-rocky", "hardpan-epel")
+    ]
+    assert [p["name"] for p in variables["nvidia_driver_packages"]] == [
+        *("nvidia-driver-cuda", "nvidia-persistenced", "python3-dnf-plugin-versionlock")
+    ]
+    assert [r["id"] for r in variables["nvidia_driver_repositories"]] == [
+        *("hardpan-cuda", "hardpan-rocky")
+    ]
+
+
+def rows(value: object) -> list[dict[str, Any]]:
+    """The rows of a request."""
+    assert isinstance(value, list)
+    return value
 
 
 @pytest.mark.parametrize("layer", CATALOG_LAYERS)

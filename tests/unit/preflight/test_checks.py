@@ -78,11 +78,11 @@ BLOCKING_AREAS = {
     "rocky9-stig": ["media"],
     "rocky9-stig-amd": [*["layers"] * 2, "stacks", "stacks", "media"],
     "rocky9-stig-cpu": ["stacks", "media"],
-    "rocky9-stig-nvidia": ["licences", "layers", "stacks", "stacks", "media"],
+    "rocky9-stig-nvidia": ["licences", "stacks", "stacks", "media"],
     "rocky10-stig": ["media"],
     "rocky10-stig-amd": [*["layers"] * 2, "stacks", "stacks", "media"],
     "rocky10-stig-cpu": ["stacks", "media"],
-    "rocky10-stig-nvidia": ["licences", "layers", "stacks", "stacks", "media"],
+    "rocky10-stig-nvidia": ["licences", "stacks", "stacks", "media"],
 }
 """Shipped profile -> what a fresh machine lacks for it, in order."""
 

@@ -112,7 +112,7 @@ def test_json_output_has_problems_stages_and_layers(capsys: pytest.CaptureFixtur
     plan = json.loads(text)
     assert code == plan["exit_code"] == 3
     assert plan["can_start"] is False
-    assert [p["area"] for p in plan["problems"]][:2] == ["licences", "layers"]
+    assert [p["area"] for p in plan["problems"]][:2] == ["licences", "stacks"]
     assert all(p["message"] and p["hint"] and p["exit_code"] == 3 for p in plan["problems"])
     assert [s["stage"] for s in plan["stages"]] == [
         *("media", "content", "iso", "install", "assess"),

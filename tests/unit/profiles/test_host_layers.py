@@ -120,7 +120,7 @@ CONFLICTING_CHANGES = [
     (TUNED_WAIVER, "", "expected a waiver for package_tuned_removed with the layer tuning"),
     ("[audit=1", "[lockdown=none", "lockdown= is set by the section kernel_hardening"),
     ("[audit=1", "[iommu=pt", "iommu= is set by the section tuning, got 'iommu=pt' here"),
-    ("{accelerator: none}", NVIDIA, "the kernel would refuse NVIDIA's unsigned module"),
+    ("{accelerator: none}", NVIDIA, "the kernel would refuse modules whose certificate is not"),
     (
         ALL_LAYERS,
         "layers: [stig]\ntuning: {}\n",
@@ -148,17 +148,16 @@ def test_conflicting_sections_are_rejected(
     assert problem in str(caught.value)
 
 
-def test_dkms_modules_require_weaker_kernel_and_compiler(
+def test_built_modules_are_signed_and_need_no_compiler(
     profile_file: Write, layers_profile: str
 ) -> None:
     text = layers_profile.replace("{accelerator: none}", AMD)
     text = text.replace("[kernel_hardening", "[amd_driver, kernel_hardening")
 
-    with pytest.raises(InputError) as caught:
-        load_profile(profile_file(text))
+    profile = load_profile(profile_file(text))
 
-    assert "must be enrolled by hand" in str(caught.value)
-    assert "DKMS compiles the module for each kernel" in str(caught.value)
+    assert "module.sig_enforce=1" in profile.kernel_arguments
+    assert (profile.kernel_hardening or KernelHardening()).compiler == "removed"
 
 
 def test_layer_kernel_arguments_are_added_to_command_line(

@@ -63,6 +63,9 @@ INVALID_ENTRIES = [
 ]
 
 
+SITE_KEY = HEAD.replace("title:", "hardware: {nvidia: {module_signing: site_key}}\ntitle:")
+
+
 def render_repositories(path: Path, layer: str) -> dict[str, dict[str, object]]:
     layer_inputs = next(
         x for x in build_manifest.describe_layers(load_profile(path)) if x["layer"] == layer
@@ -72,7 +75,7 @@ def render_repositories(path: Path, layer: str) -> dict[str, dict[str, object]]:
 
 
 def test_render_shows_site_address_and_key(profile_file: Write) -> None:
-    repositories = render_repositories(profile_file(HEAD + VALID_REPOSITORIES), "nvidia_driver")
+    repositories = render_repositories(profile_file(SITE_KEY + VALID_REPOSITORIES), "nvidia_driver")
 
     assert repositories["cuda"]["url"] == "https://mirror.example/cuda9/"
     assert repositories["cuda"]["url_of"] == "the site"

@@ -112,7 +112,7 @@ INVALID_ENTRIES = [
     ("cuda-toolkit-{cuda_dash}", '"cuda-{driver"', "expected placeholders as {driver}"),
     ("name: libnccl", "name: lib nccl", "expected a package name"),
     ("name: libnccl", "name: -y", "expected a package name"),
-    ("name: libnccl", "nmae: libnccl", "packages[16].nmae: unknown setting"),
+    ("name: libnccl", "nmae: libnccl", "packages[18].nmae: unknown setting"),
     ("layer: rocm", "layer: stig", "expected nvidia_driver, cuda, amd_driver, rocm or containers"),
     ("repository: amdgpu", "repository: amd-gpu", "expected a repository of rocky9, got amd-gpu"),
     ("source: precompiled-kmod", "source: hearsay", "expected one of sources, got hearsay"),

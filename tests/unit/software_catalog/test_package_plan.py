@@ -37,7 +37,11 @@ def test_compute_driver_has_no_desktop_or_nvswitch_packages() -> None:
     assert list(packages_of(nvidia(), "nvidia_driver")) == [
         "nvidia-driver-cuda",
         "nvidia-persistenced",
-        f"kmod-nvidia-{DRIVER}-*",
+        f"kmod-nvidia-open-{DRIVER}-*",
+        "kmod-nvidia-open-dkms",
+        "kernel-devel-matched",
+        "kernel-headers",
+        "dkms",
         "python3-dnf-plugin-versionlock",
     ]
 
@@ -65,25 +69,35 @@ def test_driver_is_pinned_by_stream_on_el9_and_versionlock_on_el10() -> None:
     assert "/rhel10/" in str(ten.repository.url)
 
 
+OPEN_MODULES = {f"kmod-nvidia-open-{DRIVER}-*": "precompiled", "kmod-nvidia-open-dkms": "build"}
+PROPRIETARY_MODULES = {
+    f"kmod-nvidia-{DRIVER}-*": "precompiled",
+    "kmod-nvidia-latest-dkms": "build",
+}
+
+
 @pytest.mark.parametrize(
-    ("signing", "kind", "kmod", "repository"),
+    ("signing", "kind", "kmods", "repository"),
     [
-        ("site_key", "open", f"kmod-nvidia-{DRIVER}-*", "site"),
-        ("site_key", "proprietary", f"kmod-nvidia-{DRIVER}-*", "site"),
-        ("secure_boot_off", "open", "kmod-nvidia-open-dkms", "cuda"),
-        ("secure_boot_off", "proprietary", "kmod-nvidia-latest-dkms", "cuda"),
+        ("site_key", "open", {f"kmod-nvidia-{DRIVER}-*": "run"}, "site"),
+        ("site_key", "proprietary", {f"kmod-nvidia-{DRIVER}-*": "run"}, "site"),
+        ("automatic", "open", OPEN_MODULES, "cuda"),
+        ("secure_boot_off", "open", OPEN_MODULES, "cuda"),
+        ("automatic", "proprietary", PROPRIETARY_MODULES, "cuda"),
     ],
 )
-def test_module_signing_selects_kernel_module_package(
-    signing: str, kind: str, kmod: str, repository: str
+def test_module_signing_selects_kernel_module_packages(
+    signing: str, kind: str, kmods: dict[str, str], repository: str
 ) -> None:
     profile = nvidia(module_signing=signing, kernel_module=kind)
 
     packages = packages_of(profile, "nvidia_driver")
 
-    assert {n for n in packages if n.startswith("kmod-")} == {kmod}
-    assert packages[kmod].repository.id == repository
-    assert ("dkms" in packages) == (signing == "secure_boot_off")
+    assert {n: p.purpose for n, p in packages.items() if n.startswith("kmod-")} == kmods
+    assert {packages[name].repository.id for name in kmods} == {repository}
+    build_tools = {"dkms", "kernel-devel-matched", "kernel-headers"}
+    assert build_tools & set(packages) == (set() if signing == "site_key" else build_tools)
+    assert {packages[n].purpose for n in build_tools if n in packages} <= {"build"}
     stream = {"open": "nvidia-driver:580-open", "proprietary": "nvidia-driver:580-dkms"}[kind]
     assert packages["nvidia-driver-cuda"].stream == stream
 

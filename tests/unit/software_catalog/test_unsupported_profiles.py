@@ -154,7 +154,11 @@ def test_build_requires_accepted_licence(
 @pytest.mark.parametrize(
     ("parent", "hardware", "lacking"),
     [
-        ("rocky9-stig-nvidia", "nvidia: {accept_eula: true}", "repository site: expected url and"),
+        (
+            "rocky9-stig-nvidia",
+            "nvidia: {accept_eula: true, module_signing: site_key}",
+            "repository site: expected url and",
+        ),
         (
             "rocky10-stig-amd",
             "",
