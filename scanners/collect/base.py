@@ -67,6 +67,9 @@ class ExpectedState:
     suid: tuple[str, ...] = ()
     """Shell patterns for the programs that may be SUID or SGID; empty: not checked."""
 
+    forbids_build_tools: bool = False
+    """True when the image must have no compiler, module source or key of a build."""
+
     tuned_profile: str = ""
     """The required profile of tuned; empty: not checked."""
 

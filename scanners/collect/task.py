@@ -72,16 +72,18 @@ def find_inference_server(profile: Profile) -> InferenceServer | None:
 
 
 def add_layer_expectations(expected: ExpectedState, profile: Profile) -> ExpectedState:
-    """Add what the layers kernel_hardening, tuning, ai_service and audit require."""
+    """Add what the layers of drivers, kernel_hardening, tuning, ai_service and audit require."""
     state = expected
+    section = profile.kernel_hardening or KernelHardening()
     if "kernel_hardening" in profile.layers:
-        section = profile.kernel_hardening or KernelHardening()
         state = replace(
             state,
             ports=section.ports,
             suid=(*allowlists.ALLOWED_SUID, *section.suid),
             sysctls={**state.sysctls, **_list_sysctls(section)},
         )
+    if {"nvidia_driver", "amd_driver", "kernel_hardening"} & set(profile.layers):
+        state = replace(state, forbids_build_tools=section.compiler == "removed")
     if "ai_service" in profile.layers:
         state = replace(state, ports=tuple(sorted({*state.ports, _HTTPS})))
     if "tuning" in profile.layers:

@@ -91,6 +91,17 @@ WORLD_WRITABLE = Query(
 KEYS = Query(script="stat -L -c '%a %U %n' /etc/ssh/ssh_host_*_key", needs=(HOST_KEYS,))
 PACKAGES = Query(script="rpm -qa --qf '%{NAME}\\n'", needs=(program("rpm"), RPM_DATABASE))
 SUID = Query(script="find /usr /opt /etc /var -xdev -type f -perm /6000", needs=(ROOT, _FIND))
+_KEY_FOLDERS = "/var/lib/dkms /etc/dkms /etc/pki/hardpan /etc/pki/akmods /usr/src"
+BUILD_TOOLS = Query(
+    script=(
+        "{ for p in cc gcc g++ clang dkms; do command -v $p; done; ls -d /usr/src/kernels/*;"
+        f" find {_KEY_FOLDERS} -xdev -type f \\( -name '*.priv' -o -name '*.key' \\);"
+        f" grep -rlsI -e 'PRIVATE KEY-----' {_KEY_FOLDERS}; }} 2>/dev/null; :"
+    ),
+    needs=(ROOT, _FIND),
+)
+"""Prints what a build of kernel modules leaves: compilers, headers, private keys."""
+
 TUNED = Query(script="cat /etc/tuned/active_profile; systemctl is-active tuned", needs=(SYSTEMD,))
 HUGEPAGES = Query(script="cat /sys/kernel/mm/transparent_hugepage/enabled")
 CORE = Query(script="cat /proc/sys/kernel/core_pattern")
@@ -162,6 +173,7 @@ def list_queries(expected: ExpectedState) -> tuple[Query, ...]:
     queries += [sysctl_query(name) for name in expected.sysctls]
     queries += [SUID] * bool(expected.suid) + [TUNED] * bool(expected.tuned_profile)
     queries += [HUGEPAGES] * bool(expected.transparent_hugepages)
+    queries += [BUILD_TOOLS] * expected.forbids_build_tools
     for name in (*expected.enabled, *expected.disabled):
         queries += [service_query("is-enabled", name), service_query("is-active", name)]
     if expected.build_user:

@@ -36,6 +36,14 @@ def test_only_listed_programs_are_suid_or_sgid(target: Host, expected: ExpectedS
     assert not unexpected, f"also SUID or SGID: {' '.join(map(shlex.quote, unexpected))}"
 
 
+def test_no_build_tools_or_keys_remain(target: Host, expected: ExpectedState) -> None:
+    if not expected.forbids_build_tools:
+        pytest.skip("the profile has no driver, or requires a compiler")
+    build_files = dict.fromkeys(ask(target, queries.BUILD_TOOLS).stdout.splitlines())
+
+    assert not build_files, f"there are {' '.join(map(shlex.quote, build_files))}"
+
+
 def test_tuned_profile_is_active(target: Host, expected: ExpectedState) -> None:
     if not expected.tuned_profile:
         pytest.skip("the profile does not use tuned")

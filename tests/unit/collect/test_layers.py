@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.profiles.schema.kernel_hardening import KernelHardening
 from hardpan.profiles.schema.profile import Profile
 from hardpan.profiles.schema.tuning import Tuning
 from hardpan.scanners.collect.base import ExpectedState
@@ -48,6 +49,31 @@ def test_layer_defaults_are_expected_without_profile_section() -> None:
     assert {queries.SUID, queries.TUNED, queries.HUGEPAGES} <= set(queries.list_queries(expected))
 
 
+@pytest.mark.parametrize(
+    ("layers", "section", "is_expected"),
+    [
+        (("nvidia_driver", "stig"), None, True),
+        (("amd_driver", "stig"), None, True),
+        (("kernel_hardening", "stig"), None, True),
+        (
+            ("nvidia_driver", "kernel_hardening", "stig"),
+            KernelHardening(compiler="required", compiler_reason="A test."),
+            False,
+        ),
+        (("cuda", "stig"), None, False),
+    ],
+)
+def test_driver_layers_forbid_build_tools(
+    layers: tuple[str, ...], section: KernelHardening | None, is_expected: bool
+) -> None:
+    profile = lab_profile(layers=layers, kernel_hardening=section)
+
+    expected = add_layer_expectations(ExpectedState(), profile)
+
+    assert expected.forbids_build_tools is is_expected
+    assert (queries.BUILD_TOOLS in queries.list_queries(expected)) is is_expected
+
+
 def test_static_tuning_expects_sysctls_without_tuned() -> None:
     expected = add_layer_expectations(
         ExpectedState(), lab_profile(layers=("tuning",), tuning=Tuning(manager="static"))
@@ -60,6 +86,7 @@ def test_static_tuning_expects_sysctls_without_tuned() -> None:
 EXPECTED = ExpectedState(
     sysctls={"kernel.sysrq": "0"},
     suid=("/usr/bin/su*",),
+    forbids_build_tools=True,
     tuned_profile="hardpan-inference",
     transparent_hugepages="madvise",
 )
@@ -79,6 +106,12 @@ EXPECTED = ExpectedState(
             "/usr/bin/su\n",
             "",
             "the search did not work",
+        ),
+        (
+            test_layers.test_no_build_tools_or_keys_remain,
+            "",
+            "/usr/bin/gcc\n/var/lib/dkms/mok.key\n/var/lib/dkms/mok.key\n",
+            "there are /usr/bin/gcc /var/lib/dkms/mok.key",
         ),
         (
             test_layers.test_tuned_profile_is_active,
