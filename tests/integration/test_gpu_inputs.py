@@ -19,11 +19,10 @@ from tests.integration.rocky_dvd import RockyDvd
 pytestmark = pytest.mark.integration
 
 PROFILE = """\
-extends: rocky{major}-stig-nvidia
+extends: rocky{major}-ai
 name: gpu-host
 title: A GPU host
 hardware: {{nvidia: {{accept_eula: true}}}}
-layers: [nvidia_driver, cuda, containers, ml_frameworks, stig]
 """
 
 

@@ -13,6 +13,8 @@ NAMES = (
     "lab-stig",
     "lab-strict",
     "lab10-stig",
+    "rocky10-ai",
+    "rocky9-ai",
     *(
         f"rocky{release}-stig{accelerator}"
         for release in ("10", "9")
@@ -82,7 +84,9 @@ def test_the_lab_is_never_called_rocky() -> None:
     assert "rocky" not in (profile.title + profile.name + profile.system.hostname).lower()
 
 
-@pytest.mark.parametrize("name", ["rocky9-stig-nvidia", "rocky10-stig-nvidia"])
+@pytest.mark.parametrize(
+    "name", ["rocky9-ai", "rocky9-stig-nvidia", "rocky10-ai", "rocky10-stig-nvidia"]
+)
 def test_shipped_profile_does_not_accept_nvidia_licence(name: str) -> None:
     nvidia = load_profile(name).hardware.nvidia
 
