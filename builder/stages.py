@@ -23,6 +23,9 @@ from hardpan.profiles.schema.profile import Profile
 from hardpan.profiles.schema.ssg import Fix
 
 LAYERS_FOLDER = "layers"
+LAYER_PREFIX = "layer-"
+"""First part of the name of each stage that applies a layer."""
+
 OVERLAY_NAME = "disk.qcow2"
 _SCANNERS = "hardpan.scanners"
 ASSESSMENT_CODE = (
@@ -146,7 +149,7 @@ def layer_stage(
             expired = profile.stig.expired_waivers(clock.now().date())
             inputs["expired waivers"] = [waiver.label for waiver in expired]
     return CachedStage(
-        name=f"layer-{layer.name}",
+        name=f"{LAYER_PREFIX}{layer.name}",
         description=layer.describe(profile),
         folder=cache_folder / LAYERS_FOLDER,
         inputs=inputs,

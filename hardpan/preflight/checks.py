@@ -90,9 +90,6 @@ def run_checks(request: BuildRequest, *, builds_image: bool) -> tuple[Environmen
     environment = _check_media(environment, errors)
     if not builds_image:
         return environment, errors
-    if host_tools.find_program("ansible-playbook") is not None:
-        with errors.collecting("layers"):
-            validate_roles(profile)
     environment = _check_keyring(environment, errors)
     environment = _check_content(environment, errors)
     return environment, errors
@@ -108,6 +105,13 @@ def verify_media_digest(environment: Environment, errors: ErrorCollector, emit: 
         emit(StageMessage(stage="media", text=f"checking the digest of {request.media.name}"))
         with errors.collecting("media"):
             match_digest(request.media, sha256_file(request.media), media.expected)
+
+
+def check_roles(profile: Profile, errors: ErrorCollector) -> None:
+    """Check that Ansible can read the profile's roles; a missing Ansible is reported already."""
+    if host_tools.find_program("ansible-playbook") is not None:
+        with errors.collecting("layers"):
+            validate_roles(profile)
 
 
 def check_scan_login(profile: Profile, errors: ErrorCollector) -> None:

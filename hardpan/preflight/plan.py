@@ -7,6 +7,7 @@ from hardpan.builder import python_stacks
 from hardpan.builder.ai_models import embedding
 from hardpan.builder.build_manifest import describe_layers
 from hardpan.builder.media.sources import MediaCandidate
+from hardpan.builder.stages import LAYER_PREFIX
 from hardpan.core import clock
 from hardpan.core.error_collector import CollectedError
 from hardpan.core.errors import Exit, raise_if_any
@@ -87,6 +88,9 @@ def make_plan(
     if with_scan:
         checks.check_scan_login(request.profile, errors)
     planned_stages = plan_stages(environment, with_scan=with_scan)
+    # Stored layers were built by these very roles, which take Ansible seconds to read.
+    if any(stage.may_run and stage.name.startswith(LAYER_PREFIX) for stage in planned_stages):
+        checks.check_roles(request.profile, errors)
     requirements = [
         (stage.required_in, stage.required_mib, f"stage {stage.name}")
         for stage in planned_stages

@@ -284,6 +284,25 @@ def test_change_of_the_first_layer_rebuilds_all_layers(
     assert built["layer-ml_cpu"] == ("code: ansible/roles/ml_cpu/tasks/main.yml changed",)
 
 
+def test_roles_are_read_only_if_a_layer_runs(
+    request_with_media: BuildRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked_profiles: list[str] = []
+    monkeypatch.setattr(
+        "hardpan.preflight.checks.validate_roles",
+        lambda profile: checked_profiles.append(profile.name),
+    )
+    run_until(request_with_media, "layer-ml_cpu")
+    checked_profiles.clear()
+    make_plan(request_with_media, discard)
+    assert checked_profiles == ["lab-stig"]
+
+    run_until(request_with_media, "layer-stig")
+    checked_profiles.clear()
+    make_plan(request_with_media, discard)
+    assert checked_profiles == []
+
+
 def test_expired_waiver_rebuilds_the_stig_layer(
     request_with_media: BuildRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
