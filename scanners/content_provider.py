@@ -78,6 +78,7 @@ class ContentProvider:
             self.tailoring,
             self.plan.xccdf_profile,
             part_count=self.jobs or identity.job_count,
+            file_count=identity.file_count,
             engine=engine,
         )
         for text in _list_warnings(content):

@@ -28,6 +28,7 @@ from hardpan.scanners.collect.base import (
 from hardpan.scanners.collect.check_registry import load_registry
 from hardpan.scanners.collect.collection import CollectedParts, Collection, HostIdentity
 from hardpan.scanners.collect.evaluation import (
+    add_omitted_rules,
     attach_merged_arf,
     attempt_evaluation,
     evaluate_content,
@@ -36,7 +37,11 @@ from hardpan.scanners.collect.plan import ScanPlan
 from hardpan.scanners.collect.raw_answers import AnswerLog, render_raw_files
 from hardpan.scanners.collect.sent_secrets import redact_secrets
 from hardpan.scanners.content.datastream import ContentSource
-from hardpan.scanners.content.prepare import PreparedContent, prepare
+from hardpan.scanners.content.prepare import (
+    PreparedContent,
+    find_long_rules_without_fix,
+    prepare,
+)
 from hardpan.scanners.content.prepare import load_fixes as load_content_fixes
 from hardpan.scanners.deviations.waivers import assign_waivers, require_unambiguous
 from hardpan.scanners.evidence.file_names import HOST_SIGNATURE, list_tailoring_files
@@ -64,15 +69,24 @@ def assess(
 ) -> tuple[Evaluation, tuple[Fix, ...]]:
     """Evaluate the connected target, and return the content's own fixes for its failing rules.
 
+    Rules without a fix that search all file systems take half of the time, and change nothing of
+    what is returned: they are not checked. The scan of the hardened system evaluates them.
+
     Raises:
         ToolError, UnreachableError, InputError: as the stages do.
     """
-    content = prepare(source, plan.xccdf_profile)
     collection = Collection(connection, emit)
     identity = collection.identify_host()
+    content = prepare(
+        source,
+        plan.xccdf_profile,
+        part_count=identity.job_count,
+        file_count=identity.file_count,
+        omitted_rules=find_long_rules_without_fix(source, plan.xccdf_profile),
+    )
     with events.run_stage(emit, "openscap"):
         openscap_evidence = evaluate_content(collection, content)
-    evaluation = _evaluate(content, openscap_evidence, identity)
+    evaluation = add_omitted_rules(_evaluate(content, openscap_evidence, identity), content)
     for arf in openscap_evidence.arfs:
         if isinstance(arf, UnreadableArf) and not evaluation.used_untouched:
             raise ToolError(["oscap"], f"reported no verdicts: {arf.reason}")

@@ -189,6 +189,7 @@ class CollectedEvidence:
     """The fields of os-release that the content is chosen by; ``host`` sets it."""
 
     job_count: int = FALLBACK_JOBS
+    file_count: int = 0
     """Processes that may evaluate content on the target at once; ``host`` sets it."""
 
     missing_for_scripts: tuple[str, ...] = (SCE_PLUGIN,)

@@ -51,6 +51,9 @@ class HostIdentity:
     job_count: int = FALLBACK_JOBS
     """Processes that may evaluate content on the target at once."""
 
+    file_count: int = 0
+    """Files on the target's disks; 0 if it did not report them."""
+
     missing_for_scripts: tuple[str, ...] = (SCE_PLUGIN,)
     """What the target lacks to evaluate script checks (SCE); nothing if it can."""
 
@@ -107,6 +110,7 @@ class Collection:
             release=evidence.release or OsRelease(os_id="linux"),
             packages=evidence.packages,
             job_count=evidence.job_count,
+            file_count=evidence.file_count,
             missing_for_scripts=evidence.missing_for_scripts,
         )
 

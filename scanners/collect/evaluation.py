@@ -17,7 +17,7 @@ from hardpan.scanners.collect.collection import Collection
 from hardpan.scanners.collect.openscap import STAGE, MissingOpenScapError
 from hardpan.scanners.content.prepare import PreparedContent
 from hardpan.scanners.model.results import HostCheck
-from hardpan.scanners.model.scan import Evaluation
+from hardpan.scanners.model.scan import Evaluation, RuleResult, Verdict
 from hardpan.scanners.openscap.arf.process import read_arf
 from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf
 from hardpan.scanners.openscap.evaluate import find_differences
@@ -124,6 +124,22 @@ def attach_merged_arf(
         check = HostCheck(name=_MERGE_CHECK, outcome="error", message=text, duration_s=0)
         return replace(evidence, checks=(*evidence.checks, check))
     return replace(evidence, files={**evidence.files, MERGED_ARF: merged})
+
+
+def add_omitted_rules(evaluation: Evaluation, content: PreparedContent) -> Evaluation:
+    """Return the evaluation with all rules of the profile: what no part has is not checked."""
+    evaluated_ids = {result.rule_id for result in evaluation.results}
+    omitted = (r for r in content.benchmark.rules if r.rule_id not in evaluated_ids)
+    not_checked = (
+        RuleResult(
+            rule_id=rule.rule_id,
+            title=rule.title,
+            severity=rule.severity,
+            verdict=Verdict.NOT_CHECKED,
+        )
+        for rule in omitted
+    )
+    return replace(evaluation, results=(*evaluation.results, *not_checked))
 
 
 def _merge_arfs(

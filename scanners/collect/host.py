@@ -17,7 +17,7 @@ from hardpan.scanners.collect.base import (
     Collector,
     CollectTask,
 )
-from hardpan.scanners.collect.job_count import choose_job_count
+from hardpan.scanners.collect.job_count import choose_job_count, count_files
 from hardpan.scanners.collect.packages import MAX_BYTES, QUERY, parse_packages
 from hardpan.scanners.content.products import read_os_release
 from hardpan.scanners.model.scan import ScannedHost
@@ -33,7 +33,7 @@ _QUESTION_TIMEOUT_S = 120
 _MAX_ANSWERS_BYTES = MAX_BYTES + (1 << 20)
 _PACKAGES = "packages"
 _CLOCK = "clock"
-_PROCESSORS, _MEMORY = "processors", "memory"
+_PROCESSORS, _MEMORY, _INODES = "processors", "memory", "inodes"
 _OSCAP = "oscap"
 _SCRIPT_ENGINE = re.compile(r"^SCE Version: ", re.MULTILINE)
 _MISSING_PROGRAM = re.compile(r"^missing ([a-z]{1,10})$", re.MULTILINE)
@@ -56,6 +56,7 @@ QUESTIONS = {
     "{ [ -e /run/.containerenv ] && echo podman; }",
     _PROCESSORS: "nproc",
     _MEMORY: "cat /proc/meminfo",
+    _INODES: "df -Pil",
     _OSCAP: f"for p in {_SCRIPT_PROGRAMS}; do "
     'command -v "$p" >/dev/null 2>&1 || echo "missing $p"; done; oscap --version',
     _PACKAGES: QUERY,
@@ -98,6 +99,7 @@ class HostIdentity(Collector):
             job_count=choose_job_count(
                 answer_by_name.get(_PROCESSORS, ""), answer_by_name.get(_MEMORY, "")
             ),
+            file_count=count_files(answer_by_name.get(_INODES, "")),
             missing_for_scripts=_find_missing(answer_by_name.get(_OSCAP, "")),
         )
 

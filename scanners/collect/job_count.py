@@ -1,4 +1,4 @@
-"""How many oscap processes evaluate the content at once on a target."""
+"""How many oscap processes evaluate the content at once on a target, and how many files it has."""
 
 import re
 
@@ -13,6 +13,8 @@ FALLBACK_JOBS = 2
 
 _AVAILABLE = re.compile(r"^MemAvailable:\s+([0-9]{1,15}) kB$", re.MULTILINE | re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,6}", re.ASCII)
+_USED_INODES = re.compile(r"^/dev/\S+ +[0-9]{1,15} +([0-9]{1,15}) ", re.MULTILINE | re.ASCII)
+"""Second number of a line of ``df -Pil``: only of disks, not of file systems in memory."""
 
 
 def choose_job_count(processors: str, meminfo: str) -> int:
@@ -30,3 +32,8 @@ def choose_job_count(processors: str, meminfo: str) -> int:
     if available is not None:
         jobs = min(jobs, int(available[1]) // 1024 // 2 // MIB_PER_JOB)
     return max(1, jobs)
+
+
+def count_files(inodes: str) -> int:
+    """Return the number of files on a target's disks, from its ``df -Pil``; 0 if it is unknown."""
+    return sum(map(int, _USED_INODES.findall(inodes)))

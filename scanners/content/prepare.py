@@ -18,7 +18,7 @@ from hardpan.scanners.content.limitations import find_limitations
 from hardpan.scanners.content.oval_dedup import merge_duplicates
 from hardpan.scanners.content.oval_optimize import filter_root_owned_first
 from hardpan.scanners.content.oval_share import SharedSearch, share_searches
-from hardpan.scanners.content.partition import partition
+from hardpan.scanners.content.partition import partition, takes_long
 from hardpan.scanners.content.scap_xml import (
     XCCDF,
     Element,
@@ -59,21 +59,35 @@ class PreparedContent:
     """Why it is neither reduced nor partitioned; empty if it is."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reduction:
+    """How content is reduced and partitioned; the fields are parameters of ``prepare``."""
+
+    engine: CheckEngine
+    part_count: int
+    file_count: int
+    omitted_rules: frozenset[str]
+
+
 def prepare(
     source: ContentSource,
     profile: str,
     *,
     part_count: int = 2,
+    file_count: int = 0,
+    omitted_rules: Collection[str] = (),
     tailoring: Element | None = None,
     engine: CheckEngine = CheckEngine.OVAL,
 ) -> PreparedContent:
     """Derive the content for known systems, tailor it to the profile, partition it.
 
     The same source gives the same bytes; it takes about a second, so nothing is cached.
-    ``tailoring`` is an XCCDF ``Tailoring`` element. ``engine`` evaluates the rules that search all
-    file systems; the untouched content has the checks of both engines. Content that cannot be
-    reduced without the risk of another verdict stays whole. oscap verifies the XML signature of
-    what it evaluates, so what was changed has none.
+    ``file_count`` is the number of files that the target has, 0 if it is unknown: with few files
+    other parts end together. No part has ``omitted_rules``, unless they decide about other rules or
+    the content stays whole. ``tailoring`` is an XCCDF ``Tailoring`` element. ``engine`` evaluates
+    the rules that search all file systems; the untouched content has the checks of both engines.
+    Content that cannot be reduced without the risk of another verdict stays whole. oscap verifies
+    the XML signature of what it evaluates, so what was changed has none.
 
     Raises:
         InputError: the data stream is invalid, or has no such profile.
@@ -96,7 +110,13 @@ def prepare(
         lines += [f"neither reduced nor partitioned: {reason}" for reason in limitations]
         stream_parts: tuple[StreamPart, ...] = (untouched,)
     else:
-        reduced_lines, stream_parts = _reduce(root, bench, name, part_count, engine)
+        reduction = _Reduction(
+            engine=engine,
+            part_count=part_count,
+            file_count=file_count,
+            omitted_rules=frozenset(omitted_rules),
+        )
+        reduced_lines, stream_parts = _reduce(root, bench, name, reduction)
         lines += reduced_lines
     if is_signed and (is_changed or not limitations):
         lines.append("removed the XML signature, which was not verified, from what was changed")
@@ -130,19 +150,32 @@ def load_fixes(source: ContentSource, profile: str, rule_ids: Collection[str]) -
     return fixes.collect_fixes(root, expand_profile_id(profile), rule_ids, name)
 
 
+def find_long_rules_without_fix(source: ContentSource, profile: str) -> tuple[str, ...]:
+    """Return the profile's rules that take long and have no fix in bash."""
+    root, profile_id = parse_source(source), expand_profile_id(profile)
+    rules = read_benchmark(root, profile_id, source.name).rules
+    long_rules = [rule.rule_id for rule in rules if takes_long(rule.rule_id)]
+    rule_fixes = fixes.collect_fixes(root, profile_id, long_rules, source.name)
+    return tuple(fix.rule_id for fix in rule_fixes if not fix.script)
+
+
 def _reduce(
-    root: Element, bench: Benchmark, name: str, part_count: int, engine: CheckEngine
+    root: Element, bench: Benchmark, name: str, reduction: _Reduction
 ) -> tuple[list[str], tuple[StreamPart, ...]]:
     """Reduce the tree in place to the profile, and partition it; return what was changed too."""
     choice = (bench.profile_id, name)
     order = [r.rule_id for r in bench.rules]
     script_rule_ids: tuple[str, ...] = ()
-    if engine is CheckEngine.SCE:
+    if reduction.engine is CheckEngine.SCE:
         script_rule_ids = select_script_checks(root, find_benchmark(root, name), order)
-    rule_groups = connected_rules(root, tailor(root, *choice))
+    rule_groups = [
+        group
+        for group in connected_rules(root, tailor(root, *choice))
+        if not set(group).issubset(reduction.omitted_rules)
+    ]
     merged_count = merge_duplicates(root)
     optimized_count = filter_root_owned_first(root)
-    shared_searches = share_searches(root, by_property=part_count > 1)
+    shared_searches = share_searches(root, by_property=reduction.part_count > 1)
     tailored_data = serialize(root)
     stream_parts = tuple(
         replace(
@@ -152,8 +185,9 @@ def _reduce(
         for number, ids in enumerate(
             partition(
                 rule_groups,
-                part_count,
+                reduction.part_count,
                 order=order,
+                file_count=reduction.file_count,
                 shared_searches=_find_rules(root, shared_searches),
                 script_rules=script_rule_ids,
             )

@@ -78,6 +78,7 @@ def prepare_content(
     requested: str,
     *,
     part_count: int,
+    file_count: int = 0,
     engine: CheckEngine = CheckEngine.OVAL,
 ) -> PreparedContent:
     """Prepare the content for a profile of the benchmark, or for the tailoring of it.
@@ -88,12 +89,13 @@ def prepare_content(
         InputError: the data stream is invalid, has no such profile, or the tailoring does not fit.
     """
     if file is None:
-        return prepare(source, profile, part_count=part_count, engine=engine)
+        return prepare(source, profile, part_count=part_count, file_count=file_count, engine=engine)
     bound = bind_tailoring(file, source, requested, expand_profile_id(profile))
     prepared = prepare(
         source,
         bound.profile.profile_id,
         part_count=part_count,
+        file_count=file_count,
         tailoring=bound.element,
         engine=engine,
     )

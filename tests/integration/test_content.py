@@ -12,9 +12,15 @@ import pytest
 
 from hardpan.core.files import sha256_bytes
 from hardpan.core.process import CompletedProcess, find_program, run
+from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.scanners.content import benchmark, datastream, scap_xml, store
 from hardpan.scanners.content.datastream import ContentSource
-from hardpan.scanners.content.prepare import PreparedContent, load_fixes, prepare
+from hardpan.scanners.content.prepare import (
+    PreparedContent,
+    find_long_rules_without_fix,
+    load_fixes,
+    prepare,
+)
 from hardpan.scanners.model.scan import ContentOrigin
 
 pytestmark = pytest.mark.integration
@@ -55,6 +61,20 @@ def test_oscap_reads_the_shipped_content(source: ContentSource, tmp_path: Path) 
 
     assert "Document type: Source Data Stream" in output
     assert f"Id: {STIG}" in output
+
+
+def test_long_rules_without_fix_can_be_omitted(
+    source: ContentSource, prepared: PreparedContent
+) -> None:
+    omitted = find_long_rules_without_fix(source, "stig")
+    reduced = prepare(source, "stig", omitted_rules=omitted)
+
+    names = {shorten_id(rule_id) for rule_id in omitted}
+    assert {"file_permissions_ungroupowned", "no_files_unowned_by_user"} <= names
+    assert "dir_perms_world_writable_sticky_bits" not in names
+    assert reduced.benchmark == prepared.benchmark
+    rule_ids = {rule_id for part in reduced.parts for rule_id in part.rule_ids}
+    assert rule_ids == {r.rule_id for r in prepared.benchmark.rules} - set(omitted)
 
 
 def test_newest_archive_content_is_stored_completely(tmp_path: Path) -> None:

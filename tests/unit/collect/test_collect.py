@@ -345,6 +345,7 @@ ANSWERS = {
     "os_release": OS_RELEASE,
     "fips": "1\n",
     "processors": "8\n",
+    "inodes": "/dev/vda2 524288 350 523938 1% /boot\n",
     "oscap": "missing awk\nOpenSCAP command line tool (oscap) 1.3.7\nSCE Version: 1.0 (from x)\n",
     "memory": "MemAvailable:   8388608 kB\n",
     "packages": "bash-0:5.2-1.x86_64\ngpg-pubkey-0:1-1.(none)\nacl-0:2.3-1.x86_64\n",
@@ -382,7 +383,7 @@ def test_host_is_collected_in_a_single_round_trip_without_raw_ids() -> None:
     evidence = collect_identity(fake)
 
     assert len(fake.commands) == 1
-    assert evidence.job_count == 4
+    assert (evidence.job_count, evidence.file_count) == (4, 350)
     assert evidence.missing_for_scripts == ("awk",)
     assert evidence.packages == ("acl-0:2.3-1.x86_64", "bash-0:5.2-1.x86_64")
     assert evidence.host is not None

@@ -1,6 +1,11 @@
 import pytest
 
-from hardpan.scanners.collect.job_count import FALLBACK_JOBS, MAX_JOBS, choose_job_count
+from hardpan.scanners.collect.job_count import (
+    FALLBACK_JOBS,
+    MAX_JOBS,
+    choose_job_count,
+    count_files,
+)
 
 GIB = 1 << 20
 
@@ -32,3 +37,21 @@ def test_jobs_leave_processors_and_memory_to_the_host(
 def test_unusable_answers_give_the_fallback(processors: str) -> None:
     assert choose_job_count(processors, "") == FALLBACK_JOBS
     assert choose_job_count("64", "MemAvailable: -5 kB") == MAX_JOBS
+
+
+INODES = """\
+Filesystem           Inodes IUsed   IFree IUse% Mounted on
+udev                 369996   431  369565    1% /dev
+/dev/mapper/vg0-root 5242880 24000 5218880    1% /
+/dev/vda2             524288   350  523938    1% /boot
+/dev/vda3                  0     0       0     - /boot/efi
+"""
+
+
+def test_files_are_counted_on_disks_only() -> None:
+    assert count_files(INODES) == 24350
+
+
+@pytest.mark.parametrize("inodes", ["", "df: no file systems processed", "/dev/x 1 -5 2 1% /"])
+def test_unusable_inodes_count_no_files(inodes: str) -> None:
+    assert count_files(inodes) == 0

@@ -147,3 +147,15 @@ def test_script_rules_cost_less_than_their_search_by_oval() -> None:
 
     assert searches == ((order[0],), (order[1], order[2]))
     assert scripts == ((order[1],), (order[0], order[2]))
+
+
+def test_services_cost_more_than_searches_of_few_files() -> None:
+    searches = ["file_permissions_ungroupowned", "no_files_unowned_by_user"]
+    order = [RULE + n for n in (*searches, *(f"service_{n}_enabled" for n in range(26)))]
+    groups = [(rule_id,) for rule_id in order]
+
+    many, few = (partition(groups, 2, order=order, file_count=n) for n in (180_000, 25_000))
+
+    assert many == partition(groups, 2, order=order) == ((order[0],), tuple(order[1:]))
+    assert few == (tuple(order[2:]), tuple(order[:2]))
+    assert partition(groups, 2, order=order, file_count=16_000) == few

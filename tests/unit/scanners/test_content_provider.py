@@ -20,7 +20,7 @@ from tests.unit.evidence import samples
 from tests.unit.scanners.test_pipeline import CONTENT, SOURCE
 
 _PACKAGE = "openscap-engine-sce"
-IDENTITY: Any = SimpleNamespace(job_count=3, missing_for_scripts=())
+IDENTITY: Any = SimpleNamespace(job_count=3, file_count=9, missing_for_scripts=())
 
 
 def provide(
@@ -37,8 +37,10 @@ def test_part_count_is_the_requested_number_or_that_of_the_host(
 ) -> None:
     requested_counts: list[int] = []
 
-    def prepare(*_: object, part_count: int, engine: CheckEngine) -> PreparedContent:
-        assert engine is CheckEngine.OVAL
+    def prepare(
+        *_: object, part_count: int, file_count: int, engine: CheckEngine
+    ) -> PreparedContent:
+        assert (file_count, engine) == (9, CheckEngine.OVAL)
         requested_counts.append(part_count)
         return CONTENT
 
@@ -79,7 +81,7 @@ def test_script_engine_is_used_only_with_the_plugin(
     engines: list[CheckEngine] = []
     events: list[Event] = []
 
-    def prepare(*_: object, part_count: int, engine: CheckEngine) -> PreparedContent:
+    def prepare(*_: object, engine: CheckEngine, **__: int) -> PreparedContent:
         engines.append(engine)
         return CONTENT
 
@@ -88,7 +90,7 @@ def test_script_engine_is_used_only_with_the_plugin(
     choices = []
     for lack in ((), missing):
         identity: Any = SimpleNamespace(
-            job_count=1, missing_for_scripts=lack, release=OsRelease(os_id=os_id)
+            job_count=1, file_count=0, missing_for_scripts=lack, release=OsRelease(os_id=os_id)
         )
         choices.append(provider.provide(identity, events.append).content.choice)
 

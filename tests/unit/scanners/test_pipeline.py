@@ -190,7 +190,8 @@ def run_scan(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scan]:
                 build_failed_evidence=create_collector(name).build_failed_evidence,
             )
 
-        monkeypatch.setattr(pipeline, "prepare", lambda *_: content)
+        monkeypatch.setattr(pipeline, "prepare", lambda *_, **__: content)
+        monkeypatch.setattr(pipeline, "find_long_rules_without_fix", lambda *_: ())
         if "host_signature" not in overrides:
             monkeypatch.setattr(pipeline, "check_sshsig", lambda *_, **__: None)
         monkeypatch.setattr(collection, "create_collector", collector)
@@ -358,6 +359,23 @@ def test_assess_requires_an_evaluation(
 
     with pytest.raises(ToolError, match="oscap cannot run"):
         pipeline.assess(CONNECTION, plan_profile(load_profile("lab-stig")), SOURCE, discard)
+
+
+def test_assess_reports_rules_that_no_part_has_as_not_checked(
+    run_scan: Callable[..., Scan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = make_prepared((make_rule("one"), make_rule("two")), ("one",))
+    run_scan(content=content, openscap=CollectedEvidence(arfs=(make_arf(one="pass"),)))
+    monkeypatch.setattr(pipeline, "load_content_fixes", lambda *_: ())
+
+    plan = plan_profile(load_profile("lab-stig"))
+    evaluation, fixes = pipeline.assess(CONNECTION, plan, SOURCE, discard)
+
+    assert [(r.rule_id, r.verdict.value) for r in evaluation.results] == [
+        ("one", "pass"),
+        ("two", "notchecked"),
+    ]
+    assert fixes == ()
 
 
 def test_incomplete_scan_is_an_error(run_scan: Callable[..., Scan]) -> None:
