@@ -106,6 +106,7 @@ class Hardening:
                 with run_stage(self.plan.emit, "sysprep"), self.open_shell(guest.access) as shell:
                     headers = _read_package_headers(shell)
                     packages = sysprep.generalize(shell, self.plan.removed_key)
+                    sysprep.power_off(shell)
             check_disk(overlays[-1])
             stage = self._sysprep_stage(disk.sha256)
             result: StageResult = {

@@ -6,6 +6,7 @@ Removed data cannot be recovered: the files of ``REMOVED_PATHS`` are overwritten
 systems discard their free blocks, which are not copied to the final image.
 """
 
+import contextlib
 import re
 import shlex
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ from typing import Protocol
 
 from hardpan.builder.aide_database import AIDE_SCRIPT
 from hardpan.builder.first_boot import INSTALL_SCRIPT, USB_RULES
-from hardpan.core.errors import ToolError
+from hardpan.core.errors import ToolError, UnreachableError
 from hardpan.profiles.schema.profile import Profile
 
 _TIMEOUT_S = 240.0
+_POWER_OFF_TIMEOUT_S = 60.0
 _AIDE_TIMEOUT_S = 3600.0
 """AIDE reads every file that its configuration names, e.g. 10 GB of Python packages."""
 
@@ -263,3 +265,13 @@ def generalize(shell: RootShell, removed_key: BuildKey | None = None) -> tuple[s
             output_tail=discard_output,
         )
     return packages
+
+
+def power_off(shell: RootShell) -> None:
+    """Power the guest off without stopping its services first, which write to the disk again.
+
+    All processes end and all file systems are unmounted. The connection breaks, so nothing is
+    reported; the caller presses the power button and waits in any case.
+    """
+    with contextlib.suppress(ToolError, UnreachableError):
+        shell.run("systemctl poweroff --force", timeout_s=_POWER_OFF_TIMEOUT_S, sudo=True)

@@ -137,7 +137,9 @@ class VirtualMachine:
             ToolError: the guest did not power off in time.
         """
         if not self.is_off and self.control is not None:
-            self.control.call("system_powerdown")
+            # A guest that powers itself off closes the connection.
+            with contextlib.suppress(ToolError, EOFError, ConnectionError):
+                self.control.call("system_powerdown")
         self.wait_until_off(timeout_s=timeout_s)
 
     def wait_until_off(self, *, timeout_s: float) -> None:

@@ -16,8 +16,9 @@ from hardpan.builder.sysprep import (
     BuildKey,
     generalize,
     key_removal_script,
+    power_off,
 )
-from hardpan.core.errors import ToolError
+from hardpan.core.errors import ToolError, UnreachableError
 
 
 @dataclass
@@ -140,3 +141,18 @@ def test_leftover_file_is_an_error(left: str) -> None:
 def test_root_without_discard_is_an_error(trimmed: str) -> None:
     with pytest.raises(ToolError, match="discarded no free blocks of /: removed files could be"):
         generalize(FakeShell(discard_output=trimmed))
+
+
+@pytest.mark.parametrize("error", [UnreachableError("the connection broke"), ToolError(["x"], "-")])
+def test_power_off_needs_no_answer(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    guest = FakeShell()
+
+    def break_connection(script: str, *, timeout_s: float, sudo: bool) -> FakeResult:
+        guest.scripts.append(script)
+        raise error
+
+    monkeypatch.setattr(guest, "run", break_connection)
+
+    power_off(guest)
+
+    assert guest.scripts == ["systemctl poweroff --force"]
