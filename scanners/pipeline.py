@@ -139,6 +139,7 @@ def scan(request: ScanRequest, connection: Connection, emit: Emit) -> Scan:
         ),
         run_compatibility=request.run_compatibility or request.plan.has_ai_workload,
         run_smoke=request.run_smoke,
+        job_count=identity.job_count,
     )
     result = _build_scan(
         request, identity, merging.result(), evaluation, parts, collection.answer_logs

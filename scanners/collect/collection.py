@@ -1,8 +1,12 @@
 """Run the collectors of one scan over one connection, each independent of the others."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from typing import TypeVar
 
 from hardpan.core import events
 from hardpan.core.errors import ResourceError, ToolError, UnavailableError, UnreachableError
@@ -23,6 +27,8 @@ from hardpan.scanners.content.products import OsRelease
 from hardpan.scanners.model.results import CHECK_PREFIX, CompatibilityReport, HostCheck, SmokeReport
 from hardpan.scanners.model.scan import ScannedHost
 from hardpan.ssh.connection import Connection
+
+T = TypeVar("T")
 
 TIMEOUTS_S = {
     "host": 300.0,
@@ -169,14 +175,23 @@ class Collection:
             return create_collector(name).build_failed_evidence(task, check)
 
     def collect_parts(
-        self, task: CollectTask, *, run_compatibility: bool, run_smoke: bool
+        self, task: CollectTask, *, run_compatibility: bool, run_smoke: bool, job_count: int
     ) -> CollectedParts:
-        """Run the collectors that a scan can do without; each may fail without the others."""
-        with events.run_stage(self.emit, "checks"):
+        """Run the collectors that a scan can do without; each may fail without the others.
+
+        With a ``job_count`` of two or more, two of them run at once: each asks one question at a
+        time, and most answers use one processor.
+        """
+        names = ("packages", "fips") if job_count > 1 else ()
+        with (
+            events.run_stage(self.emit, "checks"),
+            _run_in_background(lambda: self._collect_early(names, task)) as early_parts,
+        ):
             host_facts = self.attempt("hostfacts", task)
-            packages = self.attempt("packages", task)
-            fips = self.attempt("fips", task)
             platform = self.attempt("platform", task)
+            early = early_parts.result()
+            packages = early.get("packages") or self.attempt("packages", task)
+            fips = early.get("fips") or self.attempt("fips", task)
         compatibility = smoke = None
         if run_compatibility or "compatibility" in self.required:
             with events.run_stage(self.emit, "compatibility"):
@@ -195,12 +210,44 @@ class Collection:
             failed=self.failed,
         )
 
+    def _collect_early(
+        self, names: tuple[str, ...], task: CollectTask
+    ) -> dict[str, CollectedEvidence]:
+        """Return the evidence of the collectors that succeed while another one runs.
+
+        The others run again, alone: a server may allow one session at a time (``MaxSessions 1``).
+        """
+        evidence_by_name = {}
+        for name in names:
+            try:
+                evidence_by_name[name] = self.collect(name, task)
+            except (ToolError, UnreachableError):
+                del self.answer_logs[name]
+            else:
+                self.attempted.add(name)
+        return evidence_by_name
+
     def _report_unplanned_parts(self) -> None:
         """Record required parts that the plan of the scan does not have, as errors."""
         parts = {name for name in self.required if not name.startswith(CHECK_PREFIX)}
         for name in sorted(parts - self.attempted - {"host_signature"}):
             problem = UnavailableError([name], "is required, but not a part of this scan")
             self.failed[name] = replace(build_failed_check(name, problem), outcome="error")
+
+
+@contextlib.contextmanager
+def _run_in_background(function: Callable[[], T]) -> Iterator[Future[T]]:
+    """Run ``function`` in a thread during the block; an interrupted block does not wait for it."""
+    future: Future[T] = Future()
+
+    def execute() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as e:  # noqa: BLE001 - raised again by Future.result
+            future.set_exception(e)
+
+    threading.Thread(target=execute, daemon=True).start()
+    yield future
 
 
 def run_workload_collectors(
