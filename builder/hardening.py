@@ -49,10 +49,11 @@ class _Disk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Guest:
-    """The running guest: how to log in to it, and its QEMU."""
+    """The running guest: how to log in to it, its QEMU, and a shell that is open all the time."""
 
     access: BootedGuest
     machine: VirtualMachine
+    shell: sysprep.RootShell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +104,10 @@ class Hardening:
                 for number, layer in enumerate(pending):
                     paths = overlays[number], overlays[number + 1]
                     disk = self._apply_layer(layer, guest, assessed, disk, paths)
-                with run_stage(self.plan.emit, "sysprep"), self.open_shell(guest.access) as shell:
-                    headers = _read_package_headers(shell)
-                    packages = sysprep.generalize(shell, self.plan.removed_key)
-                    sysprep.power_off(shell)
+                with run_stage(self.plan.emit, "sysprep"):
+                    headers = _read_package_headers(guest.shell)
+                    packages = sysprep.generalize(guest.shell, self.plan.removed_key)
+                    sysprep.power_off(guest.shell)
             check_disk(overlays[-1])
             stage = self._sysprep_stage(disk.sha256)
             result: StageResult = {
@@ -127,10 +128,12 @@ class Hardening:
             cdrom=plan.media.path if vendor_packages.uses_media(plan.profile) else None,
         )
         log = plan.output_folder / "harden.log"
-        with boot_machine(
+        machine = boot_machine(
             spec, plan.access, plan.acceleration, log=log, emit=plan.emit, overlay=False
-        ) as (guest, machine):
-            yield _Guest(access=guest, machine=machine)
+        )
+        # Without KVM a login takes seconds, and the first and the last of a user many.
+        with machine as (access, qemu), self.open_shell(access) as shell:
+            yield _Guest(access=access, machine=qemu, shell=shell)
 
     def _apply_layer(
         self,
@@ -153,8 +156,7 @@ class Hardening:
                 cache=plan.cache_folder,
                 emit=plan.emit,
             )
-            with self.open_shell(guest.access) as shell:
-                sysprep.settle(shell)
+            sysprep.settle(guest.shell)
             create_overlay(
                 next_overlay, backing=stage.outputs[0], size_mib=self.base.virtual_size_mib
             )

@@ -94,7 +94,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> StandInGuest:
     monkeypatch.setattr(hardening.guest_clock, "require_matching_clock", lambda _shell: 0)
     monkeypatch.setattr(hardening, "_read_package_headers", lambda _shell: HEADERS)
     monkeypatch.setattr(hardening.sysprep, "settle", lambda _shell: guest.calls.append("settle"))
-    monkeypatch.setattr(hardening.sysprep, "power_off", lambda _: guest.calls.append("power off"))
+    monkeypatch.setattr(hardening.sysprep, "power_off", lambda _: guest.calls.append("end"))
     monkeypatch.setattr(pipeline, "copy_disk", copy_disk)
     monkeypatch.setattr(pipeline, "require_free_space", lambda *_a, **_b: None)
     monkeypatch.setattr(pipeline.vendor_packages, "check_reachable", lambda _profile: None)

@@ -60,7 +60,7 @@ def test_each_layer_runs_in_the_same_guest_on_a_new_overlay(
         *("layer ml_cpu 0", "settle", "switch"),
         *("layer kernel_hardening 0", "settle", "switch"),
         *(f"layer stig {WAIVERS}", "settle", "switch"),
-        *("generalize no key", "power off", "check"),
+        *("generalize no key", "end", "power off", "check"),
     ]
     assert image_lines(plan) == IMAGE_LINES
     assert [layer.layer for layer in image.layers] == list(LAYERS)
