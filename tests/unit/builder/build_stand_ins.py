@@ -76,6 +76,10 @@ class StandInGuest:
         self.write(f"generalize {key.user if key else 'no key'}")
         return ("bash-0:5.2-1.x86_64",)
 
+    def run(self, script: str, **_: object) -> None:
+        """Stand in for a root shell."""
+        self.calls.append(script.rpartition("/")[2])
+
     def assess(self, _guest: object) -> Assessment:
         """Stand in for the scan before hardening."""
         self.calls.append("assess")
@@ -163,5 +167,5 @@ def harden(plan: BuildPlan, base: DiskImage, guest: StandInGuest) -> hardening.H
         base,
         content_sha256=CONTENT,
         assess=guest.assess,
-        open_shell=lambda _: nullcontext(),  # type: ignore[arg-type,return-value]
+        open_shell=lambda _: nullcontext(guest),  # type: ignore[arg-type,return-value]
     )

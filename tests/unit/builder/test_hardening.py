@@ -1,5 +1,6 @@
 """Which layers run in a guest, and what the stored disks hold."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from hardpan.builder import pipeline
 from hardpan.builder.build_plan import BuildPlan
 from hardpan.builder.vm.egress_proxy import Endpoint
+from hardpan.builder.vm.probe import Acceleration
 from hardpan.core.errors import ResourceError, TrustError
 from hardpan.core.events import Event, StageFinished
 from hardpan.profiles.loader.profile_file import load_profile
@@ -48,6 +50,16 @@ def image_lines(plan: BuildPlan) -> list[str]:
     return (plan.output_folder / f"{plan.profile.name}.qcow2").read_text().splitlines()
 
 
+def test_guest_with_kvm_keeps_random_addresses(tmp_path: Path, guest: StandInGuest) -> None:
+    plan = replace(
+        make_plan(tmp_path, PROFILE, LAYERS), acceleration=Acceleration(kind="kvm", reason="")
+    )
+
+    harden(plan, make_base(tmp_path), guest)
+
+    assert guest.calls[:3] == ["boot", "assess", "layer ml_cpu 0"]
+
+
 def test_each_layer_runs_in_the_same_guest_on_a_new_overlay(
     tmp_path: Path, guest: StandInGuest
 ) -> None:
@@ -56,7 +68,7 @@ def test_each_layer_runs_in_the_same_guest_on_a_new_overlay(
     image = harden(plan, make_base(tmp_path), guest)
 
     assert guest.calls == [
-        *("boot", "assess"),
+        *("boot", "assess", "randomize_va_space"),
         *("layer ml_cpu 0", "settle", "switch"),
         *("layer kernel_hardening 0", "settle", "switch"),
         *(f"layer stig {WAIVERS}", "settle", "switch"),
