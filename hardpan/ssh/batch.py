@@ -16,6 +16,12 @@ from hardpan.ssh.connection import Connection
 _MAX_STATUS = 255
 _MiB = 1 << 20
 
+# QEMU 7.2 translates a program's code for each address that it is loaded at: an emulated target
+# would translate some hundred programs anew. Without random addresses it translates each once.
+_IS_EMULATED = (
+    "grep -qs '^model name.*: QEMU TCG CPU' /proc/cpuinfo && command -v setarch >/dev/null"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchAnswer:
@@ -60,7 +66,7 @@ def run_batch(
     marker = f"@@hardpan-{secrets.token_hex(8)}"
     script = build_script(questions, marker, limit_s=limit_s, max_text=max_text)
     output = connection.run(
-        script,
+        f"if {_IS_EMULATED}; then exec setarch -R sh -c {shlex.quote(script)}; fi\n{script}",
         timeout_s=timeout_s,
         ok=ok,
         sudo=True,

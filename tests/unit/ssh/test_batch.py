@@ -1,5 +1,9 @@
 """Answers of a batch: what is damaged is refused, and reading takes time linear in the text."""
 
+import shlex
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from hardpan.ssh import batch
@@ -102,6 +106,26 @@ def test_sixteen_megabytes_of_markers_parse_in_seconds() -> None:
     text = f"{MARK} begin flag\n" * 400_000
 
     assert parse(text).refused == {"flag": "holds the begin of another answer"}
+
+
+class RecordingConnection:
+    """Records the command."""
+
+    def run(self, command: str, **_: object) -> SimpleNamespace:
+        self.command = command
+        return SimpleNamespace(stdout="")
+
+
+def test_only_an_emulated_target_starts_the_script_without_random_addresses() -> None:
+    connection: Any = RecordingConnection()
+
+    batch.run_batch(connection, {"flag": "true"}, limit_s=lambda _: 7, timeout_s=9, max_text=99)
+
+    first, _, script = connection.command.partition("; fi\n")
+    condition, _, restart = first.partition("; then exec setarch -R sh -c ")
+    assert condition.startswith("if grep -qs '^model name.*: QEMU TCG CPU' /proc/cpuinfo && ")
+    assert restart == shlex.quote(script)
+    assert script.endswith("\ntrue")
 
 
 def test_script_limits_time_and_output_of_each_question() -> None:
