@@ -44,7 +44,9 @@ class Acceleration:
         # Without ERMS and FSRM the guest clears and copies memory by words: the emulator does
         # 'rep stosb' byte by byte, so that a boot with init_on_free=1 took a third longer.
         # Without LA57 page tables have four levels, not five: every TLB miss is cheaper.
-        cpu = "max,-erms,-fsrm,-la57"
+        # Without SMAP the kernel does not permit and forbid each access to a program's memory, with
+        # instructions after which the emulator leaves the translated code.
+        cpu = "max,-erms,-fsrm,-la57,-smap"
         return ("-accel", "tcg,thread=multi,tb-size=512", "-cpu", cpu)
 
     @property
