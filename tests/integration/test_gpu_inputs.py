@@ -24,6 +24,11 @@ name: gpu-host
 title: A GPU host
 hardware: {{nvidia: {{accept_eula: true}}}}
 """
+CPU_PROFILE = """\
+extends: rocky{major}-stig-cpu
+name: cpu-host
+title: A host without a GPU
+"""
 
 
 @pytest.fixture
@@ -32,10 +37,12 @@ def no_disk_check(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "require_free_space", lambda *_args, **_options: None)
 
 
-def plan(tmp_path: Path, capsys: pytest.CaptureFixture[str], dvd: RockyDvd) -> dict[str, Any]:
-    """The dry run of a GPU profile with these media and a new SSH key."""
+def plan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], dvd: RockyDvd, text: str = PROFILE
+) -> dict[str, Any]:
+    """The dry run of a profile with these media and a new SSH key."""
     profile, key = tmp_path / "gpu-host.yaml", tmp_path / "key"
-    profile.write_text(PROFILE.format(major=dvd.major))
+    profile.write_text(text.format(major=dvd.major))
     run(["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", key], timeout_s=20)
     iso = rocky_dvd.write_iso(dvd, tmp_path / "media")
     capsys.readouterr()
@@ -60,6 +67,15 @@ def test_dvd_key_and_licence_are_enough(
     assert set(repositories) == {"cuda", "rocky", "epel", "nvidia-container-toolkit"}
     assert repositories["rocky"]["url"] == "the install media"
     assert all(len(r["key_sha256"]) == 64 for r in repositories.values())
+
+
+@pytest.mark.usefixtures("no_disk_check")
+def test_dvd_and_key_are_enough_without_gpu(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = plan(tmp_path, capsys, rocky_dvd.complete_dvd(10), text=CPU_PROFILE)
+
+    assert result["problems"] == []
 
 
 @pytest.mark.usefixtures("no_disk_check")

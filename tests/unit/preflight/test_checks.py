@@ -78,12 +78,12 @@ BLOCKING_AREAS = {
     "rocky9-ai": ["licences", "stacks", "stacks", "media"],
     "rocky9-stig": ["media"],
     "rocky9-stig-amd": [*["layers"] * 2, "stacks", "stacks", "media"],
-    "rocky9-stig-cpu": ["stacks", "media"],
+    "rocky9-stig-cpu": ["media"],
     "rocky9-stig-nvidia": ["licences", "stacks", "stacks", "media"],
     "rocky10-ai": ["licences", "stacks", "stacks", "media"],
     "rocky10-stig": ["media"],
     "rocky10-stig-amd": [*["layers"] * 2, "stacks", "stacks", "media"],
-    "rocky10-stig-cpu": ["stacks", "media"],
+    "rocky10-stig-cpu": ["media"],
     "rocky10-stig-nvidia": ["licences", "stacks", "stacks", "media"],
 }
 """Shipped profile -> what a fresh machine lacks for it, in order."""
@@ -138,10 +138,10 @@ def test_media_digest_is_checked_against_the_iso(
 def test_digest_mismatch_is_reported_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = create_fake_iso(tmp_path, monkeypatch, "rocky10")
     run_plan = plan_for(
-        tmp_path, "rocky10-stig-cpu", media=path, media_digest=DigestOptions(sha256="0" * 64)
+        tmp_path, "rocky10-stig-nvidia", media=path, media_digest=DigestOptions(sha256="0" * 64)
     )
 
-    assert [p.area for p in run_plan.errors] == ["stacks", "media"]
+    assert [p.area for p in run_plan.errors] == ["licences", "stacks", "stacks", "media"]
     assert int(run_plan.exit_code) == 3
 
 

@@ -169,7 +169,7 @@ def test_duplicate_stack_name_is_rejected(profile_file: Write, frameworks_profil
     [
         ("lab-stig", "/usr/bin/python3"),
         ("rocky10-stig", ""),
-        ("rocky10-stig-cpu", "/opt/ai/stacks/pytorch/bin/python3"),
+        ("rocky10-stig-cpu", ""),
         ("rocky9-stig-nvidia", "/opt/ai/stacks/pytorch/bin/python3"),
     ],
 )

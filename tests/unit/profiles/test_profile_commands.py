@@ -38,7 +38,7 @@ def test_profiles_lists_names_with_titles(capsys: pytest.CaptureFixture[str]) ->
     run(profiles)
 
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 12
+    assert len(lines) == 14
     assert lines[1].startswith("lab-stig ")
 
 
