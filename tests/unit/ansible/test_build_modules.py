@@ -142,9 +142,21 @@ def test_precompiled_modules_are_preferred(program: ModuleType, host: BuildHost)
 
 
 def test_installed_package_is_not_built_again(program: ModuleType, host: BuildHost) -> None:
-    host.packages[RESULT] = [("580.1", "3:580.1-1")]
+    host.packages[RESULT] = [("580.1", "3:580.1-1.hardpan")]
 
     assert build(program) == ("installed", {})
+    assert host.commands == []
+
+
+@pytest.mark.parametrize("name", ["kmod-nvidia-580.1", "kmod-nvidia-open-580.1"])
+def test_installed_package_of_the_vendor_is_used_again(
+    program: ModuleType, host: BuildHost, name: str
+) -> None:
+    """The vendor's package of proprietary modules has the name of the build's."""
+    host.packages[f"{name}-5.14.0-1"] = [("580.1", "3:580.1-9.el9")]
+    precompiled = [{"name": name, "version": "580.1", "of_kernel": "name"}]
+
+    assert build(program, precompiled=precompiled) == ("precompiled", {})
     assert host.commands == []
 
 

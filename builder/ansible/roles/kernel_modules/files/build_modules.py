@@ -45,6 +45,8 @@ NO_SIGNING = (
     "sign_file=/nonexistent\n"
 )
 KEY_PACKAGE = "gpg-pubkey"
+SIGNED_RELEASE = ".hardpan"
+"""End of the release of the package that the build machine makes."""
 
 
 def resolve(packages: Sequence[Mapping[str, str]], kernel: Kernel) -> list[str]:
@@ -142,9 +144,14 @@ def write_archive(archive: Path, outcome: Mapping[str, str], modules: Mapping[st
 
 def find_or_build(request: Mapping[str, Any], kernel: Kernel) -> tuple[str, dict[str, bytes]]:
     """Return what the host needs: the state, and the modules if they were built."""
+    versions = installed()
     name, _ = kernel.resolve(request["result"])
-    if name in installed():
+    precompiled = {kernel.resolve(package)[0] for package in request["precompiled"]}
+    # A vendor's package may have the same name, and comes from another module stream.
+    if any(evr.endswith(SIGNED_RELEASE) for _, evr in versions.get(name, [])):
         return "installed", {}
+    if precompiled and precompiled <= set(versions):
+        return "precompiled", {}
     use_proxy(request["proxy"])
     with build_repositories(request["repositories"]):
         if has_precompiled(request["precompiled"], kernel):
