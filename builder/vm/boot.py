@@ -132,6 +132,7 @@ def _start_until_ssh(
                     raise
                 emit(StageMessage(stage="boot", text=f"{e}; retrying"))
                 continue
+            machine.stop_typing()
             emit(
                 StageMessage(
                     stage="boot", text=f"SSH answers after {boot_s:.0f} s ({acceleration.kind})"

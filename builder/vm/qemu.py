@@ -170,12 +170,20 @@ class VirtualMachine:
         tail = "\n".join([*errors, *self.port.tail, *self.console.tail])
         return ToolError(["the guest"], reason, output_tail=tail, hint=hint)
 
+    def stop_typing(self) -> None:
+        """Answer no more prompts.
+
+        What the guest prints would fill the connection, and then stop it, when nobody watches.
+        """
+        if self.keyboard is not None:
+            self.keyboard.close()
+            self.keyboard = None
+
     def close(self) -> None:
         """Close the logs."""
         self._serial_log.close()
         self._port_log.close()
-        if self.keyboard is not None:
-            self.keyboard.close()
+        self.stop_typing()
 
 
 @contextlib.contextmanager
