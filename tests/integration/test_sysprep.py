@@ -125,8 +125,16 @@ def test_build_key_is_removed_and_other_keys_stay(host: LabHost) -> None:
         assert not authorized_keys.exists()
 
 
-def test_usb_policy_is_generated_by_the_first_start(host: LabHost) -> None:
+@pytest.fixture
+def usb_host(lab_payload: Payload, tmp_path: Path) -> Iterator[LabHost]:
+    """A lab host with usbguard."""
+    with lab_host(lab_payload, tmp_path, install=["usbguard"]) as running:
+        yield running
+
+
+def test_usb_policy_is_generated_by_the_first_start(usb_host: LabHost) -> None:
     """Not the policy that the STIG's fix generated on the build machine."""
+    host = usb_host
     rules = host.root / first_boot.USB_RULES.lstrip("/")
     host.run(f"echo 'allow id 046d:c31c' > {first_boot.USB_RULES}")
     with open_shell(host) as root:
@@ -146,7 +154,8 @@ def test_usb_policy_is_generated_by_the_first_start(host: LabHost) -> None:
     assert rules.read_text() == "block\n"
 
 
-def test_usb_policy_that_cannot_be_generated_is_requested_again(host: LabHost) -> None:
+def test_usb_policy_that_cannot_be_generated_is_requested_again(usb_host: LabHost) -> None:
+    host = usb_host
     with open_shell(host) as root:
         sysprep.generalize(root)
     host.run(f"mkdir {first_boot.USB_RULES}.new")
@@ -167,7 +176,7 @@ mkdir -p /etc/lvm/devices && echo x > /etc/lvm/devices/system.devices
 
 
 def test_aide_database_is_of_the_delivered_files(lab_payload: Payload, tmp_path: Path) -> None:
-    with lab_host(lab_payload, tmp_path, install=["aide"]) as host:
+    with lab_host(lab_payload, tmp_path, install=["aide", "usbguard"]) as host:
         host.run("mkdir -p /boot/grub2 && echo zero > /boot/grub2/grubenv; touch /var/log/messages")
         with open_shell(host) as root:
             sysprep.generalize(root)
