@@ -15,8 +15,14 @@ say() {
     echo "hardpan-disk-unlock: $1"
 }
 
-device=$(lsblk --inverse --noheadings --list --paths --output NAME,FSTYPE \
-    "$(findmnt --noheadings --output SOURCE /)" | awk '$2 == "crypto_LUKS" {print $1; exit}')
+device=
+source=$(findmnt --noheadings --output SOURCE /)
+for candidate in $(lsblk --inverse --noheadings --list --paths --output NAME "$source"); do
+    if cryptsetup isLuks "$candidate"; then
+        device=$candidate
+        break
+    fi
+done
 [ -n "$device" ] || { say "/ is not on an encrypted disk" >&2; exit 1; }
 
 # Machines from one image share the key of the volume, which no change of passphrases replaces.

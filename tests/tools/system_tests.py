@@ -34,6 +34,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "hardware": ("tests/integration/test_hardware.py",),
     "boot-menu": ("tests/integration/test_boot_modes.py",),
     "offline": ("tests/integration/test_offline_install.py",),
+    "encryption": ("tests/integration/test_disk_unlock.py",),
     "secure-boot": ("tests/integration/test_secure_boot.py",),
     "lab-installer": ("tests/integration/test_lab_installer.py",),
     "remediate": ("tests/integration/test_remediate_lab.py",),
