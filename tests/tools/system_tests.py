@@ -31,7 +31,7 @@ MARKERS = ("system", "demo_ai")
 PARTS: dict[str, tuple[str, ...]] = {
     "demo": ("tests/integration/test_readme.py",),
     "image-scan": ("tests/integration/test_image_scan.py",),
-    "hardware": ("tests/integration/test_hardware.py",),
+    "hardware": ("tests/integration/test_hardware.py", "tests/integration/test_clones.py"),
     "boot-menu": ("tests/integration/test_boot_modes.py",),
     "offline": ("tests/integration/test_offline_install.py",),
     "encryption": ("tests/integration/test_disk_unlock.py",),
