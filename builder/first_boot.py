@@ -42,14 +42,14 @@ WantedBy=usbguard.service
 CLOUD_INIT_FILE = "/etc/cloud/cloud.cfg.d/90-hardpan.cfg"
 
 # Users, keys and the host name come from the seed alone. cloud-init's own default user has sudo
-# without a password, its keys include Ed25519, which sshd refuses in FIPS mode, and its setting of
-# passwords would overwrite the profile's.
+# without a password, its host keys include Ed25519, which sshd refuses in FIPS mode, and its
+# setting of passwords would overwrite the profile's.
 _CLOUD_INIT_TEXT = """# Written by hardpan: users, keys and the host name come from the seed alone.
 users: []
 disable_root: true
 ssh_pwauth: unchanged
 ssh_deletekeys: false
-ssh_genkeytypes: []
+ssh_genkeytypes: [rsa, ecdsa]
 preserve_hostname: false
 """
 
