@@ -104,8 +104,7 @@ class Hardening:
             overlays = [workdir / f"{number}.qcow2" for number in range(len(pending) + 1)]
             create_overlay(overlays[0], backing=disk.path, size_mib=self.base.virtual_size_mib)
             with self._boot(overlays[0]) as guest:
-                with self.open_shell(guest.access) as shell:
-                    guest_clock.require_matching_clock(shell)
+                guest_clock.require_matching_clock(guest.shell)
                 assessed = self._assess_base(guest.access)
                 if self.plan.acceleration.kind == "tcg":
                     guest.shell.run(_FIXED_ADDRESSES, timeout_s=_SETTING_TIMEOUT_S, sudo=True)

@@ -62,6 +62,9 @@ class Attempt:
     point: tuple[str, str] | None
     signal_number: signal.Signals = signal.SIGINT
 
+    shell = SimpleNamespace(run=lambda *_, **__: None)
+    """Stand-in for the root shell on the guest."""
+
     def emit(self, event: Event) -> None:
         """Send the signal at the start or the end of the stage."""
         if isinstance(event, StageStarted):
@@ -92,7 +95,7 @@ class Attempt:
             (build_and_attest, "prepare_build", self.prepare_build),
             (build_and_attest.datastream, "find", lambda *_: SimpleNamespace(sha256=DIGEST)),
             (build_and_attest, "_assess", self.assess),
-            (build_and_attest, "_open_shell", lambda _guest: nullcontext()),
+            (build_and_attest, "_open_shell", lambda _guest: nullcontext(self.shell)),
             (pipeline, "render_linted_kickstart", lambda *_: "text\n"),
             (pipeline, "remaster", self.remaster),
             (pipeline, "overlay_with_serial_console", nullcontext_path),
@@ -103,6 +106,7 @@ class Attempt:
             (hardening, "_read_package_headers", lambda _shell: {"bash": DIGEST}),
             (hardening.sysprep, "settle", lambda _shell: None),
             (hardening.sysprep, "generalize", self.generalize),
+            (hardening.sysprep, "power_off", lambda _shell: None),
             (hardening, "require_free_space", lambda *_, **__: None),
             (pipeline, "require_free_space", lambda *_, **__: None),
         )
