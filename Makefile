@@ -22,7 +22,7 @@ APT_PACKAGES := qemu-system-x86 qemu-utils ovmf xorriso mtools isomd5sum mmdebst
 	openssh-server openssl jq unzip shellcheck python3-venv dpkg-dev procps util-linux systemd-container \
 	iproute2 gpg gpg-agent gpgv cmake ninja-build g++ chromium softhsm2 opensc p11-kit-modules \
 	swtpm tpm2-tools libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core isolinux syslinux-common \
-	tang jose clevis clevis-luks clevis-tpm2 cryptsetup-bin kmod
+	tang jose clevis clevis-luks clevis-tpm2 cryptsetup-bin kmod busybox
 # What build, scan and verify need on Rocky Linux and Fedora, from the distribution's own repositories (ninja-build is
 # in CRB). The lab, and with it the demo and the tests, needs Debian or Ubuntu.
 DNF_PACKAGES := qemu-kvm qemu-img edk2-ovmf xorriso mtools isomd5sum createrepo_c rpm-build rpm-sign \
