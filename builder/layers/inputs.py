@@ -9,14 +9,14 @@ import json
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
-from hardpan.builder import python_stacks, rpm
+from hardpan.builder import python_stacks
 from hardpan.builder.layers import vendor_packages
 from hardpan.builder.layers.base import Layer
 from hardpan.builder.layers.registry import LAYERS, source_folders
 from hardpan.core.files import Sha256, canonical_json, sha256_bytes, sha256_file
+from hardpan.core.stage_cache import digest_code
 from hardpan.profiles.schema.profile import Profile, StigSettings
 from hardpan.profiles.software_catalog.package_plan import CATALOG_LAYERS
-from hardpan.signing import kernel_module
 
 _IGNORED_FOLDERS = {".ansible", "__pycache__"}
 _SHARED_SECTIONS = {"hardware"}
@@ -24,7 +24,7 @@ MODEL_LAYERS = frozenset({"ai_service", "ml_cpu", "ml_frameworks"})
 """Layers that install files of an AI model, or use them."""
 
 _MODULE_LAYERS = ("nvidia_driver", "amd_driver")
-_MODULE_CODE = (str(rpm.__file__), str(kernel_module.__file__))
+_MODULE_CODE = ("hardpan.builder.rpm", "hardpan.signing.kernel_module")
 _VENDOR_ROLES = ("vendor_packages", "kernel_modules")
 _FOLDER_USERS = {
     "ai_models": MODEL_LAYERS,
@@ -77,7 +77,7 @@ def describe_inputs(profile: Profile, layer: Layer) -> dict[str, object]:
         request = vendor_packages.modules_request(visible, layer.name, keys)
         inputs["modules"] = {
             "request": sha256_bytes(canonical_json(request)),
-            "code": {str(Path(name).name): sha256_file(Path(name)) for name in _MODULE_CODE},
+            "code": digest_code(*_MODULE_CODE),
         }
     if layer.name == "ml_frameworks":
         inputs["stacks"] = python_stacks.digest_inputs(visible)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from hardpan.builder import rpm
 from hardpan.builder.artifacts import StackFinding, StackResult, WheelRecord
 from hardpan.builder.python_stacks import locks
 from hardpan.builder.python_stacks.fetch import STAGE, count_missing, download_wheels
@@ -35,7 +34,7 @@ from hardpan.core.files import (
     sha256_file,
     write_atomic,
 )
-from hardpan.core.resources import resource_path
+from hardpan.core.stage_cache import digest_code
 from hardpan.profiles.schema.frameworks import Stack
 from hardpan.profiles.schema.profile import Profile
 
@@ -51,6 +50,8 @@ __all__ = [
 ]
 
 check_locks = locks.check
+
+_CODE = ("hardpan.builder.python_stacks", "hardpan.builder.rpm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,13 +126,8 @@ def digest_inputs(profile: Profile) -> Sha256:
         for name, lock in locks.read_build_tools(stack).items()
     }
     return sha256_bytes(
-        canonical_json({"locks": lock_digests, "tools": tool_digests, "code": _digest_code()})
+        canonical_json({"locks": lock_digests, "tools": tool_digests, "code": digest_code(*_CODE)})
     )
-
-
-def _digest_code() -> dict[str, str]:
-    paths = [*resource_path("hardpan.builder.python_stacks").glob("*.py"), Path(rpm.__file__)]
-    return {path.name: sha256_file(path) for path in paths}
 
 
 def _build_stack(stack: Stack, release: str, key: SiteKey, cache: Path, emit: Emit) -> BuiltStack:
@@ -275,7 +271,7 @@ def _digest_stack_inputs(
         "stack": stack,
         "release": locked_stack.release,
         "compiles": find_interpreter(locked_stack.stack.python) is not None,
-        "code": _digest_code(),
+        "code": digest_code(*_CODE),
         "key": key.sha256,
     }
     return sha256_bytes(canonical_json(inputs))
