@@ -177,8 +177,13 @@ def test_escape_codes_in_names_are_not_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     repo = _make_repository(tmp_path / "repo", "kmod-nvidia-580.178.04-\x9b31m\u202e")
+    profile = tmp_path / "site.yaml"
+    profile.write_text(
+        "name: site\ntitle: Site\nextends: rocky9-stig-nvidia\n"
+        "hardware: {nvidia: {module_signing: site_key}}\n"
+    )
 
-    arguments = ["--repo", str(repo), "--id", "site", "--profile", "rocky9-stig-nvidia"]
+    arguments = ["--repo", str(repo), "--id", "site", "--profile", str(profile)]
     cli.run(["repo", "check", *arguments])
 
     output = capsys.readouterr().out
