@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
-from hardpan.builder.layers import registry
+from hardpan.builder.layers import inputs, registry
 from hardpan.cli import COMMANDS
 from hardpan.core.process import run
+from hardpan.profiles.loader.profile_file import load_profile
 from hardpan.profiles.loader.shipped import shipped_profiles
 from hardpan.scanners.collect import hostfacts
 from hardpan.scanners.model.scan import Verdict
@@ -287,9 +288,18 @@ def test_installed_layers_digest_equals_checkout(full: InstalledEnvironment) -> 
     # As pip does where a person installs: bytecode is next to every file that goes to the guest.
     compiled = "import compileall, hardpan; compileall.compile_dir(hardpan.__path__[0], quiet=1)"
     full.run_python(compiled)
-    code = "from hardpan.builder.layers import registry; print(registry.digest_layers())"
+    code = (
+        "from hardpan.builder.layers import inputs, registry\n"
+        "from hardpan.profiles.loader.profile_file import load_profile\n"
+        "profile = load_profile('lab-ai')\n"
+        "for name in profile.layers:\n"
+        "    print(inputs.digest_inputs(profile, registry.LAYERS[name]))"
+    )
+    profile = load_profile("lab-ai")
 
-    assert full.run_python(code).strip() == registry.digest_layers()
+    assert full.run_python(code).split() == [
+        inputs.digest_inputs(profile, registry.LAYERS[name]) for name in profile.layers
+    ]
 
 
 def test_pytest_collects_installed_host_checks(full: InstalledEnvironment) -> None:

@@ -84,7 +84,7 @@ def test_complete_dvd_lacks_nothing(tmp_path: Path, name: str) -> None:
 
 
 def test_every_rocky_profile_is_compared() -> None:
-    assert len(ROCKY_PROFILES) == 8
+    assert len(ROCKY_PROFILES) == 10
     assert len(set(removals())) == _REMOVED_COUNT
 
 

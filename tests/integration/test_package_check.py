@@ -46,10 +46,16 @@ def expected_versions() -> dict[str, str]:
     }
 
 
+def _insert_kernel(name: str) -> str:
+    """Return the package for one kernel: ``*`` stands for its version in the catalog."""
+    return name.replace("*", "5.14.0-611.5.1")
+
+
 def make_repository(folder: Path, packages: dict[str, str], *options: str) -> Path:
     folder.mkdir()
     spec = folder / "stand-ins.spec"
-    spec.write_text(_make_spec(packages), "utf-8")
+    names = {_insert_kernel(name): version for name, version in packages.items()}
+    spec.write_text(_make_spec(names), "utf-8")
     argv: list[str | Path] = ["rpmbuild", "-bb", "--quiet", "--target", "x86_64"]
     argv += ["--define", f"_topdir {folder}/build", "--define", f"_rpmdir {folder}/repo", spec]
     run(argv, timeout_s=120)
@@ -133,7 +139,7 @@ def test_every_compression_is_read(complete_mirror: Path, tmp_path: Path, kind: 
 
     index = repodata.read_repository(str(repo))
 
-    assert {rpm.name for rpm in index.rpms} >= set(expected_versions())
+    assert {rpm.name for rpm in index.rpms} >= set(map(_insert_kernel, expected_versions()))
     with pytest.raises(InputError, match="at most 4096 bytes unpacked, got more"):
         repodata.read_repository(str(repo), max_uncompressed_bytes=4096)
 
@@ -164,7 +170,7 @@ def test_a_repository_is_read_over_http(complete_mirror: Path) -> None:
     with _serve(partial(_QuietHandler, directory=str(complete_mirror))) as url:
         index = repodata.read_repository(url)
 
-    assert {rpm.name for rpm in index.rpms} >= set(expected_versions())
+    assert {rpm.name for rpm in index.rpms} >= set(map(_insert_kernel, expected_versions()))
 
 
 def test_address_without_repository_exits_three(tmp_path: Path) -> None:
