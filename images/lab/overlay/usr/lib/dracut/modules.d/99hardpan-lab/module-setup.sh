@@ -16,5 +16,5 @@ install() {
     # lets tcrypt test all of them once more (20 s of an emulated start); here it tests AES.
     mkdir -p "${initdir:?}/etc/modprobe.d"
     echo 'options tcrypt mode=10' >"$initdir/etc/modprobe.d/hardpan-lab.conf"
-    inst_hook pre-pivot 99 "$moddir/keep-initramfs.sh"
+    inst_hook pre-pivot 99 "${moddir:?}/keep-initramfs.sh"
 }
