@@ -71,6 +71,9 @@ class MediaReceipt:
     inputs_sha256: Sha256
     """Digest of all inputs."""
 
+    files_sha256: Sha256
+    """Digest of the inputs that are files of the checkout, which is known without an archive."""
+
     kernel: str
     packages: int
     """RPMs on the media."""
@@ -128,7 +131,10 @@ def build(
 
 
 def find_cached(cache: Path, *, installer: Path, major: Literal["9", "10"] = "9") -> dict[str, Any]:
-    """Return the receipt of the release's newest ISO in the cache, or {}. Offline and read-only.
+    """Return the receipt of the release's newest ISO that this checkout built, or {}.
+
+    Offline and read-only. An ISO that was built from other files of ``images/lab`` is not the one
+    that ``build`` returns: its packages can differ.
 
     Raises:
         InputError, ToolError, ResourceError: as ``build``, as far as it can be checked now.
@@ -136,10 +142,24 @@ def find_cached(cache: Path, *, installer: Path, major: Literal["9", "10"] = "9"
     _require_build_host(installer)
     receipts = (_load_receipt(cache, Sha256(path.stem)) for path in cache.glob("[0-9a-f]*.json"))
     label = load_definition(major=major).volume_label
-    usable = [receipt for receipt in receipts if receipt and receipt["volume_label"] == label]
+    files = digest_files(installer)
+    usable = [
+        receipt
+        for receipt in receipts
+        if receipt
+        and receipt["volume_label"] == label
+        # Receipts of earlier versions do not have it.
+        and receipt.get("files_sha256") == files
+    ]
     if not usable:
         require_free_space(cache.absolute(), REQUIRED_MIB, purpose="building the lab media")
     return max(usable, key=lambda r: Path(str(r["iso"])).stat().st_mtime, default={})
+
+
+def digest_files(installer: Path) -> Sha256:
+    """One digest of the files of the checkout that shape the media."""
+    files = installer_image.list_media_inputs() | installer_image.list_installer_files(installer)
+    return digest_inputs({}, files)
 
 
 def digest_inputs(versions: Mapping[str, str], files: Mapping[str, Path]) -> Sha256:
@@ -209,6 +229,7 @@ def _master_iso(
             "size": draft.stat().st_size,
             "volume_label": definition.volume_label,
             "inputs_sha256": digest,
+            "files_sha256": digest_files(installer),
             **json.loads((parts / "facts.json").read_text("utf-8")),
             "reused": False,
         }

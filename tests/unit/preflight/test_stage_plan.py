@@ -404,15 +404,38 @@ def test_lab_builder_reports_its_newest_media(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lab, "_require_build_host", lambda _installer: None)
-    assert lab.find_cached(tmp_path, installer=tmp_path) == {}
+    installer = tmp_path / "installer"
+    installer.mkdir()
+    assert lab.find_cached(tmp_path, installer=installer) == {}
     for name, age in (("a" * 16, 1), ("b" * 16, 2)):
         path = tmp_path / f"{LABEL}-{name}.iso"
         path.write_bytes(name.encode())
         record = {"iso": str(path), "size": 16, "sha256": sha256_bytes(name.encode())}
-        record["volume_label"] = LABEL
+        record |= {"volume_label": LABEL, "files_sha256": lab.digest_files(installer)}
         (tmp_path / f"{name}.json").write_text(json.dumps(record), "utf-8")
         lab.os.utime(path, (age, age))
 
-    assert lab.find_cached(tmp_path, installer=tmp_path)["iso"].endswith("-bbbbbbbbbbbbbbbb.iso")
+    assert lab.find_cached(tmp_path, installer=installer)["iso"].endswith("-bbbbbbbbbbbbbbbb.iso")
     (tmp_path / f"{LABEL}-{'b' * 16}.iso").write_bytes(b"cut")
-    assert lab.find_cached(tmp_path, installer=tmp_path)["iso"].endswith("-aaaaaaaaaaaaaaaa.iso")
+    assert lab.find_cached(tmp_path, installer=installer)["iso"].endswith("-aaaaaaaaaaaaaaaa.iso")
+
+
+def test_lab_builder_ignores_media_of_other_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lab, "_require_build_host", lambda _installer: None)
+    cache, installer = tmp_path / "cache", tmp_path / "installer"
+    cache.mkdir()
+    installer.mkdir()
+    (installer / "init").write_text("first")
+    path = cache / f"{LABEL}-{'a' * 16}.iso"
+    path.write_bytes(b"iso")
+    record = {"iso": str(path), "size": 3, "sha256": sha256_bytes(b"iso"), "volume_label": LABEL}
+    receipt = cache / f"{'a' * 16}.json"
+    receipt.write_text(json.dumps(record))
+    assert lab.find_cached(cache, installer=installer) == {}
+    receipt.write_text(json.dumps(record | {"files_sha256": lab.digest_files(installer)}))
+    assert lab.find_cached(cache, installer=installer)["iso"] == str(path)
+
+    (installer / "init").write_text("second")
+    assert lab.find_cached(cache, installer=installer) == {}
