@@ -9,8 +9,9 @@ cannot be read, is an ``error``; the others keep their outcome.
 
 import contextlib
 import io
+import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 import pytest
@@ -43,7 +44,13 @@ _OPTIONS = ("-s", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:t
 _NO_PLUGINS = "--disable-plugin-autoload"
 """Plugins that are installed here for other purposes neither change the checks nor cost time."""
 
-_CONFIG = ("-c", "/dev/null", "--import-mode=importlib", "-W", "ignore", "--strict-markers")
+_CONFIG = (
+    *("-c", os.devnull, "--noconftest", "--import-mode=importlib"),
+    *("-W", "ignore", "--strict-markers"),
+)
+"""With ``-c`` alone, pytest also loads the ``conftest.py`` of every folder above the checks."""
+
+_PYTEST_VARIABLE_PREFIXES = ("PYTEST_", "PY_COLORS")
 
 
 class HostFacts(Collector):
@@ -93,7 +100,7 @@ def _run_checks(
     recorder = CheckRecorder(InfraHost(backend), task, emit, scopes=scopes)
     stdout = io.StringIO()
     arguments = [*_OPTIONS, _NO_PLUGINS, *_CONFIG, f"--rootdir={CHECKS}", str(CHECKS)]
-    with _PYTEST_LOCK, contextlib.redirect_stdout(stdout):
+    with _PYTEST_LOCK, _without_pytest_variables(), contextlib.redirect_stdout(stdout):
         exit_code = pytest.main(arguments, plugins=[recorder])
     if recorder.interrupt is not None:
         raise recorder.interrupt
@@ -109,6 +116,27 @@ def _run_checks(
             output_tail=recorder.collection_error,
         )
     return CollectedEvidence(checks=tuple(sorted(recorder.checks, key=lambda c: c.name)))
+
+
+@contextlib.contextmanager
+def _without_pytest_variables() -> Iterator[None]:
+    """Remove the variables that configure pytest, such as PYTEST_ADDOPTS, and restore them.
+
+    pytest has no option to ignore them; they are meant for the tests of the user's own project.
+    """
+
+    def select() -> dict[str, str]:
+        return {n: v for n, v in os.environ.items() if n.startswith(_PYTEST_VARIABLE_PREFIXES)}
+
+    users_variables = select()
+    for name in users_variables:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        for name in select():
+            del os.environ[name]
+        os.environ.update(users_variables)
 
 
 class SshBackend(BaseBackend):  # type: ignore[misc]
