@@ -60,7 +60,15 @@ SSHD = Query(
     needs=(program("sshd", "openssh-server"), ROOT),
 )
 LISTENING = Query(script="ss -Htln", needs=(program("ss", "iproute"),))
-AUDIT = Query(script="auditctl -s; auditctl -l | wc -l", needs=(program("auditctl", "audit"), ROOT))
+AUDIT_RULES = "/etc/audit/audit.rules"
+"""augenrules writes it from ``rules.d``; auditctl loads it and stops at the first invalid rule."""
+
+AUDIT = Query(
+    script="auditctl -s | grep '^enabled'; echo loaded $(auditctl -l | grep -c '^-'); "
+    # The kernel has a rule once, however often the file names it.
+    f"echo compiled $(grep -E '^[[:space:]]*-[aAw][[:space:]]' {AUDIT_RULES} | sort -u | wc -l)",
+    needs=(program("auditctl", "audit"), ROOT, path(AUDIT_RULES, "rules of augenrules"), _GREP),
+)
 # Password hashes stay on the target: only account names leave it.
 EMPTY_PASSWORDS = Query(
     script="getent shadow | grep -E '^[^:]+::' | cut -d: -f1", needs=(ROOT, SHADOW, _GREP)
