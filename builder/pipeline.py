@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from hardpan.builder import bash_syntax, build_lock, install, stages
+from hardpan.builder import bash_syntax, build_lock, disk_cache, install, stages
 from hardpan.builder.artifacts import DiskImage, UnattendedIso
 from hardpan.builder.build_plan import AssessGuest, BuildPlan, OpenShell
 from hardpan.builder.hardened_image import HardenedImage
@@ -109,7 +109,11 @@ def install_base(plan: BuildPlan, iso: UnattendedIso) -> DiskImage:
                 deadlines=plan.install_deadlines,
                 required_mib=stage.required_mib,
             )
-        return {"sha256": installed.sha256, "duration_s": f"{installed.duration_s:.1f}"}
+        return {
+            "sha256": installed.sha256,
+            "duration_s": f"{installed.duration_s:.1f}",
+            "profile": plan.profile.name,
+        }
 
     with plan.lock(folder, stage=stage.name):
         result = stage.run(plan.emit, execute)
@@ -142,7 +146,9 @@ def harden_image(
             build_lock.require_unchanged(
                 plan.required_lock, lock_build(plan, hardened, content_sha256)
             )
-        return replace(hardened, disk=_write_image(plan, hardened.disk))
+        image = _write_image(plan, hardened.disk)
+        disk_cache.remove_old_disks(plan, base.path.parent)
+        return replace(hardened, disk=image)
 
 
 def lock_build(

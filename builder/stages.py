@@ -22,6 +22,7 @@ from hardpan.core.stage_cache import CachedStage, digest_code
 from hardpan.profiles.schema.profile import Profile
 from hardpan.profiles.schema.ssg import Fix
 
+INSTALLS_FOLDER = "installs"
 LAYERS_FOLDER = "layers"
 LAYER_PREFIX = "layer-"
 """First part of the name of each stage that applies a layer."""
@@ -89,7 +90,7 @@ def install_stage(
     return CachedStage(
         name="install",
         description=f"boot the ISO and install to a disk of {profile.disk_size_mib} MiB",
-        folder=cache_folder / "installs",
+        folder=cache_folder / INSTALLS_FOLDER,
         inputs=inputs,
         output_names=("base.qcow2",),
         is_shared=True,

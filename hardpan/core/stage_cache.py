@@ -133,6 +133,9 @@ class CachedStage:
         inputs, record_path = self._require_inputs()
         if not self._has_recorded_attributes():
             self._write_record(record_path, inputs, cached_result)
+        if self.is_shared:
+            # When the result was last used, for the removal of old results.
+            os.utime(record_path)
         emit(StageFinished(stage=self.name, duration_s=0.0, reused=True))
         return cached_result
 

@@ -1,11 +1,13 @@
 """A real QEMU switches to a new overlay while it runs: what the stored disks hold afterwards."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from hardpan.builder.disk_cache import MAX_CHAINS_PER_PROFILE, list_disks, select_old_disks
 from hardpan.builder.vm.command_line import VmSpec
 from hardpan.builder.vm.disk_image import check_disk, copy_disk, create_disk, create_overlay
 from hardpan.builder.vm.probe import Acceleration
@@ -110,3 +112,26 @@ def test_missing_overlay_is_refused(tmp_path: Path, base: Path) -> None:
         pytest.raises(ToolError, match="refused blockdev-snapshot-sync"),
     ):
         machine.switch_disk(tmp_path / "absent.qcow2")
+
+
+def test_overlays_that_stay_have_their_backing_files(tmp_path: Path, base: Path) -> None:
+    """The backing files that QEMU opens are those that the removal of old disks keeps."""
+    disk = base
+    for name in "abcd":
+        overlay = tmp_path / "layers" / name / "disk.qcow2"
+        overlay.parent.mkdir(parents=True)
+        create_overlay(overlay, backing=disk, size_mib=SIZE_MIB)
+        disk = base if name == "b" else overlay
+    tips = [tmp_path / "layers" / f"tip{n}" / "disk.qcow2" for n in range(MAX_CHAINS_PER_PROFILE)]
+    for tip in tips:
+        tip.parent.mkdir()
+        create_overlay(tip, backing=tmp_path / "layers" / "a" / "disk.qcow2", size_mib=SIZE_MIB)
+
+    old = select_old_disks(list_disks(tmp_path))
+
+    assert [disk.folder.name for disk, _ in old] == ["b", "d", "c"]
+    assert {root for _, root in old} == {base.parent}
+    for disk, _ in old:
+        shutil.rmtree(disk.folder)
+    for tip in tips:
+        run_qemu_io(tip, "read -P 0x61 1M 4k")

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,18 @@ def test_load_without_digests_reads_no_output(
     work.output.unlink()
     assert stage.load(check_digests=check_digests) is None
     assert work.run_count == 1
+
+
+@pytest.mark.parametrize(("is_shared", "is_touched"), [(True, True), (False, False)])
+def test_reuse_of_a_shared_result_sets_the_time_of_its_last_use(
+    tmp_path: Path, is_shared: bool, is_touched: bool
+) -> None:
+    stage = CachedStage(name="s", folder=tmp_path, inputs={"a": 1}, is_shared=is_shared)
+    stage.run(discard, lambda _note: {})
+    (record,) = stage.record_paths()
+    os.utime(record, (1, 1))
+
+    assert stage.load() == {}
+    assert record.stat().st_mtime == 1
+    stage.run(discard, lambda _note: pytest.fail("ran again"))
+    assert (record.stat().st_mtime > 1) is is_touched

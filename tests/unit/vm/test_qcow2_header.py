@@ -1,4 +1,4 @@
-"""The header of a foreign qcow2 image."""
+"""The header of a qcow2 image."""
 
 import os
 import struct
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.builder.vm.qcow2_header import require_self_contained
+from hardpan.builder.vm.qcow2_header import read_backing_path, require_self_contained
 from hardpan.core.errors import InputError
 
 
@@ -68,3 +68,34 @@ def test_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="expected a regular file, got a pipe"):
         require_self_contained(tmp_path / "pipe")
+
+
+def test_backing_path_is_relative_to_the_image(tmp_path: Path) -> None:
+    name = b"../base.qcow2"
+    header = struct.pack(">4sIQI", b"QFI\xfb", 3, 104, len(name)).ljust(104, b"\0")
+    image = tmp_path / "layer" / "x.qcow2"
+    image.parent.mkdir()
+    image.write_bytes(header + name + b"rest")
+
+    assert read_backing_path(image) == tmp_path / "base.qcow2"
+    image.write_bytes(_header())
+    assert read_backing_path(image) is None
+
+
+@pytest.mark.parametrize(
+    ("size", "name", "message"),
+    [
+        (13, b"../base", "damaged"),
+        (1024, b"x" * 1024, "damaged"),
+        (3, b"a\0b", "damaged"),
+        (0, b"", "damaged"),
+    ],
+)
+def test_damaged_backing_name_is_refused(
+    tmp_path: Path, size: int, name: bytes, message: str
+) -> None:
+    image = tmp_path / "x.qcow2"
+    image.write_bytes(struct.pack(">4sIQI", b"QFI\xfb", 3, 104, size).ljust(104, b"\0") + name)
+
+    with pytest.raises(InputError, match=message):
+        read_backing_path(image)
