@@ -54,7 +54,7 @@ def check_layers(profile: Profile) -> None:
 
     Raises:
         InputError: a layer is not implemented, or a repository lacks an address or pinned key.
-        MultipleErrors: more than one of these.
+        AggregateError: more than one of these.
     """
     errors = ErrorCollector()
     with errors.collecting(STAGE):

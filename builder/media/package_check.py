@@ -118,7 +118,7 @@ def require_packages(iso: Path, packages: MediaPackages) -> None:
 
     Raises:
         InputError: a package, group, environment or module is missing.
-        MultipleErrors: more than one of these.
+        AggregateError: more than one of these.
     """
     raise_if_any(
         [
