@@ -82,10 +82,7 @@ class Attempt:
     @contextmanager
     def work(self, stage: str) -> Iterator[None]:
         """Run a process for the length of the block, and reach the middle of the stage."""
-        with spawn(["sleep", WORKER_SLEEP_S], log=self.folder / "worker.log") as process:
-            # Before that, the process does not know yet that it has to end with its parent.
-            while Path(f"/proc/{process.pid}/comm").read_text() != "sleep\n":
-                time.sleep(0.005)
+        with spawn(["sleep", WORKER_SLEEP_S], log=self.folder / "worker.log"):
             self.reach(stage, "work")
             yield
 

@@ -119,6 +119,30 @@ def test_spawned_program_stops_with_its_block(tmp_path: Path) -> None:
     assert has_exited(p.pid)
 
 
+def test_program_does_not_start_if_its_parent_was_killed_before(tmp_path: Path) -> None:
+    """``setpriv`` is delayed until the parent has ended: the kernel sends no signal any more."""
+    setpriv = find_program("setpriv")
+    delayed = tmp_path / "bin" / "setpriv"
+    delayed.parent.mkdir()
+    delayed.write_text(
+        f'#!/bin/sh\nwhile kill -0 "$PPID" 2>/dev/null; do sleep 0.05; done\nexec {setpriv} "$@"\n'
+    )
+    delayed.chmod(0o755)
+    script = (
+        "import os, pathlib, signal\nfrom hardpan.core.process import spawn\n"
+        f"folder = pathlib.Path('{tmp_path}')\n"
+        "with spawn(['touch', folder / 'started'], log=folder / 'log') as p:\n"
+        "    (folder / 'pid').write_text(str(p.pid))\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    environment = {"PATH": f"{delayed.parent}:{os.environ['PATH']}"}
+
+    run([sys.executable, "-c", script], timeout_s=20, env=environment, ok=(-signal.SIGKILL,))
+
+    assert has_exited(int((tmp_path / "pid").read_text()))
+    assert not (tmp_path / "started").exists()
+
+
 def test_spawned_program_is_killed_with_its_parent(tmp_path: Path) -> None:
     script = (
         "import pathlib, time\nfrom hardpan.core.process import spawn\n"

@@ -1,6 +1,7 @@
 """Programs that run for the length of a ``with`` block."""
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -13,6 +14,10 @@ from hardpan.core.events import ProcessStarted, publish
 from hardpan.core.process.environment import build_environment, find_program
 from hardpan.core.process.group import GRACE_S, Process, await_group_end, signal_group, stop
 from hardpan.core.process.start import Argv, publish_end, redact, start_error, start_with_pipes
+
+# The kernel sends the signal only if the parent ends after the request for it (prctl(2)). A parent
+# that ended before is not this program's parent any more.
+_EXEC_IF_PARENT_IS_ALIVE = '[ "$PPID" = "$1" ] || exit 1; shift; exec "$@"'
 
 
 @contextlib.contextmanager
@@ -27,7 +32,7 @@ def spawn(
     """Keep a program running for the length of a ``with`` block.
 
     Its output goes to the file ``log``. Its process group gets SIGTERM when the block ends, and
-    SIGKILL five seconds later. The kernel sends SIGKILL to the child if this process is killed.
+    SIGKILL five seconds later. The program does not outlive this process, however that ends.
 
     Raises:
         ToolError: the program is missing.
@@ -132,5 +137,9 @@ def _close_pipe(pipe: IO[bytes] | None) -> None:
 
 
 def _with_parent_death(argv: list[str]) -> list[str]:
+    """Return ``argv`` with what makes the kernel end the program when this process ends."""
     setpriv = find_program("setpriv")
-    return [str(setpriv), "--pdeathsig", "KILL", "--", *argv] if setpriv else argv
+    if setpriv is None:
+        return argv
+    check = ["sh", "-c", _EXEC_IF_PARENT_IS_ALIVE, "sh", str(os.getpid())]
+    return [str(setpriv), "--pdeathsig", "KILL", "--", *check, *argv]
