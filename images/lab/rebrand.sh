@@ -31,6 +31,9 @@ if [ "$MAJOR" = 9 ]; then
         -e '/^ExecStart=/a ExecStartPost=-/sbin/augenrules --load' $units/auditd.service
 fi
 
+# Settings of sshd are private, as in EL's package; the RHEL 10 STIG compares them with rpm's records.
+chmod 600 /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*
+
 # Generate missing host keys at every boot, not only at the first.
 sed -i -e '/^ConditionFirstBoot/d' -e '/^ConditionPathIsSymbolicLink/d' \
     -e 's/^WantedBy=.*/WantedBy=sshd.service/' $units/sshd-keygen.service

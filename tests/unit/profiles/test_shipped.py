@@ -99,7 +99,7 @@ def test_lab_strict_waives_nothing_that_the_lab_can_enforce() -> None:
     waived = {w.rule for w in load_profile("lab-stig").stig.waivers}
     enforced = {
         *("hardpan-check-fips-state", "service_fapolicyd_enabled", "fapolicy_default_deny"),
-        *("selinux_state", "selinux_policytype", "account_password_selinux_faillock_dir"),
+        *("selinux_state", "account_password_selinux_faillock_dir"),
     }
 
     assert {w.rule for w in load_profile("lab-strict").stig.waivers} == waived - enforced
