@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from hardpan.core.errors import ToolError
 from hardpan.core.files import atomic_path
 from hardpan.core.process import CompletedProcess, run
 from tests.integration.distribution import Distribution, build_distribution, copy_checkout
@@ -98,7 +99,11 @@ def run_prove(output_folder: Path, profile: str = "lab-stig") -> ProveRun:
     # Not what the developer of this machine may have stored by 'hardpan content update'.
     argv += ["--content", "shipped"]
     env = {"XDG_DATA_HOME": str(DATA)}
-    return ProveRun(output_folder, run(argv, timeout_s=3600, ok=(0, 1), cwd=REPO, env=env))
+    try:
+        process = run(argv, timeout_s=3600, ok=(0, 1), cwd=REPO, env=env)
+    except ToolError as e:
+        pytest.fail(f"{e}\n{e.output_tail}")
+    return ProveRun(output_folder, process)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,9 @@ others boot.
 import argparse
 import json
 import os
+import shutil
 import sys
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -108,9 +110,14 @@ def read_revision(root: Path = ROOT) -> str:
 
 
 def run_part(name: str, revision: str) -> PartResult:
-    """Run the tests of a part; their output goes to this terminal."""
+    """Run the tests of a part; their output goes to this terminal.
+
+    The files that they wrote are kept if one fails, and their folder is printed.
+    """
+    # The folder of the system, not the checkout: paths of sockets have at most 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix=f"hardpan-{name}-"))
     pytest_argv = [sys.executable, "-m", "pytest", "-v", "--color=yes"]
-    pytest_argv += ["-m", " or ".join(MARKERS), *PARTS[name]]
+    pytest_argv += [f"--basetemp={folder / 'tests'}", "-m", " or ".join(MARKERS), *PARTS[name]]
     # Its lines appear as they are written: 'run' passes on stderr only.
     argv = ["sh", "-c", 'exec "$@" >&2', "sh", *pytest_argv]
     start_s = clock.monotonic_s()
@@ -128,6 +135,10 @@ def run_part(name: str, revision: str) -> PartResult:
         outcome = "timed out" if clock.monotonic_s() - start_s >= MAX_PART_S else "failed"
     else:
         outcome = "passed" if process.returncode == 0 else "failed"
+    if outcome == "passed":
+        shutil.rmtree(folder)
+    else:
+        _write_line(f"part {name} {outcome}; what its tests wrote is in {folder}")
     return PartResult(
         revision=revision,
         outcome=outcome,
