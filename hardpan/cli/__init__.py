@@ -3,7 +3,6 @@
 A command's module is imported only when the command runs. Every error ends in ``run``.
 """
 
-import gc
 import logging
 import os
 import sys
@@ -19,6 +18,7 @@ from hardpan.cli import error_reporting
 from hardpan.cli.error_reporting import RunContext
 from hardpan.core import interrupts, streams
 from hardpan.core.errors import Exit
+from hardpan.core.import_memory import importing_modules
 
 _COMMAND_GROUPS = {
     "Build images": {
@@ -119,9 +119,8 @@ class LazyGroup(click.Group):
         if run_context is not None:
             run_context.command = cmd_name
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        command = cast(click.Command, getattr(import_module(module), attribute))
-        # Objects of imported modules live until the end: no need to collect them.
-        gc.freeze()
+        with importing_modules():
+            command = cast(click.Command, getattr(import_module(module), attribute))
         return _add_common_options(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -3,13 +3,13 @@
 Host, checks, smoke test and FIPS state come from the unit tests' sample.
 """
 
-import gc
 import pickle
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from hardpan.core.import_memory import importing_modules
 from hardpan.scanners.openscap.arf.process import read_arf
 from hardpan.scanners.openscap.arf.results import Arf
 
@@ -21,15 +21,15 @@ def main(file: Path, prepared: Path, key: Path, out: Path) -> None:
     with ThreadPoolExecutor(1) as thread:
         reading = thread.submit(read_arf, _chunks(file), name=file.name)
         # A scan imports these while oscap runs; here another process parses the ARF meanwhile.
-        from hardpan.core import clock, events
-        from hardpan.scanners.evidence.sign import writer
-        from hardpan.scanners.openscap.evaluate import EvaluatedParts, merge_results
-        from hardpan.scanners.report.registry import import_renderers
-        from hardpan.signing import load_signer
-        from tests.unit.evidence import samples
+        with importing_modules():  # as hardpan.cli does for a command
+            from hardpan.core import clock, events
+            from hardpan.scanners.evidence.sign import writer
+            from hardpan.scanners.openscap.evaluate import EvaluatedParts, merge_results
+            from hardpan.scanners.report.registry import import_renderers
+            from hardpan.signing import load_signer
+            from tests.unit.evidence import samples
 
-        import_renderers()
-        gc.freeze()  # as hardpan.cli does after importing a command
+            import_renderers()
         prepared_content = pickle.loads(prepared.read_bytes())  # noqa: S301 - by the bench itself
         arf, compressed = reading.result()
     if not isinstance(arf, Arf) or compressed is None:

@@ -232,3 +232,17 @@ def _measure(file: Path, memory_mib: int = LIMITS.memory_mib) -> tuple[float, in
     argv = [sys.executable, "-m", "tests.tools.arf_memory", file, str(memory_mib)]
     measurement = json.loads(run(argv, timeout_s=300, cwd=_REPO).stdout)
     return measurement["took_s"], measurement["mib"], measurement["answer"]
+
+
+def test_process_imports_only_hardpan_and_the_standard_library() -> None:
+    """Nothing that is installed takes time or runs next to a hostile ARF."""
+    code = (
+        f"import sys; sys.path.append({str(resource_path('hardpan').parent)!r}); "
+        "import hardpan.scanners.openscap.arf.worker; "
+        "print(*sorted({m.partition('.')[0] for m in sys.modules} - sys.stdlib_module_names)); "
+        "print('concurrent' in sys.modules, 'hashlib' in sys.modules, 'site' in sys.modules)"
+    )
+
+    answer = run([sys.executable, "-I", "-S", "-c", code], timeout_s=60)
+
+    assert answer.stdout == "__main__ hardpan\nFalse False False\n"

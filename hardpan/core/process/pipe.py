@@ -1,6 +1,7 @@
 """Pipe data through a program, with a limit for its output."""
 
 import contextlib
+import fcntl
 import os
 import threading
 import time
@@ -13,6 +14,8 @@ from hardpan.core.process.start import MAX_TAIL_LINES, Argv, describe_exit, star
 
 _MAX_TAIL_BYTES = 64 << 10
 _BLOCK_BYTES = 1 << 16
+_PIPE_BYTES = 1 << 20
+"""The largest pipe of a user without privileges: /proc/sys/fs/pipe-max-size."""
 
 
 def pipe_through(
@@ -95,9 +98,19 @@ def _write_stdin(p: Process, chunks: Iterable[bytes]) -> None:
     if p.stdin is None:
         return
     try:
+        _enlarge_pipe(p.stdin)
         with contextlib.suppress(BrokenPipeError):
             for chunk in chunks:
                 p.stdin.write(chunk)
     finally:
         with contextlib.suppress(BrokenPipeError):  # it flushes
             p.stdin.close()
+
+
+def _enlarge_pipe(pipe: IO[bytes]) -> None:
+    """Let a pipe hold some chunks: with Linux' 64 KiB, both processes wait for each other.
+
+    A user may have few large pipes, and some kernels none; a smaller one works, too.
+    """
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)

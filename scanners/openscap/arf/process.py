@@ -11,10 +11,11 @@ from hardpan.core.compression import CompressedBlob
 from hardpan.core.errors import ResourceError, ToolError
 from hardpan.core.process import pipe_through
 from hardpan.core.resources import resource_path
-from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf, compress_while
+from hardpan.scanners.openscap.arf.attachment import compress_while
+from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf
 
-# -I: nothing of the user's environment or of the working folder is imported. If hardpan is not
-# installed into this Python (a checkout, a folder of the user), sys.path gets its location.
+# -I: nothing of the user's environment or of the working folder is imported. -S: nor is anything
+# that is installed; hardpan's own location is appended to the path of the standard library.
 _START = (
     "import sys; sys.path.append(sys.argv.pop(1)); "
     "from hardpan.scanners.openscap.arf.worker import main; sys.exit(main(*sys.argv[1:]))"
@@ -47,7 +48,7 @@ def read_arf(
     Raises:
         ResourceError: this machine cannot start the process.
     """
-    argv = [sys.executable, "-I", "-c", _START, str(_ROOT), name]
+    argv = [sys.executable, "-I", "-S", "-c", _START, str(_ROOT), name]
     argv += [str(limits.memory_mib), str(max(1, int(limits.time_s)))]
 
     def parse_in_process(stream: Iterator[bytes]) -> Arf:

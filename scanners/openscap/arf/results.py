@@ -6,23 +6,15 @@ The file comes from the target and is hostile: no entities, and limits on bytes,
 
 import math
 import re
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 
-from hardpan.core.compression import CompressedBlob, Compressor, compression_thread
 from hardpan.scanners.model.verdict import Verdict
 from hardpan.scanners.openscap.arf.evidence import EvidenceCollector
 from hardpan.scanners.openscap.arf.parser import parse_elements
 from hardpan.scanners.openscap.arf.state import ParserState, RawRuleResult, invalid_arf
 from hardpan.scanners.openscap.arf.verdicts import combine_verdicts
-
-T = TypeVar("T")
-_MAX_QUEUED_CHUNKS = 4
-"""Chunks that may wait for compression."""
 
 _MAX_SCORE = 100.0
 XSD_DATETIME_PATTERN = (
@@ -127,39 +119,6 @@ def parse_arf(chunks: Iterable[bytes], *, name: str = "arf.xml") -> Arf:
         values=state.values,
         platforms=tuple(state.platforms),
     )
-
-
-def parse_and_compress(chunks: Iterable[bytes], *, name: str) -> tuple[Arf, CompressedBlob]:
-    """Parse an ARF and compress it as an attachment, without holding all of it in memory.
-
-    Raises:
-        ToolError: as ``parse_arf`` does.
-    """
-    return compress_while(lambda stream: parse_arf(stream, name=name), chunks)
-
-
-def compress_while(
-    consume: Callable[[Iterator[bytes]], T], chunks: Iterable[bytes]
-) -> tuple[T, CompressedBlob]:
-    """Return the result of ``consume`` over ``chunks``, and ``chunks`` compressed.
-
-    Another thread compresses them: deflating takes as long as parsing, and releases the GIL.
-    """
-    compressor = Compressor()
-    with compression_thread() as thread:
-        pending: deque[Future[None]] = deque()
-
-        def tee_chunks() -> Iterator[bytes]:
-            for chunk in chunks:
-                pending.append(thread.submit(compressor.update, chunk))
-                if len(pending) > _MAX_QUEUED_CHUNKS:
-                    pending.popleft().result()
-                yield chunk
-
-        result = consume(tee_chunks())
-        for future in pending:
-            future.result()
-    return result, compressor.finish()
 
 
 def _parse_score(metadata: dict[str, str]) -> float | None:

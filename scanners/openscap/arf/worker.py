@@ -9,10 +9,10 @@ import json
 import resource
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import fields
 
 from hardpan.core.errors import ToolError
-from hardpan.scanners.openscap.arf.results import parse_arf
+from hardpan.scanners.openscap.arf.results import Arf, ArfRuleResult, parse_arf
 
 _CHUNK = 1 << 18
 _MAX_FILES = 64
@@ -23,14 +23,19 @@ def main(name: str, memory_mib: str, cpu_s: str) -> int:
     """Parse the ARF ``name`` from stdin and write the result, or why it cannot be parsed."""
     limit_resources(int(memory_mib), int(cpu_s))
     try:
-        reply: dict[str, object] = {"arf": asdict(parse_arf(_chunks(), name=name))}
+        reply: dict[str, object] = {"arf": parse_arf(_chunks(), name=name)}
     except ToolError as e:
         reply = {"refused": str(e).removeprefix(f"{e.argv[0]} ")}
     except MemoryError:
         _use_reserve()
         reply = {"refused": f"takes more than {memory_mib} MiB of memory to read"}
-    sys.stdout.write(json.dumps(reply))
+    sys.stdout.write(json.dumps(reply, default=_to_dict))
     return 0
+
+
+def _to_dict(value: Arf | ArfRuleResult) -> dict[str, object]:
+    """Return the fields of a result. ``asdict`` also copies each text, one by one."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 def limit_resources(memory_mib: int, cpu_s: int) -> None:

@@ -40,7 +40,8 @@ from hardpan.scanners.collect.raw_answers import WITHHELD, render_raw_files
 from hardpan.scanners.content.prepare import StreamPart
 from hardpan.scanners.content.products import OsRelease
 from hardpan.scanners.model.results import HostCheck
-from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf, parse_and_compress
+from hardpan.scanners.openscap.arf.attachment import parse_and_compress
+from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf
 from hardpan.ssh.command import CommandOutput
 from hardpan.ssh.connection import Connection, HostKey
 from hardpan.ssh.host_key_trust import HostKeyTrust

@@ -5,7 +5,7 @@ import pytest
 from hardpan.core.compression import compress
 from hardpan.core.errors import ToolError
 from hardpan.scanners.model.scan import Verdict
-from hardpan.scanners.openscap.arf import evidence, parser, results
+from hardpan.scanners.openscap.arf import attachment, evidence, parser, results
 from hardpan.scanners.openscap.arf.parser import MAX_EVIDENCE_LINES
 from hardpan.scanners.openscap.arf.state import MAX_LINE
 from tests.tools.hostile_arfs import KINDS, REPEATED, generate_hostile_arf
@@ -113,7 +113,7 @@ def test_malformed_report_request_is_refused(content: str, size: int) -> None:
 
 
 def test_arf_is_compressed_while_it_is_parsed() -> None:
-    result, packed = results.parse_and_compress(
+    result, packed = attachment.parse_and_compress(
         [COMPLETE_ARF[:900].encode(), COMPLETE_ARF[900:].encode()], name="x"
     )
 
