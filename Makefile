@@ -222,6 +222,10 @@ bench-scan: setup ## compare a signed scan with oscap-ssh over a real sshd (root
 bench-iso: setup ## compare writing the unattended ISO with copying and hashing the media (BENCH=--json)
 	$(BIN)/python -m tests.benchmarks.iso $(BENCH)
 
+.PHONY: bench-unchanged
+bench-unchanged: setup ## time of a build with nothing changed, from process start (BENCH=--json)
+	$(BIN)/python -m tests.benchmarks.unchanged_build $(BENCH)
+
 .PHONY: bench-demo
 bench-demo: setup ## compare the duration of the demo with that of an earlier commit (root; BASE=commit BENCH=--json)
 	$(BIN)/python -m tests.benchmarks.demo --base $(or $(BASE),HEAD~1) $(BENCH)

@@ -1,12 +1,17 @@
 """Check the syntax of shell scripts with bash."""
 
+from functools import lru_cache
+
 from hardpan.core.process import run
 
 _TIMEOUT_S = 20.0
 
 
+@lru_cache(maxsize=64)
 def syntax_error(script: str) -> str:
     """Return the error that ``bash -n`` reports for ``script``, on one line; empty if none.
+
+    Preflight and build check the same scripts: each is checked once a process.
 
     Raises:
         ToolError: bash is missing or exceeds its time limit.

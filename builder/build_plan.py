@@ -10,7 +10,7 @@ from hardpan.builder.artifacts import Assessment, BootedGuest, InstallMedia, Ssh
 from hardpan.builder.build_lock import BuildLock
 from hardpan.builder.media.repositories import MediaContent
 from hardpan.builder.vm.command_line import VmSpec
-from hardpan.builder.vm.probe import Acceleration
+from hardpan.builder.vm.probe import Acceleration, detect_acceleration
 from hardpan.core.events import Emit
 from hardpan.core.file_lock import lock_folder
 from hardpan.profiles.schema.profile import Profile
@@ -29,7 +29,6 @@ class BuildPlan:
     profile: Profile
     media: InstallMedia
     access: SshAccess
-    acceleration: Acceleration
     output_folder: Path
     """Folder of the outputs."""
 
@@ -46,8 +45,14 @@ class BuildPlan:
     erase_disks: bool = False
     """Consent to an ISO that erases disks without asking."""
 
-    install_deadlines: install.Deadlines | None = None
-    """Time limits of the install; None for the defaults of this host."""
+    choose_acceleration: Callable[[], Acceleration] = detect_acceleration
+    """Called when a guest is started: the probe of KVM starts one, too."""
+
+    stall_timeout_s: float | None = None
+    """Limit of an install without output and disk access; None for the default of this host."""
+
+    install_timeout_s: float | None = None
+    """Time limit of the whole install; None for the default of this host."""
 
     media_content: MediaContent | None = None
     """What is on the media; None if only an ISO is built from media without repositories."""
@@ -60,6 +65,18 @@ class BuildPlan:
 
     may_wait: bool = True
     """Wait for another build of the same base install; False raises an error instead."""
+
+    @property
+    def acceleration(self) -> Acceleration:
+        """How guests run on this host."""
+        return self.choose_acceleration()
+
+    @property
+    def install_deadlines(self) -> install.Deadlines:
+        """Time limits of the install."""
+        return install.choose_deadlines(
+            self.acceleration, stall_s=self.stall_timeout_s, total_s=self.install_timeout_s
+        )
 
     @property
     def waits_for_key(self) -> bool:

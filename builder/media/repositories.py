@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 
 from hardpan.builder.dnf.comps import MAX_COMPS_BYTES, Comps, merge_comps, parse_comps
@@ -33,6 +34,7 @@ from hardpan.builder.media.tree import (
 )
 from hardpan.core.errors import InputError
 from hardpan.core.files import Sha256, canonical_json, sha256_bytes, sha256_file
+from hardpan.core.stored_outputs import read_attributes
 
 REQUIRED_VARIANTS = ("BaseOS", "AppStream")
 MAX_PRIMARY_BYTES = 200 << 20
@@ -122,13 +124,19 @@ class IsoRepository:
 
 
 def read_media_content(iso: Path) -> MediaContent:
-    """Read what is on an install ISO that ``inspect_iso`` accepts.
+    """Read what is on an install ISO that ``inspect_iso`` accepts; an unchanged one once a process.
 
     Raises:
         InputError: a description or list is missing, damaged, hostile or too large.
         TrustError: a list does not match its digest in ``repomd.xml``.
         ToolError: xorriso or zstd is not installed.
     """
+    attributes = read_attributes(iso) if iso.is_file() else {}
+    return _read_media_content(iso, tuple(attributes.values()))
+
+
+@lru_cache(maxsize=1)
+def _read_media_content(iso: Path, _attributes: tuple[int, ...]) -> MediaContent:
     with tempfile.TemporaryDirectory(prefix="hardpan-media-") as name:
         workdir = Path(name)
         tree, description_digests = _read_tree(iso, workdir)

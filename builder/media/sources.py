@@ -19,11 +19,12 @@ from hardpan.builder.media.expected_digest import (
 )
 from hardpan.builder.media.inspect import inspect_iso
 from hardpan.builder.media.package_check import require_usable
+from hardpan.builder.media.recorded_digest import find_digest, read_digest
 from hardpan.builder.media.repositories import MediaContent, read_media_content
 from hardpan.core import validation_errors
-from hardpan.core.errors import InputError, ToolError
+from hardpan.core.errors import InputError, ToolError, TrustError
 from hardpan.core.events import Emit, StageMessage
-from hardpan.core.files import Sha256, check_sha256, sha256_file
+from hardpan.core.files import Sha256
 from hardpan.core.process import run
 from hardpan.core.resources import find_checkout, resource_path
 from hardpan.core.yaml_source import read_yaml
@@ -68,7 +69,7 @@ class MediaCandidate:
 
     volume_id: str = ""
     sha256: Sha256 | None = None
-    """Digest recorded when the media were built; None if unknown."""
+    """Digest recorded when the media were built or last read; None if unknown."""
 
     content: MediaContent | None = None
     """What is on the media; None if they are not built yet."""
@@ -96,7 +97,8 @@ def provide_media(
     entry = catalog_entry(name)
     if file is None and entry.build:
         return _build_media(name, entry, cache, emit)
-    return _verify_digest(name, _inspect_file(name, entry, file, digest or DigestOptions()), emit)
+    candidate = _inspect_file(name, entry, file, cache, digest or DigestOptions())
+    return _verify_digest(name, candidate, cache, emit)
 
 
 def find_local(
@@ -111,7 +113,7 @@ def find_local(
     """
     entry = catalog_entry(name)
     if file is not None or not entry.build:
-        return _inspect_file(name, entry, file, digest or DigestOptions())
+        return _inspect_file(name, entry, file, cache, digest or DigestOptions())
     receipt = _run_media_builder(entry, cache, "--show-cached")
     path = Path(receipt["iso"]) if receipt else None
     return MediaCandidate(
@@ -147,7 +149,7 @@ def load_catalog() -> dict[str, MediaEntry]:
 
 
 def _inspect_file(
-    name: str, entry: MediaEntry, file: Path | None, digest: DigestOptions
+    name: str, entry: MediaEntry, file: Path | None, cache: Path, digest: DigestOptions
 ) -> MediaCandidate:
     if file is None:
         raise InputError(
@@ -164,6 +166,7 @@ def _inspect_file(
         path=file,
         size=file.stat().st_size,
         volume_id=facts.volume_id,
+        sha256=find_digest(file, cache),
         content=_read_content(entry, file),
         expected=expected_digests(name, file, digest),
     )
@@ -175,11 +178,12 @@ def _read_content(entry: MediaEntry, file: Path) -> MediaContent:
     return content
 
 
-def _verify_digest(name: str, candidate: MediaCandidate, emit: Emit) -> InstallMedia:
+def _verify_digest(name: str, candidate: MediaCandidate, cache: Path, emit: Emit) -> InstallMedia:
     file = candidate.path
     assert file is not None  # noqa: S101 - a given file
-    emit(StageMessage(stage=_STAGE, text=f"checking the digest of {file.name}"))
-    digest = sha256_file(file)
+    if candidate.sha256 is None:
+        emit(StageMessage(stage=_STAGE, text=f"checking the digest of {file.name}"))
+    digest = candidate.sha256 or read_digest(file, cache)
     verification = match_digest(file, digest, candidate.expected)
     result = "not verified" if verification == UNVERIFIED else "verified"
     reason = verification.removeprefix("none: ")
@@ -191,11 +195,11 @@ def _build_media(name: str, entry: MediaEntry, cache: Path, emit: Emit) -> Insta
     receipt = _run_media_builder(
         entry, cache, on_line=lambda line: emit(StageMessage(stage=_STAGE, text=line))
     )
-    path, digest = Path(receipt["iso"]), str(receipt["sha256"])
-    check_sha256(path, digest)
-    return _make_media(
-        name, path, Sha256(digest), inspect_iso(path).volume_id, "built on this machine"
-    )
+    path, digest = Path(receipt["iso"]), Sha256(str(receipt["sha256"]))
+    actual = read_digest(path, cache)
+    if actual != digest:
+        raise TrustError(f"{path}: expected sha256 {digest}, got {actual}")
+    return _make_media(name, path, digest, inspect_iso(path).volume_id, "built on this machine")
 
 
 def _run_media_builder(

@@ -43,6 +43,7 @@ def build(options: BuildOptions, formats: tuple[str, ...]) -> int | None:
             emit,
             builds_image=bool(disk_formats),
             check_media_digest=options.dry_run and not options.explain,
+            may_skip_checks=not options.plans_only,
         )
         if options.plans_only:
             return print_plan(plan, options)

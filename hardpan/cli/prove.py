@@ -56,7 +56,13 @@ def prove(
     )
     with show_progress(quiet=options.quiet) as emit:
         reads_media = options.dry_run and not options.explain
-        plan = make_plan(request, emit, with_scan=True, check_media_digest=reads_media)
+        plan = make_plan(
+            request,
+            emit,
+            with_scan=True,
+            check_media_digest=reads_media,
+            may_skip_checks=not options.plans_only,
+        )
         if options.plans_only:
             return print_plan(plan, options)
         plan.require_startable()

@@ -29,7 +29,7 @@ class OutputState(StrEnum):
 
 def describe_output(path: Path, sha256: Sha256 | None = None) -> dict[str, object]:
     """Return the record of a file; ``sha256`` is its digest, if it is known already."""
-    attributes = _read_attributes(path)
+    attributes = read_attributes(path)
     return {"sha256": sha256 or sha256_file(path), "attributes": attributes}
 
 
@@ -39,7 +39,7 @@ def compare_output(path: Path, record: object, *, may_read: bool) -> OutputState
         return OutputState.MISSING
     if not isinstance(record, Mapping):
         return OutputState.CHANGED
-    attributes, recorded_attributes = _read_attributes(path), record.get("attributes")
+    attributes, recorded_attributes = read_attributes(path), record.get("attributes")
     if attributes == recorded_attributes:
         return OutputState.UNCHANGED
     if not isinstance(recorded_attributes, Mapping):
@@ -52,7 +52,8 @@ def compare_output(path: Path, record: object, *, may_read: bool) -> OutputState
     return OutputState.SAME_CONTENT if is_same else OutputState.CHANGED
 
 
-def _read_attributes(path: Path) -> dict[str, int]:
+def read_attributes(path: Path) -> dict[str, int]:
+    """Return what the file system says about a file."""
     status = path.stat()
     return {
         "device": status.st_dev,

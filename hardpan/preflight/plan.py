@@ -14,7 +14,7 @@ from hardpan.core.errors import Exit, raise_if_any
 from hardpan.core.events import Emit, StageMessage
 from hardpan.preflight import checks
 from hardpan.preflight.checks import Environment
-from hardpan.preflight.stage_plan import PlannedStage, StageState, plan_stages
+from hardpan.preflight.stage_plan import VERIFY_STAGE, PlannedStage, StageState, plan_stages
 from hardpan.profiles import embedding_model
 from hardpan.profiles.software_catalog.package_plan import CATALOG_LAYERS
 from hardpan.workflow.request import BuildRequest
@@ -78,16 +78,23 @@ def make_plan(
     builds_image: bool = True,
     with_scan: bool = False,
     check_media_digest: bool = False,
+    may_skip_checks: bool = False,
 ) -> RunPlan:
     """Check everything that the run needs and plan its stages.
 
-    ``check_media_digest`` also reads the whole ISO, which takes minutes.
+    ``check_media_digest`` also reads the whole ISO, which takes minutes. ``may_skip_checks`` leaves
+    out what the first run has checked if every stage's result is stored: nothing will start.
     """
     emit(StageMessage(stage="preflight", text="checking everything that the run needs"))
-    environment, errors = checks.run_checks(request, builds_image=builds_image)
+    environment, errors = checks.run_checks(
+        request, builds_image=builds_image, only_inputs=may_skip_checks
+    )
+    planned_stages = plan_stages(environment, with_scan=with_scan)
+    if may_skip_checks and (errors.collected or not _are_stored(planned_stages)):
+        environment, errors = checks.run_checks(request, builds_image=builds_image)
+        planned_stages = plan_stages(environment, with_scan=with_scan)
     if with_scan:
         checks.check_scan_login(request.profile, errors)
-    planned_stages = plan_stages(environment, with_scan=with_scan)
     # Stored layers were built by these very roles, which take Ansible seconds to read.
     if any(stage.may_run and stage.name.startswith(LAYER_PREFIX) for stage in planned_stages):
         checks.check_roles(request.profile, errors)
@@ -108,6 +115,11 @@ def make_plan(
         errors=tuple(errors.collected),
         unchecked=tuple(_unchecked(environment, planned_stages)),
     )
+
+
+def _are_stored(planned_stages: tuple[PlannedStage, ...]) -> bool:
+    """Whether every result is stored; the evidence is verified in any case."""
+    return not any(stage.may_run for stage in planned_stages if stage.name != VERIFY_STAGE)
 
 
 def _plan_layers(environment: Environment) -> Iterator[dict[str, object]]:
@@ -162,7 +174,7 @@ def _unchecked(environment: Environment, planned_stages: tuple[PlannedStage, ...
 
 def _unchecked_digest(request: BuildRequest, media: MediaCandidate) -> Iterator[str]:
     assert request.media is not None  # noqa: S101 - checked by the caller
-    if request.media_digest.has_statement:
+    if request.media_digest.has_statement or media.sha256 is not None:
         return
     name = request.media.name
     reuse = "which stages are reused is known only after reading it"

@@ -24,6 +24,8 @@ from hardpan.preflight.checks import Environment
 from hardpan.scanners.model.scan import ContentOrigin
 from hardpan.workflow import stages as workflow_stages
 
+VERIFY_STAGE = "verify"
+
 
 class StageState(StrEnum):
     """What a run would do for a stage."""
@@ -148,7 +150,7 @@ def _plan_all(environment: Environment, *, with_scan: bool) -> Iterator[PlannedS
     scan, _ = _plan_cached(scan_stage, after=image)
     yield scan
     yield PlannedStage(
-        name="verify",
+        name=VERIFY_STAGE,
         state=StageState.BUILD,
         description="verify the evidence against the policy",
         reasons=("runs every time",),
@@ -218,7 +220,7 @@ def _plan_media(environment: Environment) -> PlannedStage:
         )
     return PlannedStage(
         name="media",
-        state=StageState.CACHED if media.sha256 else StageState.PROVIDED,
+        state=StageState.PROVIDED if environment.request.media else StageState.CACHED,
         description=f"{media.title}: {media.path}, {media.size >> 20} MiB",
     )
 

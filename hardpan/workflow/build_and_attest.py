@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 
 from hardpan.builder import build_lock, image_formats
@@ -10,11 +11,10 @@ from hardpan.builder import pipeline as build_pipeline
 from hardpan.builder.artifacts import Assessment, BootedGuest, UnattendedIso
 from hardpan.builder.build_plan import BuildPlan
 from hardpan.builder.hardened_image import HardenedImage
-from hardpan.builder.install import choose_deadlines
 from hardpan.builder.media import package_check, sources
 from hardpan.builder.media.repositories import read_media_content
 from hardpan.builder.vm.boot import boot
-from hardpan.builder.vm.probe import detect_acceleration
+from hardpan.builder.vm.probe import Acceleration, detect_acceleration
 from hardpan.core import clock, events
 from hardpan.core.events import Emit, StageMessage
 from hardpan.core.files import sha256_bytes
@@ -72,8 +72,6 @@ def prepare_build(request: BuildRequest, emit: Emit) -> BuildPlan:
     """Provide the media, the operator's SSH key and the acceleration that a build needs."""
     request.output_folder.mkdir(parents=True, exist_ok=True)
     request.cache_folder.mkdir(parents=True, exist_ok=True)
-    accelerator = detect_acceleration()
-    emit(StageMessage(stage="machine", text=accelerator.reason))
     access = keyring.ensure_operator_key(
         request.profile.build_user, request.ssh_key_file, request.data_folder
     )
@@ -94,7 +92,6 @@ def prepare_build(request: BuildRequest, emit: Emit) -> BuildPlan:
         profile=request.profile,
         media=media,
         access=access,
-        acceleration=accelerator,
         output_folder=request.output_folder,
         cache_folder=request.cache_folder,
         emit=emit,
@@ -103,12 +100,18 @@ def prepare_build(request: BuildRequest, emit: Emit) -> BuildPlan:
         erase_disks=request.erase_disks,
         media_content=content,
         required_lock=request.lock,
-        install_deadlines=choose_deadlines(
-            accelerator, stall_s=request.stall_timeout_s, total_s=request.install_timeout_s
-        ),
+        choose_acceleration=cache(partial(_choose_acceleration, emit)),
+        stall_timeout_s=request.stall_timeout_s,
+        install_timeout_s=request.install_timeout_s,
         command=request.command,
         may_wait=request.may_wait,
     )
+
+
+def _choose_acceleration(emit: Emit) -> Acceleration:
+    accelerator = detect_acceleration()
+    emit(StageMessage(stage="machine", text=accelerator.reason))
+    return accelerator
 
 
 def build_image(request: BuildRequest, emit: Emit) -> AttestedImage:

@@ -136,7 +136,7 @@ class Attempt:
                 name="lab9",
             ),
             access=SshAccess(user="steward", private_key=self.folder / "id", public_key=""),
-            acceleration=Acceleration(kind="tcg", reason=""),
+            choose_acceleration=lambda: Acceleration(kind="tcg", reason=""),
             output_folder=request.output_folder,
             cache_folder=request.cache_folder,
             emit=emit,

@@ -2,13 +2,19 @@
 
 import hashlib
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
+from hardpan.builder.artifacts import DiskImage
+from hardpan.builder.image_formats import write_formats
 from hardpan.builder.vm.disk_format import DISK_FORMATS, convert_image, describe_image
 from hardpan.builder.vm.disk_image import copy_disk, create_disk
 from hardpan.core.errors import ToolError
+from hardpan.core.events import discard
+from hardpan.core.files import MiB, sha256_file
 from hardpan.core.process import run
+from hardpan.profiles.loader.profile_file import load_profile
 
 pytestmark = pytest.mark.integration
 
@@ -112,3 +118,25 @@ def test_failed_conversion_leaves_the_previous_file(tmp_path: Path) -> None:
 def test_sizes_of_a_file_in_another_format_are_not_described(image: Path) -> None:
     with pytest.raises(ToolError, match="qemu-img"):
         describe_image(image, DISK_FORMATS["vhdx"], sha256="")
+
+
+def test_raw_image_is_read_once_for_its_digest(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sparse file of hundreds of gigabytes takes minutes to read; an unchanged one is not."""
+    disk = DiskImage(
+        path=image, virtual_size_mib=MiB(SIZE_MIB), sha256=sha256_file(image), duration_s=1.0
+    )
+    names, file_digest = [], hashlib.file_digest
+
+    def count(file: IO[bytes], *arguments: Any) -> Any:
+        names.append(Path(file.name).name)
+        return file_digest(file, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(hashlib, "file_digest", count)
+    profile = load_profile("lab-stig")
+
+    first = write_formats(profile, disk, ("qcow2", "raw"), tmp_path, discard)
+    assert names == ["lab-stig.raw"]
+    assert write_formats(profile, disk, ("qcow2", "raw"), tmp_path, discard) == first
+    assert names == ["lab-stig.raw"]

@@ -141,7 +141,7 @@ def make_plan(
             path=workdir / "x.iso", sha256=CONTENT, size_bytes=1, volume_id="X", name="rocky9"
         ),
         access=SshAccess(user="steward", private_key=workdir / "key", public_key=OPERATOR_KEY),
-        acceleration=Acceleration(kind="tcg", reason=""),
+        choose_acceleration=lambda: Acceleration(kind="tcg", reason=""),
         output_folder=workdir / "out",
         cache_folder=workdir / "cache",
         emit=emit,

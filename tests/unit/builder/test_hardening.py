@@ -51,9 +51,8 @@ def image_lines(plan: BuildPlan) -> list[str]:
 
 
 def test_guest_with_kvm_keeps_random_addresses(tmp_path: Path, guest: StandInGuest) -> None:
-    plan = replace(
-        make_plan(tmp_path, PROFILE, LAYERS), acceleration=Acceleration(kind="kvm", reason="")
-    )
+    accelerator = Acceleration(kind="kvm", reason="")
+    plan = replace(make_plan(tmp_path, PROFILE, LAYERS), choose_acceleration=lambda: accelerator)
 
     harden(plan, make_base(tmp_path), guest)
 
