@@ -32,7 +32,7 @@ from hardpan.ssh.connection import Connection
 _WORKLOAD = resource_path("hardpan.scanners.collect.workload", "compatibility")
 _MODULES = (
     *("tools", "native", "collective", "egress", "packages", "probes", "actions"),
-    *("confinement", "facts", "host", "kernel", "rpm_packages", "main"),
+    *("confinement", "facts", "host", "kernel", "rpm_packages", "session", "checks", "main"),
 )
 """The program's files, each after those that it imports."""
 

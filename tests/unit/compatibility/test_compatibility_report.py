@@ -174,11 +174,11 @@ def test_malformed_report_is_refused(data: bytes, problem: str) -> None:
 
 
 def test_program_checks_exactly_the_listed_conflicts() -> None:
-    from hardpan.scanners.collect.workload.compatibility import main
+    from hardpan.scanners.collect.workload.compatibility import checks
 
-    checks = main.build_checks(None)  # type: ignore[arg-type]
+    checks_by_conflict = checks.build_checks(None)  # type: ignore[arg-type]
 
-    assert set(checks) == {c.id for c in load_conflicts()}
+    assert set(checks_by_conflict) == {c.id for c in load_conflicts()}
 
 
 def test_program_compiles_and_has_no_systemd_specifiers() -> None:

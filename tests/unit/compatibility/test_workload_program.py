@@ -13,10 +13,10 @@ from hardpan.scanners.collect.workload.compatibility import (
     facts,
     host,
     kernel,
-    main,
     native,
     packages,
     probes,
+    session,
     tools,
 )
 
@@ -376,9 +376,9 @@ def test_python_with_torch_is_selected(tmp_path: Path, stacks: dict[str, str], c
         (tmp_path / name / "pyvenv.cfg").write_text(text)
         if layout == "own":
             (tmp_path / name / "lib/python3.12/site-packages/torch").mkdir(parents=True)
-    paths = main.list_pythons(str(tmp_path))
+    paths = session.list_pythons(str(tmp_path))
 
-    assert main.select_torch_python(paths).endswith(chosen)
+    assert session.select_torch_python(paths).endswith(chosen)
     assert len(paths) == len(stacks)
     assert [p for p in paths if "/serving/" in p] == [p for p in paths[:1] if "/serving/" in p]
 
