@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime
 
 from hardpan.core import clock
 from hardpan.core.errors import InputError, TrustError
@@ -13,7 +13,6 @@ from hardpan.scanners.ledger.chain import LOCAL, LedgerRow, compute_row_hash, ne
 from hardpan.scanners.ledger.scan_record import ScanRecord, compress_record, decompress_record
 from hardpan.scanners.ledger.store import LedgerStore
 from hardpan.scanners.report.model.documents import Findings
-from hardpan.scanners.report.model.types import OPEN_VERDICTS
 from hardpan.signing import parse_json
 
 _MAX_TEXT_CHARACTERS = 400
@@ -231,67 +230,6 @@ def load_snapshot(store: LedgerStore, row: LedgerRow) -> ScanSnapshot:
     return load_record(store, row).snapshot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExpiringWaiver:
-    """A waiver in the latest scan of a host that expires soon or has expired."""
-
-    entry: LedgerEntry
-    name: str
-    """Rule id, or ``compatibility:`` and the conflict's id."""
-
-    reason: str
-    owner: str
-    expires: str
-    days_left: int
-    """Days until its last day; negative if it has expired."""
-
-
-def find_expiring_waivers(
-    store: LedgerStore,
-    entries: tuple[LedgerEntry, ...],
-    today: date,
-    days: int,
-    *,
-    by_name: bool = False,
-) -> list[ExpiringWaiver]:
-    """Return the waivers in each latest scan that expire within ``days``, soonest first.
-
-    A host is its host key, else its machine id; with ``by_name`` its name.
-    """
-    latest = {
-        entry.row.hostname if by_name else entry.row.host_identity: entry for entry in entries
-    }
-    cutoff = today + timedelta(days=days)
-    result = []
-    for latest_entry in latest.values():
-        findings = load_snapshot(store, latest_entry.row).findings
-        waived_items = [
-            (r.rule_id, r.waiver) for r in findings.rules_and_checks if r.verdict in OPEN_VERDICTS
-        ]
-        if findings.compatibility is not None:
-            waived_items += [
-                (f"compatibility:{p.conflict}", p.waiver)
-                for p in findings.compatibility.results
-                if p.verdict == "fail"
-            ]
-        for name, waiver in waived_items:
-            if waiver is None:
-                continue
-            last_day = _parse_date(waiver.expires, name)
-            if last_day <= cutoff:
-                result.append(
-                    ExpiringWaiver(
-                        entry=latest_entry,
-                        name=name,
-                        reason=waiver.reason,
-                        owner=waiver.owner,
-                        expires=waiver.expires,
-                        days_left=(last_day - today).days,
-                    )
-                )
-    return sorted(result, key=lambda e: (e.expires, e.entry.row.hostname, e.name))
-
-
 def parse_counts(text: str, *, label: str) -> dict[str, int]:
     """A row's ``counts`` or ``open_findings``.
 
@@ -302,13 +240,6 @@ def parse_counts(text: str, *, label: str) -> dict[str, int]:
     if not isinstance(value, dict) or not all(type(n) is int for n in value.values()):
         raise TrustError(f"{label}: expected numbers by name")
     return value
-
-
-def _parse_date(text: str, name: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as e:
-        raise TrustError(f"{name}: waiver: not a day: {text}") from e
 
 
 def _list_known_hosts(entries: tuple[LedgerEntry, ...]) -> str:

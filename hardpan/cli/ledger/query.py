@@ -19,13 +19,13 @@ from hardpan.scanners.comparison.scan_diff import compare_scans
 from hardpan.scanners.ledger.chain import LOCAL
 from hardpan.scanners.ledger.entries import (
     LedgerEntry,
-    find_expiring_waivers,
     find_host_entries,
     list_entries,
     load_snapshot,
     parse_counts,
     resolve_entry,
 )
+from hardpan.scanners.ledger.expiring_waivers import find_expiring_waivers
 from hardpan.scanners.ledger.store import LedgerStore
 from hardpan.scanners.report.model.counts import format_counts
 from hardpan.scanners.report.model.types import SEVERITIES

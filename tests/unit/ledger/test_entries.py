@@ -12,6 +12,7 @@ import pytest
 from hardpan.core.errors import HardpanError, InputError, TrustError
 from hardpan.scanners.ledger import entries, exchange
 from hardpan.scanners.ledger.chain import LedgerRow
+from hardpan.scanners.ledger.expiring_waivers import find_expiring_waivers
 from hardpan.scanners.ledger.scan_record import ScanRecord, compress_record, decompress_record
 from hardpan.scanners.ledger.store import open_ledger
 from hardpan.scanners.model.results import CompatibilityOutcome as EntryName
@@ -150,7 +151,7 @@ def test_expiring_waiver_is_listed(
     tmp_path: Path, days: int, expected: list[tuple[str, int]]
 ) -> None:
     with open_ledger(create_ledger(tmp_path)) as store:
-        waivers = entries.find_expiring_waivers(
+        waivers = find_expiring_waivers(
             store, entries.list_entries(store), date(2026, 11, 21), days
         )
 
@@ -174,9 +175,7 @@ def test_expired_and_compatibility_waivers_are_listed(tmp_path: Path) -> None:
     path = tmp_path / "l"
     add_scans(path, scan_on_day(1), scan)
     with open_ledger(path) as store:
-        waivers = entries.find_expiring_waivers(
-            store, entries.list_entries(store), date(2026, 11, 21), 0
-        )
+        waivers = find_expiring_waivers(store, entries.list_entries(store), date(2026, 11, 21), 0)
 
     assert [(e.name[-4:], e.days_left) for e in waivers] == [("ress", -20), ("r003", -20)]
 
@@ -185,9 +184,7 @@ def test_only_latest_scan_counts_for_waivers(tmp_path: Path) -> None:
     path = tmp_path / "l"
     add_scans(path, scan_on_day(1), scan_on_day(2, waivers={}), scan_on_day(3, **WEB2))
     with open_ledger(path) as store:
-        waivers = entries.find_expiring_waivers(
-            store, entries.list_entries(store), date(2026, 11, 21), 365
-        )
+        waivers = find_expiring_waivers(store, entries.list_entries(store), date(2026, 11, 21), 365)
 
     assert [e.entry.row.hostname for e in waivers] == ["web-2"]
 
@@ -207,9 +204,7 @@ def test_hosts_without_key_are_distinguished_by_machine_id(tmp_path: Path) -> No
         _find_days(path, "")
     assert _find_days(path, MACHINE_B) == ["02"]
     with open_ledger(path) as store:
-        waivers = entries.find_expiring_waivers(
-            store, entries.list_entries(store), date(2026, 11, 21), 365
-        )
+        waivers = find_expiring_waivers(store, entries.list_entries(store), date(2026, 11, 21), 365)
     assert [e.entry.row.machine_id_hmac for e in waivers] == [samples.HOST.machine_id_hmac]
 
 
