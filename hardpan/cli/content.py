@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
+from hardpan.cli.content_json import description_to_json, stream_to_json, update_to_json
 from hardpan.core.console import print_json, print_line, show_progress
 from hardpan.core.errors import Exit, HardpanError, InputError, UsageError
 from hardpan.core.xdg import cache_home
 from hardpan.profiles.schema.rule_names import shorten_id
 from hardpan.scanners.content import listing
 from hardpan.scanners.content.changes import DESCRIPTIVE_ASPECTS, ChangedRule
-from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.content.listing import AvailableContent, ContentDescription
 from hardpan.scanners.content.update import ContentUpdate, ProductUpdate
 from hardpan.scanners.content.update import update_content as run_update
@@ -50,7 +50,7 @@ def list_content(products: tuple[str, ...], content_path: Path | None, as_json: 
             raise UsageError(f"--content {content_path}: expected no PRODUCT with a file")
         description = listing.describe_file(content_path)
         if as_json:
-            print_json({"content": [_description_to_json(description)]})
+            print_json({"content": [description_to_json(description)]})
             return int(Exit.OK)
         return _print_lines([_format_description(description), *_format_profiles(description)])
     streams = listing.list_available(products)
@@ -62,7 +62,7 @@ def list_content(products: tuple[str, ...], content_path: Path | None, as_json: 
             " downloads it if Debian's packages have it",
         )
     if as_json:
-        print_json({"content": [_stream_to_json(stream) for stream in streams]})
+        print_json({"content": [stream_to_json(stream) for stream in streams]})
     else:
         _print_lines(_format_streams(streams, with_titles=bool(products)))
     errors = [s.description for s in streams if isinstance(s.description, HardpanError)]
@@ -94,7 +94,7 @@ def update(
     with show_progress(quiet=quiet) as emit:
         result = run_update(emit, cache=cache_home(), products=products, into=into, dry_run=dry_run)
     if as_json:
-        print_json(_update_to_json(result, dry_run=dry_run))
+        print_json(update_to_json(result, dry_run=dry_run))
         return
     _print_lines(_format_update(result, dry_run=dry_run))
 
@@ -148,106 +148,6 @@ def _format_profiles(description: ContentDescription) -> Iterator[str]:
         if stig := find_stig(bench.benchmark_id):
             list_text = f"CCIs by DISA's list of {stig.cci_list_date}"
             yield f"    checklists follow {stig.describe()}; {list_text}"
-
-
-def _stream_to_json(stream: AvailableContent) -> dict[str, object]:
-    row: dict[str, object] = {
-        "product": stream.product,
-        "origin": stream.origin,
-        "default": stream.is_default,
-    }
-    if isinstance(stream.description, HardpanError):
-        return {**row, "problem": str(stream.description)}
-    return {**row, **_description_to_json(stream.description)}
-
-
-def _description_to_json(description: ContentDescription) -> dict[str, object]:
-    return {
-        "name": description.name,
-        "version": description.version,
-        "date": description.date,
-        "sha256": description.sha256,
-        "origin_text": description.origin,
-        "benchmarks": [
-            {
-                "id": bench.benchmark_id,
-                "title": bench.title,
-                "version": bench.version,
-                "platforms": list(bench.platforms),
-                "rules": bench.rule_count,
-                "profiles": [
-                    {"id": p.profile_id, "title": p.title, "rules": p.rule_count}
-                    for p in bench.profiles
-                ],
-                "stig": stig.release_to_json() if (stig := find_stig(bench.benchmark_id)) else None,
-            }
-            for bench in description.benchmarks
-        ],
-    }
-
-
-def _source_to_json(source: ContentSource) -> dict[str, object]:
-    return {"version": source.version, "date": source.date, "sha256": source.sha256}
-
-
-def _update_to_json(result: ContentUpdate, *, dry_run: bool) -> dict[str, object]:
-    return {
-        "packages": [
-            {
-                "name": package.name,
-                "version": package.version,
-                "suite": package.suite,
-                "downloaded": bool(package.products),
-            }
-            for package in result.packages
-        ],
-        "dry_run": dry_run,
-        "stored": None if result.stored is None else str(result.stored),
-        "products": [_product_to_json(p) for package in result.packages for p in package.products],
-    }
-
-
-def _product_to_json(product_update: ProductUpdate) -> dict[str, object]:
-    current = product_update.current
-    fields: dict[str, object] = {
-        "product": product_update.product,
-        "is_newer": product_update.is_newer,
-        "baseline": None,
-        "current": {
-            "version": current.version,
-            "date": current.date.isoformat(),
-            "sha256": current.sha256,
-        },
-    }
-    if product_update.baseline is None or product_update.changes is None:
-        return fields
-    changes = product_update.changes
-    return {
-        **fields,
-        "baseline": {
-            "origin": product_update.baseline.origin_kind,
-            **_source_to_json(product_update.baseline),
-        },
-        "profile": changes.profile_id,
-        "rules": {"baseline": changes.baseline_rules, "current": changes.current_rules},
-        "selected": {"baseline": changes.baseline_selected, "current": changes.current_selected},
-        **{
-            kind: [
-                {
-                    "rule": r.rule_id,
-                    "title": r.title,
-                    "in_profile": r.in_profile,
-                    "aspects": list(r.aspects),
-                }
-                for r in rules
-            ]
-            for kind, rules in (
-                ("added", changes.added),
-                ("removed", changes.removed),
-                ("changed", changes.changed),
-            )
-        },
-    }
 
 
 def _format_update(result: ContentUpdate, *, dry_run: bool) -> Iterator[str]:
