@@ -12,7 +12,7 @@ import re
 from typing import Final
 
 from hardpan.core.errors import TrustError
-from hardpan.core.files import has_plain_float_form
+from hardpan.core.json_values import has_plain_float_form
 
 MAX_DEPTH: Final = 24
 """Nesting of objects and lists that a statement or bundle may have."""
