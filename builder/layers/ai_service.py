@@ -4,16 +4,22 @@ from pathlib import Path
 
 from hardpan.builder.ai_service.render import archive_members, proxy_user
 from hardpan.builder.ansible import archive
-from hardpan.builder.artifacts import LayerResult
-from hardpan.builder.layers.base import PLACEHOLDER_PATH, Layer, LayerTask
+from hardpan.builder.layers.base import (
+    PLACEHOLDER_PATH,
+    Layer,
+    LayerPreparation,
+    PreparedLayer,
+)
 from hardpan.profiles.schema.profile import Profile
 
+_ARCHIVE_NAME = "ai_service.tar"
 
-def apply(task: LayerTask) -> LayerResult:
-    """Install the service; it starts at the next boot."""
-    archive_path = task.workdir / "ai_service.tar"
-    archive.write_archive(archive_path, archive_members(task.profile))
-    return task.run(role_variables(task.profile, archive_path))
+
+def prepare(preparation: LayerPreparation) -> PreparedLayer:
+    """Write the archive of the service, which starts at the boot after its installation."""
+    profile = preparation.profile
+    archive.write_archive(preparation.folder / _ARCHIVE_NAME, archive_members(profile))
+    return PreparedLayer(variables=role_variables(profile, preparation.runtime_path(_ARCHIVE_NAME)))
 
 
 def role_variables(profile: Profile, archive_path: Path) -> dict[str, object]:
@@ -47,6 +53,6 @@ AI_SERVICE = Layer(
     reads=("frameworks",),
     summary="sets up model server, knowledge base and chat page behind a TLS proxy",
     details=describe_server,
-    apply=apply,
+    prepare=prepare,
     planned_variables=planned_variables,
 )

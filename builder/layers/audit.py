@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from hardpan.builder.artifacts import LayerResult
-from hardpan.builder.layers.base import Layer, LayerTask
+from hardpan.builder.layers.base import Layer, LayerPreparation, PreparedLayer
 from hardpan.profiles.schema.audit import Audit, LogHost
 from hardpan.profiles.schema.profile import Profile
 
@@ -17,9 +16,9 @@ _DEVICES = {
 }
 
 
-def apply(task: LayerTask) -> LayerResult:
-    """Run the role with the plan."""
-    return task.run(role_variables(task.profile))
+def prepare(preparation: LayerPreparation) -> PreparedLayer:
+    """Return the plan."""
+    return PreparedLayer(variables=role_variables(preparation.profile))
 
 
 def role_variables(profile: Profile) -> Mapping[str, object]:
@@ -122,6 +121,6 @@ AUDIT = Layer(
     section="audit",
     summary="audits model files and accelerators, and verifies models against their locks",
     details=describe_forwarding,
-    apply=apply,
+    prepare=prepare,
     planned_variables=role_variables,
 )

@@ -1,10 +1,10 @@
 """A hardening layer as one object, and the task that applies it to a guest."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hardpan.builder.artifacts import Assessment, BootedGuest, LayerResult
+from hardpan.builder.artifacts import Assessment, BootedGuest, LayerResult, StackResult
 from hardpan.core.events import Emit
 from hardpan.core.files import Sha256
 from hardpan.profiles.schema.layer_packages import OS_PACKAGES
@@ -20,6 +20,43 @@ PLACEHOLDER_FILES: Mapping[str, bytes | Path] = {"opt/ai/placeholder": b""}
 
 def _no_details(_profile: Profile) -> str:
     return ""
+
+
+def _no_obstacle(_profile: Profile) -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerPreparation:
+    """Where the files of one layer are collected, before any machine is involved."""
+
+    layer: str
+    profile: Profile
+    assessment: Assessment
+    cache: Path
+    """Folder of downloads and build results that later builds reuse."""
+
+    folder: Path
+    """Empty folder for the files, with space for gigabytes."""
+
+    emit: Emit
+    runtime_folder: str = ""
+    """Path of ``folder`` where Ansible runs; empty if that is this machine."""
+
+    def runtime_path(self, name: str) -> Path:
+        """Return the path of a file in ``folder`` for the role's variables."""
+        return Path(self.runtime_folder or self.folder, name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedLayer:
+    """What a layer needs; its files are in the folder of the preparation."""
+
+    variables: Mapping[str, object]
+    """Variables of the role."""
+
+    stacks: tuple[StackResult, ...] = ()
+    """What is in the packages of ``ml_frameworks``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +93,11 @@ class LayerTask:
         return LayerResult(layer=self.layer, changed_tasks=changed_tasks, duration_s=duration_s)
 
 
+def run_prepared(task: LayerTask, prepared: PreparedLayer) -> LayerResult:
+    """Run the layer's role with its prepared variables."""
+    return replace(task.run(prepared.variables), stacks=prepared.stacks)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
     """A hardening layer: the Ansible role of the same name and what the builder does for it."""
@@ -65,11 +107,17 @@ class Layer:
     summary: str
     """What the layer does, in one clause, for ``render`` and dry runs."""
 
-    apply: Callable[[LayerTask], LayerResult]
-    """Prepares the role's files and variables and runs the role."""
+    prepare: Callable[[LayerPreparation], PreparedLayer]
+    """Collects the role's files and variables; needs no guest."""
 
     planned_variables: Callable[[Profile], Mapping[str, object]]
     """The role's variables before a build, with placeholders for what only a build knows."""
+
+    run: Callable[[LayerTask, PreparedLayer], LayerResult] = run_prepared
+    """Runs the role with what was prepared."""
+
+    offline_obstacle: Callable[[Profile], str] = _no_obstacle
+    """Why the layer cannot run on a machine without a network; empty if it can."""
 
     section: str | None = None
     """Key of the layer's section in the profile; None if the layer has no settings."""

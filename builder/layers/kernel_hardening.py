@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping
 
-from hardpan.builder.artifacts import LayerResult
-from hardpan.builder.layers.base import Layer, LayerTask
+from hardpan.builder.layers.base import Layer, LayerPreparation, PreparedLayer
 from hardpan.profiles.schema import allowlists
 from hardpan.profiles.schema.kernel_hardening import KernelHardening
 from hardpan.profiles.schema.profile import Profile
 from hardpan.profiles.schema.sysctls import SYSCTLS
 
 
-def apply(task: LayerTask) -> LayerResult:
-    """Run the role with the plan."""
-    return task.run(role_variables(task.profile))
+def prepare(preparation: LayerPreparation) -> PreparedLayer:
+    """Return the plan."""
+    return PreparedLayer(variables=role_variables(preparation.profile))
 
 
 def role_variables(profile: Profile) -> Mapping[str, object]:
@@ -50,6 +49,6 @@ KERNEL_HARDENING = Layer(
     section="kernel_hardening",
     summary="sets what the STIG does not; allowlists for ports, units and SUID files",
     details=describe_lockdown,
-    apply=apply,
+    prepare=prepare,
     planned_variables=role_variables,
 )

@@ -6,19 +6,24 @@ from pathlib import Path
 from hardpan.builder.ai_models import embedding
 from hardpan.builder.ansible import archive
 from hardpan.builder.ansible.paths import PLAYBOOKS
-from hardpan.builder.artifacts import LayerResult
-from hardpan.builder.layers.base import PLACEHOLDER_FILES, PLACEHOLDER_PATH, Layer, LayerTask
+from hardpan.builder.layers.base import (
+    PLACEHOLDER_FILES,
+    PLACEHOLDER_PATH,
+    Layer,
+    LayerPreparation,
+    PreparedLayer,
+)
 from hardpan.profiles.schema.profile import Profile
 
 _INSTALLER = PLAYBOOKS / "roles" / "ml_cpu" / "files" / "install.sh"
+_ARCHIVE_NAME = "model.tar"
 
 
-def apply(task: LayerTask) -> LayerResult:
-    """Install the model and verify every digest."""
-    files = embedding.prepare_files(task.cache, task.emit)
-    archive_path = task.workdir / "model.tar"
-    archive.write_archive(archive_path, {**files, "install.sh": _INSTALLER})
-    return task.run(role_variables(archive_path, files))
+def prepare(preparation: LayerPreparation) -> PreparedLayer:
+    """Write the archive of the model; its installer verifies every digest."""
+    files = embedding.prepare_files(preparation.cache, preparation.emit)
+    archive.write_archive(preparation.folder / _ARCHIVE_NAME, {**files, "install.sh": _INSTALLER})
+    return PreparedLayer(variables=role_variables(preparation.runtime_path(_ARCHIVE_NAME), files))
 
 
 def role_variables(archive_path: Path, files: Mapping[str, bytes | Path]) -> dict[str, object]:
@@ -38,6 +43,6 @@ def planned_variables(_profile: Profile) -> dict[str, object]:
 ML_CPU = Layer(
     name="ml_cpu",
     summary="installs PyTorch's CPU build and the smoke test's model, verified, under /opt/ai",
-    apply=apply,
+    prepare=prepare,
     planned_variables=planned_variables,
 )

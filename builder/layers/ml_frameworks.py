@@ -1,51 +1,51 @@
 """Layer ``ml_frameworks``: Python stacks as signed RPMs, and the files AI layers share."""
 
-import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from hardpan.builder import python_stacks
 from hardpan.builder.ai_models import embedding
 from hardpan.builder.ansible import archive
 from hardpan.builder.ansible.paths import PLAYBOOKS
-from hardpan.builder.artifacts import LayerResult
 from hardpan.builder.layers.base import (
     PLACEHOLDER_DIGEST,
     PLACEHOLDER_FILES,
     PLACEHOLDER_PATH,
     Layer,
-    LayerTask,
+    LayerPreparation,
+    PreparedLayer,
 )
 from hardpan.core.files import require_free_space
 from hardpan.profiles.schema.profile import Profile
 
 _INSTALLER = PLAYBOOKS / "roles" / "ml_frameworks" / "files" / "install.sh"
+_ARCHIVE_NAME = "stacks.tar"
 _MODEL_MIB = 256
 """Size of the embedding model, which is part of the archive."""
 
 _KEY = "etc/pki/rpm-gpg/RPM-GPG-KEY-hardpan-site"
 
 
-def apply(task: LayerTask) -> LayerResult:
-    """Build and install the stacks; the result lists the contents of each."""
-    built = python_stacks.build_stacks(task.profile, task.cache, task.emit)
+def prepare(preparation: LayerPreparation) -> PreparedLayer:
+    """Build the stacks and write their archive; the result lists the contents of each."""
+    cache, emit = preparation.cache, preparation.emit
+    built = python_stacks.build_stacks(preparation.profile, cache, emit)
     files = {
-        **embedding.prepare_files(task.cache, task.emit),
-        _KEY: python_stacks.load_site_key(task.cache).public,
+        **embedding.prepare_files(cache, emit),
+        _KEY: python_stacks.load_site_key(cache).public,
     }
     packages = {f"hardpan-ai-{stack.receipt.name}": stack.receipt.header_sha256 for stack in built}
     rpms = {f"rpms/{stack.rpm.name}": stack.rpm for stack in built}
-    # Gigabytes: /tmp, where the task's workdir is, may be in memory.
-    with tempfile.TemporaryDirectory(prefix=".archive-", dir=task.cache) as temp_dir:
-        archive_path = Path(temp_dir) / "stacks.tar"
-        size_bytes = sum(stack.rpm.stat().st_size for stack in built)
-        require_free_space(
-            Path(temp_dir), (size_bytes >> 20) + _MODEL_MIB, purpose="the archive of the stacks"
-        )
-        archive.write_archive(archive_path, {**files, **rpms, "install.sh": _INSTALLER})
-        result = task.run(role_variables(archive_path, packages, files))
-    return replace(result, stacks=tuple(stack.receipt for stack in built))
+    size_bytes = sum(stack.rpm.stat().st_size for stack in built)
+    require_free_space(
+        preparation.folder, (size_bytes >> 20) + _MODEL_MIB, purpose="the archive of the stacks"
+    )
+    members = {**files, **rpms, "install.sh": _INSTALLER}
+    archive.write_archive(preparation.folder / _ARCHIVE_NAME, members)
+    return PreparedLayer(
+        variables=role_variables(preparation.runtime_path(_ARCHIVE_NAME), packages, files),
+        stacks=tuple(stack.receipt for stack in built),
+    )
 
 
 def role_variables(
@@ -73,6 +73,6 @@ ML_FRAMEWORKS = Layer(
     name="ml_frameworks",
     section="frameworks",
     summary="installs each stack as one RPM under /opt/ai/stacks, and the embedding model",
-    apply=apply,
+    prepare=prepare,
     planned_variables=planned_variables,
 )

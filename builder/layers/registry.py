@@ -13,7 +13,7 @@ from hardpan.builder.layers import vendor_packages
 from hardpan.builder.layers.ai_service import AI_SERVICE
 from hardpan.builder.layers.amd_driver import AMD_DRIVER
 from hardpan.builder.layers.audit import AUDIT
-from hardpan.builder.layers.base import STAGE, Layer, LayerTask
+from hardpan.builder.layers.base import STAGE, Layer, LayerPreparation, LayerTask
 from hardpan.builder.layers.containers import CONTAINERS
 from hardpan.builder.layers.cuda import CUDA
 from hardpan.builder.layers.kernel_hardening import KERNEL_HARDENING
@@ -116,17 +116,32 @@ def apply_layer(
         TrustError: unexpected host key, or a download with a wrong digest.
     """
     emit(StageMessage(stage=STAGE, text=f"layer {layer.name}"))
-    with tempfile.TemporaryDirectory(prefix="hardpan-layer-") as name:
+    with (
+        tempfile.TemporaryDirectory(prefix="hardpan-layer-") as workdir,
+        # Gigabytes: /tmp, where the other folder is for the sake of its short path, may be in
+        # memory.
+        tempfile.TemporaryDirectory(prefix=".layer-", dir=cache) as folder,
+    ):
+        prepared = layer.prepare(
+            LayerPreparation(
+                layer=layer.name,
+                profile=profile,
+                assessment=assessment,
+                cache=cache,
+                folder=Path(folder),
+                emit=emit,
+            )
+        )
         task = LayerTask(
             layer=layer.name,
             profile=profile,
             guest=guest,
             assessment=assessment,
             cache=cache,
-            workdir=Path(name),
+            workdir=Path(workdir),
             emit=emit,
         )
-        return layer.apply(task)
+        return layer.run(task, prepared)
 
 
 def source_folders() -> tuple[Path, ...]:

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from hardpan.builder.artifacts import LayerResult
-from hardpan.builder.layers.base import Layer, LayerTask
+from hardpan.builder.layers.base import Layer, LayerPreparation, PreparedLayer
 from hardpan.profiles.schema.profile import Profile
 from hardpan.profiles.schema.tuning import GpuPolicy, Tuning
 
@@ -11,9 +10,9 @@ _THP = "/sys/kernel/mm/transparent_hugepage"
 _CPU_GOVERNOR = "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
 
 
-def apply(task: LayerTask) -> LayerResult:
-    """Run the role with the plan."""
-    return task.run(role_variables(task.profile))
+def prepare(preparation: LayerPreparation) -> PreparedLayer:
+    """Return the plan."""
+    return PreparedLayer(variables=role_variables(preparation.profile))
 
 
 def role_variables(profile: Profile) -> Mapping[str, object]:
@@ -98,6 +97,6 @@ TUNING = Layer(
     section="tuning",
     summary="sets memory, processor and accelerators for AI work",
     details=describe_tuning,
-    apply=apply,
+    prepare=prepare,
     planned_variables=role_variables,
 )

@@ -1,7 +1,7 @@
 """Vendor packages of a layer: repositories, signing keys, packages and version locks.
 
-Shared by the five vendor layers. Pure functions, except ``load_keys``, ``install_packages`` and
-``install_with_modules``.
+Shared by the five vendor layers. Pure functions, except ``load_keys``, ``prepare_packages``,
+``install_packages`` and ``install_with_modules``.
 """
 
 import base64
@@ -11,7 +11,7 @@ from dataclasses import replace
 from hardpan.builder import python_stacks
 from hardpan.builder.artifacts import LayerResult
 from hardpan.builder.layers import kernel_modules
-from hardpan.builder.layers.base import Layer, LayerTask
+from hardpan.builder.layers.base import Layer, LayerPreparation, LayerTask, PreparedLayer
 from hardpan.builder.layers.kernel_modules import ModulePackage
 from hardpan.builder.layers.signing_keys import load_signing_key
 from hardpan.builder.vm.egress_proxy import Endpoint, endpoint_of
@@ -67,12 +67,24 @@ def vendor_layer(
     ``module_package`` is the package of the kernel modules that the build makes.
     """
 
-    def apply(task: LayerTask) -> LayerResult:
-        variables = extra_variables(task.profile)
+    def prepare(preparation: LayerPreparation) -> PreparedLayer:
+        variables = extra_variables(preparation.profile)
+        if module_package(preparation.profile) is not None:
+            return PreparedLayer(variables=variables)
+        return prepare_packages(preparation, variables)
+
+    def run(task: LayerTask, prepared: PreparedLayer) -> LayerResult:
         package = module_package(task.profile)
         if package is None:
-            return install_packages(task, variables)
-        return install_with_modules(task, variables, package)
+            return install_packages(task, prepared)
+        return install_with_modules(task, prepared.variables, package)
+
+    def offline_obstacle(profile: Profile) -> str:
+        if module_package(profile) is not None:
+            return (
+                "its kernel modules are built in the build guest, and signed on the build machine"
+            )
+        return describe_remote_repositories(profile, name)
 
     def planned_variables(profile: Profile) -> Mapping[str, object]:
         keys = {repository.id: b"" for repository in repositories_for(profile, name)}
@@ -83,7 +95,9 @@ def vendor_layer(
         section=section,
         summary=summary,
         details=details,
-        apply=apply,
+        prepare=prepare,
+        run=run,
+        offline_obstacle=offline_obstacle,
         planned_variables=planned_variables,
     )
 
@@ -130,21 +144,41 @@ def allowed_endpoints(profile: Profile) -> tuple[Endpoint, ...]:
     return tuple(dict.fromkeys(endpoint_of(url) for url in urls if url.startswith("http")))
 
 
+def describe_remote_repositories(profile: Profile, layer: str) -> str:
+    """Return why the layer's packages need a network; empty if they are on the install media."""
+    names = [r.id for r in repositories_for(profile, layer) if not r.on_media]
+    if not names:
+        return ""
+    noun = "repository" if len(names) == 1 else "repositories"
+    return f"its packages come from the {noun} {', '.join(names)}, not from the install media"
+
+
 def uses_media(profile: Profile) -> bool:
     """Return whether a layer installs packages from the install media."""
     return any(repository.on_media for repository, _ in _used_repositories(profile))
 
 
-def install_packages(task: LayerTask, extra_variables: Mapping[str, object]) -> LayerResult:
-    """Verify the signing keys of the layer's repositories, then run its role.
+def prepare_packages(
+    preparation: LayerPreparation, extra_variables: Mapping[str, object]
+) -> PreparedLayer:
+    """Verify the signing keys of the layer's repositories.
 
     Raises:
-        TrustError: a key does not match its pin; the guest is unchanged.
+        TrustError: a key does not match its pin.
+    """
+    profile, layer = preparation.profile, preparation.layer
+    keys_by_repository = load_keys(profile, layer)
+    values = {**role_variables(profile, layer, keys_by_repository), **extra_variables}
+    return PreparedLayer(variables=values)
+
+
+def install_packages(task: LayerTask, prepared: PreparedLayer) -> LayerResult:
+    """Run the role with the proxy of the guest.
+
+    Raises:
         ToolError: the role failed; the error has the output of dnf.
     """
-    keys_by_repository = load_keys(task.profile, task.layer)
-    values = {**role_variables(task.profile, task.layer, keys_by_repository), **extra_variables}
-    return task.run({**values, "vendor_packages_proxy": task.guest.proxy})
+    return task.run({**prepared.variables, "vendor_packages_proxy": task.guest.proxy})
 
 
 def install_with_modules(

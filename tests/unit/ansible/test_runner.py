@@ -84,7 +84,7 @@ def apply_layer(
     assessment = Assessment(content_sha256=Sha256("0" * 64), counts={}, fixes=())
     emit = (events if events is not None else []).append
     return layers.apply_layers(
-        profile_with_layers("ml_cpu"), guest, assessment, cache=Path("unused"), emit=emit
+        profile_with_layers("ml_cpu"), guest, assessment, cache=guest.private_key.parent, emit=emit
     )
 
 

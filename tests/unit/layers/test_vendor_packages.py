@@ -11,6 +11,7 @@ import yaml
 from hardpan.builder.dnf.repository import RepositoryClient
 from hardpan.builder.layers import containers, nvidia_driver, signing_keys, vendor_packages
 from hardpan.builder.layers import registry as layers
+from hardpan.builder.layers.base import PreparedLayer
 from hardpan.builder.profile_checks import collect_profile_errors
 from hardpan.builder.vm.egress_proxy import Endpoint
 from hardpan.core.error_collector import ErrorCollector
@@ -262,14 +263,13 @@ def test_guest_proxy_is_passed_to_role(proxy: str) -> None:
     variables: dict[str, object] = {}
 
     class RecordingTask:
-        profile = with_mirrors("rocky9-stig-nvidia", "cuda")
-        layer = "cuda"
         guest = SimpleNamespace(proxy=proxy)
 
         def run(self, role_variables: dict[str, object]) -> None:
             variables.update(role_variables)
 
-    vendor_packages.install_packages(RecordingTask(), {"cuda_more": 1})  # type: ignore[arg-type]
+    prepared = PreparedLayer(variables={"cuda_more": 1})
+    vendor_packages.install_packages(RecordingTask(), prepared)  # type: ignore[arg-type]
 
     assert variables["vendor_packages_proxy"] == proxy
     assert variables["cuda_more"] == 1
