@@ -45,6 +45,9 @@ class UnattendedIso:
     has_secret: bool
     """True if its kickstart holds a secret (a LUKS passphrase); hashes do not count."""
 
+    payload_sha256: str = ""
+    """Digest of the list of the layers' files on it; empty if it has none."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SshAccess:
@@ -209,6 +212,34 @@ class StackResult:
         )
         findings = (StackFinding(**finding_data) for finding_data in data["findings"])
         return cls(**{**data, "wheels": tuple(wheels), "findings": tuple(findings)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfflineContent:
+    """SCAP content with which a machine evaluates and remediates itself."""
+
+    data_stream: bytes
+    """Reduced to the rules of the profile."""
+
+    profile_id: str
+    """Full XCCDF id."""
+
+    assessment: Assessment
+    """Fixes of all rules of the profile, as if each had failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IsoPayload:
+    """A folder for the ISO: what the layers need at the first boot."""
+
+    folder: Path
+    sha256: Sha256
+    """Digest of its ``SHA256SUMS``, which has the digest of every other file."""
+
+    size_bytes: int
+    """Sum of the sizes of its files."""
+
+    file_count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

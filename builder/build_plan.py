@@ -6,13 +6,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hardpan.builder import install, sysprep
-from hardpan.builder.artifacts import Assessment, BootedGuest, InstallMedia, SshAccess
+from hardpan.builder.artifacts import (
+    Assessment,
+    BootedGuest,
+    InstallMedia,
+    OfflineContent,
+    SshAccess,
+)
 from hardpan.builder.build_lock import BuildLock
 from hardpan.builder.media.repositories import MediaContent
 from hardpan.builder.vm.command_line import VmSpec
 from hardpan.builder.vm.probe import Acceleration, detect_acceleration
 from hardpan.core.events import Emit
 from hardpan.core.file_lock import lock_folder
+from hardpan.core.files import MiB
 from hardpan.profiles.schema.profile import Profile
 
 AssessGuest = Callable[[BootedGuest], Assessment]
@@ -53,6 +60,12 @@ class BuildPlan:
 
     install_timeout_s: float | None = None
     """Time limit of the whole install; None for the default of this host."""
+
+    offline: OfflineContent | None = None
+    """What the layers' files on the ISO are made with; None for an ISO without them."""
+
+    max_iso_mib: MiB | None = None
+    """Limit of an ISO with the layers' files; None for that of install media."""
 
     media_content: MediaContent | None = None
     """What is on the media; None if only an ISO is built from media without repositories."""

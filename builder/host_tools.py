@@ -168,25 +168,28 @@ def find_program(program: str) -> Path | None:
     return venv_program if venv_program.is_file() else find_on_path(program)
 
 
-def missing_tools(profile: Profile, *, image: bool) -> Iterator[ToolError]:
-    """Yield an error for each missing program that building ``profile`` requires."""
+def missing_tools(profile: Profile, *, image: bool, offline: bool = False) -> Iterator[ToolError]:
+    """Yield an error for each missing program that building ``profile`` requires.
+
+    ``offline`` is for an ISO with the layers' files.
+    """
     tools_by_program = {tool.program: tool for tool in TOOLS}
-    for program in _required_programs(profile, image=image):
+    for program in _required_programs(profile, image=image, offline=offline):
         if find_program(program) is None:
             yield ToolError(
                 [program], "is not installed", hint=tools_by_program[program].install_hint
             )
 
 
-def _required_programs(profile: Profile, *, image: bool) -> tuple[str, ...]:
+def _required_programs(profile: Profile, *, image: bool, offline: bool) -> tuple[str, ...]:
     stacks = profile.frameworks.stacks if profile.frameworks else ()
-    if not image:
+    if not image and not offline:
         return _ISO_PROGRAMS
     makes_rpms = {"ml_frameworks", "nvidia_driver", "amd_driver"} & set(profile.layers)
     has_stacks = "ml_frameworks" in profile.layers
     return (
         *_ISO_PROGRAMS,
-        *_IMAGE_PROGRAMS,
+        *(_IMAGE_PROGRAMS if image else ()),
         *(_RPM_PROGRAMS if makes_rpms else ()),
         *(("cmake",) if has_stacks and any(s.sources for s in stacks) else ()),
     )

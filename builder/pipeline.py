@@ -1,10 +1,11 @@
 """Run the stages of a build in their order: ISO, base install, layers, image."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from hardpan.builder import bash_syntax, build_lock, disk_cache, install, stages
-from hardpan.builder.artifacts import DiskImage, UnattendedIso
+from hardpan.builder.artifacts import DiskImage, IsoPayload, UnattendedIso
 from hardpan.builder.build_plan import AssessGuest, BuildPlan, OpenShell
 from hardpan.builder.hardened_image import HardenedImage
 from hardpan.builder.hardening import Hardening
@@ -12,6 +13,8 @@ from hardpan.builder.layers import registry, vendor_packages
 from hardpan.builder.layers.inputs import MODEL_LAYERS
 from hardpan.builder.media.remaster import remaster
 from hardpan.builder.media.serial_console import overlay_with_serial_console
+from hardpan.builder.offline import payload as offline_payload
+from hardpan.builder.offline.size_plan import planned_bytes, require_size
 from hardpan.builder.vm.disk_image import copy_disk
 from hardpan.core.files import (
     PRIVATE_MODE,
@@ -21,6 +24,7 @@ from hardpan.core.files import (
     require_free_space,
     sha256_bytes,
     sha256_file,
+    temporary_folder,
 )
 from hardpan.core.stage_cache import StageResult
 from hardpan.kickstart import (
@@ -35,19 +39,48 @@ from hardpan.profiles.schema.profile import Profile
 
 def build_iso(plan: BuildPlan) -> UnattendedIso:
     """Write the install media with the profile's kickstart to ``OUTPUT/PROFILE.iso``."""
-    text = render_linted_kickstart(plan.profile, plan.access.public_key, plan.luks_passphrase)
+    with collect_payload(plan) as payload:
+        return _write_iso(plan, payload)
+
+
+@contextmanager
+def collect_payload(plan: BuildPlan) -> Iterator[IsoPayload | None]:
+    """Yield the folder with the layers' files for the length of the block, if the ISO has one."""
+    if plan.offline is None:
+        yield None
+        return
+    request = offline_payload.PayloadRequest(
+        profile=plan.profile, content=plan.offline, cache=plan.cache_folder, emit=plan.emit
+    )
+    with temporary_folder(plan.cache_folder / "offline") as folder:
+        yield offline_payload.write_payload(request, folder)
+
+
+def _write_iso(plan: BuildPlan, payload: IsoPayload | None) -> UnattendedIso:
+    text = render_linted_kickstart(
+        plan.profile,
+        plan.access.public_key,
+        plan.luks_passphrase,
+        offline=payload is not None,
+    )
     label = make_volume_label(plan.profile)
     boot_options = boot_arguments(plan.profile, label)
+    media_bytes = plan.media.size_bytes
+    if payload is not None:
+        media_bytes = planned_bytes(media_bytes, payload)
     stage = stages.iso_stage(
         plan.profile,
         plan.output_folder,
         media_sha256=plan.media.sha256,
-        media_bytes=plan.media.size_bytes,
+        media_bytes=media_bytes,
         kickstart_text=text,
         boot_options=boot_options,
         waits_for_key=plan.waits_for_key,
+        payload_sha256=payload.sha256 if payload else "",
     )
     (path,) = stage.outputs
+    if payload is not None:
+        require_size(path, plan.media, payload, max_size_mib=plan.max_iso_mib)
     has_secret = contains_secret(text)
 
     def execute(_note: Callable[[str], None]) -> StageResult:
@@ -60,6 +93,7 @@ def build_iso(plan: BuildPlan) -> UnattendedIso:
             emit=plan.emit,
             volume_id=label,
             waits_for_key=plan.waits_for_key,
+            payload=payload,
         )
         return {"sha256": iso.sha256}
 
@@ -71,16 +105,21 @@ def build_iso(plan: BuildPlan) -> UnattendedIso:
         kickstart_sha256=sha256_bytes(text.encode()),
         media_sha256=plan.media.sha256,
         has_secret=has_secret,
+        payload_sha256=payload.sha256 if payload else "",
     )
 
 
-def render_linted_kickstart(profile: Profile, public_key: str, luks_passphrase: str) -> str:
+def render_linted_kickstart(
+    profile: Profile, public_key: str, luks_passphrase: str, *, offline: bool = False
+) -> str:
     """Return the kickstart's text, checked by the linter and bash.
+
+    ``offline`` is for an ISO with the layers' files.
 
     Raises:
         InputError: it cannot be rendered, or the linter or bash rejects it.
     """
-    text = render_kickstart(profile, public_key, passphrase=luks_passphrase)
+    text = render_kickstart(profile, public_key, passphrase=luks_passphrase, offline=offline)
     lint_or_raise(text, profile.release, shell_check=bash_syntax.syntax_error)
     return text
 

@@ -48,10 +48,12 @@ def iso_stage(
     kickstart_text: str,
     boot_options: Sequence[str],
     waits_for_key: bool = True,
+    payload_sha256: str = "",
 ) -> CachedStage:
     """Describe the stage that writes the unattended ISO.
 
-    ``media_bytes`` is the size of the install media; 0 if it is unknown.
+    ``media_bytes`` is the size of the install media, with that of the layers' files if the ISO gets
+    them; 0 if it is unknown. ``payload_sha256`` is the digest of their list.
     """
     inputs = None
     if media_sha256 is not None:
@@ -61,6 +63,8 @@ def iso_stage(
             "arguments": list(boot_options),
             "waits_for_key": waits_for_key,
         }
+        if payload_sha256:
+            inputs["layers"] = payload_sha256
     return CachedStage(
         name="iso",
         description="add the kickstart to the install media, and read it back",

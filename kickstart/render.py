@@ -10,6 +10,7 @@ from hardpan.core.errors import InputError
 from hardpan.core.identifiers import INSTALL_PORT
 from hardpan.core.resources import resource_path
 from hardpan.core.templates import text_environment
+from hardpan.kickstart.offline import ISO_FOLDER, LAYERS_FOLDER
 from hardpan.kickstart.quoting import (
     KickstartError,
     ks_argument,
@@ -34,11 +35,14 @@ _PASSPHRASE = re.compile(r"[A-Za-z0-9._:@+/][A-Za-z0-9._:@=+/-]{11,127}", re.ASC
 _VOLUME_GROUP = "vg0"
 
 
-def render_kickstart(profile: Profile, access_public_key: str, *, passphrase: str = "") -> str:
+def render_kickstart(
+    profile: Profile, access_public_key: str, *, passphrase: str = "", offline: bool = False
+) -> str:
     """Render the kickstart that installs ``profile`` with the operator's SSH key.
 
     ``access_public_key`` is an authorized_keys line; it may be empty if the profile has a key of
     the build user. ``passphrase`` is the LUKS passphrase and makes the text a secret.
+    ``offline`` is for an ISO with the layers' files, which are applied at the first boot.
 
     Raises:
         KickstartError: a value is not safe in a kickstart.
@@ -69,6 +73,9 @@ def render_kickstart(profile: Profile, access_public_key: str, *, passphrase: st
             failed=MARKER_FAILED,
             report_file=REPORT_FILE,
             host_key=MARKER_HOST_KEY,
+            offline=offline,
+            iso_folder=ISO_FOLDER,
+            layers_folder=LAYERS_FOLDER,
         )
     )
     return re.sub(r"\n{3,}", "\n\n", text).strip("\n") + "\n"

@@ -20,6 +20,8 @@ _MTOOLS_TIMEOUT_S = 60
 def extract_image(iso: Path, facts: IsoFacts, destination: Path) -> Path:
     """Copy the EFI image of an ISO to a new file."""
     copy_bytes(iso, IsoFile(offset=facts.efi_offset, size=facts.efi_size), destination)
+    # The ISO that it is written to records the mode, which must not depend on the umask.
+    destination.chmod(0o644)
     return destination
 
 

@@ -33,6 +33,7 @@ def derive_identity(
     arguments: Sequence[str],
     label: str,
     waits_for_key: bool = False,
+    payload_sha256: str = "",
 ) -> IsoIdentity:
     """Return the identifiers of the ISO that is made from these inputs."""
     inputs = {
@@ -42,6 +43,8 @@ def derive_identity(
         "label": label,
         "waits_for_key": waits_for_key,
     }
+    if payload_sha256:
+        inputs["layers"] = payload_sha256
     digest = sha256_bytes(canonical_json(inputs))
     hundredths = int(digest[:16], 16) % (_RANGE_S * 100)
     date = _FIRST_DATE + timedelta(seconds=hundredths // 100)

@@ -8,9 +8,10 @@ self-test of the installer depend on them.
 import re
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from hardpan.builder.artifacts import InstallMedia, UnattendedIso
+from hardpan.builder.artifacts import InstallMedia, IsoPayload, UnattendedIso
 from hardpan.builder.media import fat_menu
 from hardpan.builder.media.boot_menu import FAT_MENU, MAX_MENU_BYTES, MENUS, BootMenu
 from hardpan.builder.media.inspect import (
@@ -38,8 +39,11 @@ from hardpan.core.files import (
 )
 from hardpan.core.limited_process import ProcessLimits, run_limited
 from hardpan.core.process import run
+from hardpan.kickstart.offline import ISO_FOLDER
 
 _KICKSTART = "/ks.cfg"
+_PAYLOAD = f"/{ISO_FOLDER}"
+_PAYLOAD_SUMS = f"{_PAYLOAD}/SHA256SUMS"
 _ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 _DATE = "2020010100000000"
 _LABEL = re.compile(r"[A-Z0-9_-]{1,32}")
@@ -62,13 +66,15 @@ def remaster(
     emit: Emit,
     volume_id: str | None = None,
     waits_for_key: bool = False,
+    payload: IsoPayload | None = None,
 ) -> UnattendedIso:
     """Write ``media`` with the kickstart and an unattended boot menu to the output file.
 
     The same inputs give the same bytes; other inputs give another UUID and GPT disk GUID. The
     volume label is the media's unless ``volume_id`` is given. A kickstart contains password hashes,
     so the ISO is readable by its owner only; ``secret`` marks a kickstart with a passphrase. With
-    ``waits_for_key`` the boot menu asks before the install, which erases disks.
+    ``waits_for_key`` the boot menu asks before the install, which erases disks. The ISO gets the
+    ``payload`` as the folder ``/hardpan``, owned by root.
 
     Raises:
         InputError: the boot menu is not supported, the label is invalid, or the media contain
@@ -79,7 +85,9 @@ def remaster(
     """
     facts = inspect_iso(media.path)
     label = _choose_label(facts, volume_id, arguments)
-    require_free_space(out.parent, required_mib(media.size_bytes), purpose="the remastered ISO")
+    payload_bytes = payload.size_bytes if payload else 0
+    required_space_mib = required_mib(media.size_bytes + payload_bytes)
+    require_free_space(out.parent, required_space_mib, purpose="the remastered ISO")
     check_file_names(media.path)
     menu = BootMenu(
         arguments=tuple(arguments),
@@ -103,11 +111,15 @@ def remaster(
             arguments=arguments,
             label=label,
             waits_for_key=waits_for_key,
+            payload_sha256=payload.sha256 if payload else "",
         )
-        _write_iso(media.path, temp_iso, edited_files, workdir, facts, label, identity)
+        contents = _IsoContents(edited_files=edited_files, workdir=workdir, payload=payload)
+        _write_iso(media.path, temp_iso, contents, facts, label, identity)
         # Last: later changes would make the media check fail.
         run(["implantisomd5", "--force", temp_iso], timeout_s=_TIMEOUT_S)
         _verify_iso(temp_iso, media.path, facts, kickstart_text, menu, workdir)
+        if payload is not None:
+            _verify_payload(temp_iso, payload, workdir)
     return UnattendedIso(
         path=out,
         sha256=sha256_file(out),
@@ -115,6 +127,7 @@ def remaster(
         kickstart_sha256=sha256_bytes(kickstart_text.encode()),
         media_sha256=media.sha256,
         has_secret=secret,
+        payload_sha256=payload.sha256 if payload else "",
     )
 
 
@@ -170,15 +183,26 @@ def _edit_treeinfo(iso: Path, facts: IsoFacts, workdir: Path) -> dict[str, Path]
     return {TREEINFO: create_file(workdir, "treeinfo.edited", edited, mode=0o644)}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _IsoContents:
+    """What the ISO gets besides the media's files."""
+
+    edited_files: dict[str, Path]
+    workdir: Path
+    """Has the kickstart and the EFI image."""
+
+    payload: IsoPayload | None
+
+
 def _write_iso(
     source: Path,
     destination: Path,
-    edited_files: dict[str, Path],
-    workdir: Path,
+    contents: _IsoContents,
     facts: IsoFacts,
     label: str,
     identity: IsoIdentity,
 ) -> None:
+    workdir, payload = contents.workdir, contents.payload
     argv: list[str | Path] = ["xorriso", "-indev", source, "-outdev", destination, "-volid", label]
     # Preserves the BIOS and UEFI boot records; without them the copy is not bootable.
     argv += ["-boot_image", "any", "replay"]
@@ -190,15 +214,21 @@ def _write_iso(
         argv += ["-update", workdir / "efi.img", facts.efi_path]
     else:
         argv += ["-append_partition", "2", _ESP_TYPE, workdir / "efi.img"]
-    for iso_path, copy in edited_files.items():
+    for iso_path, copy in contents.edited_files.items():
         argv += ["-update", copy, iso_path]
     argv += ["-map", workdir / "ks.cfg", _KICKSTART]
+    if payload is not None:
+        argv += ["-map", payload.folder, _PAYLOAD]
+        # Before the dates: changing an owner sets the change time.
+        argv += ["-chown_r", "0", _PAYLOAD, "--", "-chgrp_r", "0", _PAYLOAD, "--"]
     # SOURCE_DATE_EPOCH does not cover the change times of the tree.
     argv += ["-alter_date_r", "b", _DATE[:8], "/", "--"]
     argv += ["-volume_date", "uuid", identity.volume_uuid]
     argv += ["-volume_date", "c", _DATE, "-volume_date", "m", _DATE, "-padding", "0"]
     limits = ProcessLimits(
-        max_file_bytes=source.stat().st_size + _MAX_GROWTH_BYTES,
+        max_file_bytes=source.stat().st_size
+        + (payload.size_bytes if payload else 0)
+        + _MAX_GROWTH_BYTES,
         max_memory_bytes=XORRISO_MEMORY_BYTES,
     )
     env = {"TZ": "UTC", "SOURCE_DATE_EPOCH": str(fat_menu.EPOCH_S)}
@@ -251,6 +281,13 @@ def _verify_iso(
             ["xorriso"], f"wrote an ISO that fails verification: {'; '.join(mismatches)}"
         )
     run(["checkisomd5", iso], timeout_s=_TIMEOUT_S)
+
+
+def _verify_payload(iso: Path, payload: IsoPayload, workdir: Path) -> None:
+    """Verify the list of the payload's files; the install compares the files with it."""
+    extract(iso, {_PAYLOAD_SUMS: workdir / "back.sums"})
+    if sha256_file(workdir / "back.sums") != payload.sha256:
+        raise ToolError(["xorriso"], f"wrote an ISO with another {_PAYLOAD_SUMS}")
 
 
 def _boot_properties(iso: IsoFacts) -> tuple[object, ...]:

@@ -115,6 +115,8 @@ def _open_checked(descriptor: int, path: Path, *, allow_hard_links: bool) -> Buf
 def create_file(folder: Path, name: str, data: bytes | str, *, mode: int = 0o600) -> Path:
     """Create a new file in ``folder``; no link is followed and nothing is replaced.
 
+    It has the ``mode`` whatever the umask is: ISOs record the modes of files.
+
     Raises:
         InputError: the name exists already, or leads out of the folder.
     """
@@ -125,6 +127,7 @@ def create_file(folder: Path, name: str, data: bytes | str, *, mode: int = 0o600
         with _open_parent(folder, parts, path) as parent:
             descriptor = os.open(parts[-1], flags, mode, dir_fd=parent)
         with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
             file.write(data.encode("utf-8") if isinstance(data, str) else data)
     except OSError as e:
         raise InputError(f"{path}: cannot be written: {e.strerror}") from e

@@ -80,7 +80,7 @@ def run_checks(
     of KVM, and whether the content has the rules of the waivers.
     """
     profile = request.profile
-    errors = collect_profile_errors(profile, builds_image=builds_image)
+    errors = collect_profile_errors(profile, builds_image=builds_image, offline=request.offline)
     with errors.collecting("image formats"):
         require_possible_formats(profile, request.image_formats)
     with errors.collecting("timestamp"):
@@ -89,12 +89,15 @@ def run_checks(
         with errors.collecting("folders"):
             require_writable_folder(folder)
     with errors.collecting("tools"):
-        raise_if_any(tuple(host_tools.missing_tools(profile, image=builds_image)))
+        tools = host_tools.missing_tools(profile, image=builds_image, offline=request.offline)
+        raise_if_any(tuple(tools))
     environment = Environment(request=request, builds_image=builds_image)
     if not only_inputs:
         environment = _check_machine(environment, errors)
     environment = _check_access(environment, errors, only_inputs=only_inputs)
     environment = _check_media(environment, errors)
+    if request.offline:
+        environment = _check_content(environment, errors, only_inputs=only_inputs)
     if not builds_image:
         return environment, errors
     environment = _check_keyring(environment, errors)
@@ -165,7 +168,7 @@ def _check_access(
     with errors.collecting("kickstart"):
         public = _PLACEHOLDER_KEY if access is None else access.public_key
         text = build_pipeline.render_linted_kickstart(
-            profile, public, request.read_luks_passphrase()
+            profile, public, request.read_luks_passphrase(), offline=request.offline
         )
         if not only_inputs:
             is_validated = ksvalidator.validate(text, profile.release)

@@ -111,7 +111,7 @@ def make_plan(
     return RunPlan(
         environment=environment,
         stages=planned_stages,
-        layers=tuple(_plan_layers(environment)) if builds_image else (),
+        layers=tuple(_plan_layers(environment)) if builds_image or request.offline else (),
         errors=tuple(errors.collected),
         unchecked=tuple(_unchecked(environment, planned_stages)),
     )

@@ -82,7 +82,7 @@ def _plan_all(environment: Environment, *, with_scan: bool) -> Iterator[PlannedS
     request = environment.request
     profile, cache_folder = request.profile, request.cache_folder
     yield _plan_media(environment)
-    if environment.builds_image:
+    if environment.builds_image or request.offline:
         yield _plan_content(environment)
     iso, result = _plan_cached(_iso_stage(environment))
     yield iso
@@ -248,6 +248,8 @@ def _iso_stage(environment: Environment) -> CachedStage:
         media_sha256 = media.sha256
         if media.expected:
             media_sha256 = media.expected[0].sha256
+        if request.offline:  # the layers' files, which have a digest once they are collected
+            media_sha256 = None
         if media_sha256 is not None:
             label = make_volume_label(request.profile)
             boot_options = boot_arguments(request.profile, label)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hardpan.builder import build_lock, image_formats
 from hardpan.builder import pipeline as build_pipeline
-from hardpan.builder.artifacts import Assessment, BootedGuest, UnattendedIso
+from hardpan.builder.artifacts import Assessment, BootedGuest, OfflineContent, UnattendedIso
 from hardpan.builder.build_plan import BuildPlan
 from hardpan.builder.hardened_image import HardenedImage
 from hardpan.builder.media import package_check, sources
@@ -24,6 +24,7 @@ from hardpan.scanners import pipeline as scan_pipeline
 from hardpan.scanners.collect.plan import plan_profile
 from hardpan.scanners.content import datastream
 from hardpan.scanners.content.datastream import ContentSource
+from hardpan.scanners.content.self_assessment import prepare_self_assessment
 from hardpan.scanners.content_provider import ContentProvider
 from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
 from hardpan.scanners.evidence.sign import writer
@@ -98,6 +99,8 @@ def prepare_build(request: BuildRequest, emit: Emit) -> BuildPlan:
         packages_bytes=packages.base.installed_bytes,
         luks_passphrase=request.read_luks_passphrase(),
         erase_disks=request.erase_disks,
+        offline=_prepare_offline_content(request) if request.offline else None,
+        max_iso_mib=request.max_iso_mib,
         media_content=content,
         required_lock=request.lock,
         choose_acceleration=cache(partial(_choose_acceleration, emit)),
@@ -112,6 +115,18 @@ def _choose_acceleration(emit: Emit) -> Acceleration:
     accelerator = detect_acceleration()
     emit(StageMessage(stage="machine", text=accelerator.reason))
     return accelerator
+
+
+def _prepare_offline_content(request: BuildRequest) -> OfflineContent:
+    """Return the content with which each machine evaluates itself at its first boot."""
+    stig = request.profile.stig
+    source = datastream.find(stig.content, request.content)
+    prepared = prepare_self_assessment(source, stig.profile_id)
+    return OfflineContent(
+        data_stream=prepared.data_stream,
+        profile_id=prepared.profile_id,
+        assessment=Assessment(content_sha256=source.sha256, counts={}, fixes=prepared.fixes),
+    )
 
 
 def build_image(request: BuildRequest, emit: Emit) -> AttestedImage:

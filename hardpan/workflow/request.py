@@ -10,6 +10,7 @@ from hardpan.builder.build_lock import BuildLock
 from hardpan.builder.media.expected_digest import DigestOptions
 from hardpan.core.events import Emit
 from hardpan.core.file_lock import lock_folder
+from hardpan.core.files import MiB
 from hardpan.core.secret_files import read_passphrase
 from hardpan.core.xdg import data_home
 from hardpan.profiles.schema.profile import Profile
@@ -45,6 +46,12 @@ class BuildRequest:
 
     stall_timeout_s: float | None = None
     """Limit of an install without output and disk access; None for the default of this host."""
+
+    offline: bool = False
+    """Put what the layers need on the ISO, so that its machines need no network."""
+
+    max_iso_mib: MiB | None = None
+    """Limit of an ISO with the layers' files; None for that of install media."""
 
     install_timeout_s: float | None = None
     """Limit of a whole install; None for the default of this host."""

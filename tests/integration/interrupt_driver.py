@@ -93,7 +93,7 @@ class Attempt:
             (build_and_attest.datastream, "find", lambda *_: SimpleNamespace(sha256=DIGEST)),
             (build_and_attest, "_assess", self.assess),
             (build_and_attest, "_open_shell", lambda _guest: nullcontext(self.shell)),
-            (pipeline, "render_linted_kickstart", lambda *_: "text\n"),
+            (pipeline, "render_linted_kickstart", lambda *_, **__: "text\n"),
             (pipeline, "remaster", self.remaster),
             (pipeline, "overlay_with_serial_console", nullcontext_path),
             (pipeline.install, "install", self.install),

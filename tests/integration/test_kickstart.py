@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from hardpan.builder import bash_syntax, ksvalidator
+from hardpan.builder.offline.packages import with_offline_packages
 from hardpan.core.process import run
-from hardpan.kickstart import KickstartError, lint_kickstart
+from hardpan.kickstart import KickstartError, lint_kickstart, render_kickstart
 from hardpan.kickstart.syntax import parse_kickstart
 from hardpan.profiles.loader import shipped
 from hardpan.profiles.loader.profile_file import load_profile
@@ -14,6 +15,10 @@ from hardpan.profiles.loader.profile_file import load_profile
 pytestmark = pytest.mark.integration
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "kickstart"
+KEY = (
+    "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBAABAgMEBQYHCAkKCwwN"
+    "Dg8QERITFBUWFxgZGhscHR4fICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8= x"
+)
 
 
 def is_accepted(path: Path, release: str) -> bool:
@@ -39,6 +44,17 @@ def test_ksvalidator_and_shell_accept_encryption(name: str, release: str) -> Non
     assert (
         lint_kickstart(path.read_text("utf-8"), release, shell_check=bash_syntax.syntax_error) == ()
     )
+
+
+@pytest.mark.parametrize("name", ["rocky9-stig", "rocky10-stig", "lab-stig"])
+def test_ksvalidator_and_shell_accept_layers_on_the_media(name: str, tmp_path: Path) -> None:
+    profile = load_profile(name)
+    text = render_kickstart(with_offline_packages(profile), KEY, offline=True)
+    (tmp_path / "ks.cfg").write_text(text, "utf-8")
+
+    assert "hardpan-layers.service" in text
+    assert is_accepted(tmp_path / "ks.cfg", profile.release)
+    assert lint_kickstart(text, profile.release, shell_check=bash_syntax.syntax_error) == ()
 
 
 @pytest.mark.parametrize("name", shipped.shipped_profiles())

@@ -94,3 +94,32 @@ def test_receipt_has_sizes_and_digest_of_each_file(tmp_path: Path) -> None:
 def test_file_name_tells_the_media_type(disk_format: Any) -> None:
     """A verifier guesses the type of a subject without one from the suffix of its name."""
     assert guess_media_type(f"x{disk_format.suffix}") == disk_format.media_type
+
+
+def test_offline_iso_plans_content_and_layers(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    argv = ["--cache", str(tmp_path), "--format", "iso", "--offline", "--max-size", "16 GiB"]
+
+    assert plan_stages(capsys, *argv) == ["media", "content", "iso"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--offline"], "--offline: expected --format iso alone, got qcow2"),
+        (["--offline", "--format", "iso,raw"], "--offline: expected --format iso alone, got raw"),
+        (["--format", "iso", "--max-size", "1 GiB"], "--max-size: expected --offline too"),
+        (
+            ["--format", "iso", "--offline", "--max-size", "1 TB"],
+            "--max-size: expected e.g. '20 GiB' or '512 MiB'",
+        ),
+    ],
+)
+def test_offline_with_other_options_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], problem: str
+) -> None:
+    argv = ["build", "lab-stig", "-o", str(tmp_path / "out"), *arguments]
+
+    assert cli.run(argv) == Exit.USAGE
+    assert problem in capsys.readouterr().err

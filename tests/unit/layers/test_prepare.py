@@ -54,7 +54,7 @@ def model_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedding, "prepare_files", lambda _cache, _emit: files)
 
 
-def test_fixes_of_failing_rules_are_in_one_archive(tmp_path: Path) -> None:
+def test_fixes_of_failing_rules_become_an_archive(tmp_path: Path) -> None:
     prepared = prepare("stig", LAB, tmp_path)
 
     members = member_texts(tmp_path / "files/fixes.tar")
@@ -65,7 +65,7 @@ def test_fixes_of_failing_rules_are_in_one_archive(tmp_path: Path) -> None:
     assert json.loads(members["manifest.json"])["rules"] == [f"{RULE_PREFIX}sample_rule"]
 
 
-def test_model_is_in_one_archive_with_its_installer(tmp_path: Path) -> None:
+def test_model_archive_has_its_installer(tmp_path: Path) -> None:
     prepared = prepare("ml_cpu", LAB, tmp_path)
 
     members = member_texts(tmp_path / "files/model.tar")
@@ -74,13 +74,13 @@ def test_model_is_in_one_archive_with_its_installer(tmp_path: Path) -> None:
     assert members["install.sh"].startswith(b"#!/bin/sh")
 
 
-def test_files_are_used_where_they_were_written_without_another_folder(tmp_path: Path) -> None:
+def test_variables_name_the_folder_itself_by_default(tmp_path: Path) -> None:
     prepared = prepare("ml_cpu", LAB, tmp_path, runtime_folder="")
 
     assert prepared.variables["ml_cpu_archive"] == str(tmp_path / "files/model.tar")
 
 
-def test_service_is_in_one_archive(tmp_path: Path) -> None:
+def test_service_archive_has_its_installer(tmp_path: Path) -> None:
     prepared = prepare("ai_service", LAB_AI, tmp_path)
 
     assert prepared.variables["ai_service_archive"] == f"{RUNTIME}/ai_service.tar"
@@ -120,7 +120,7 @@ def test_prepared_variables_are_those_of_the_plan(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_layer_reports_what_it_needs_a_network_for(profile: str, layer: str, obstacle: str) -> None:
+def test_layer_reports_its_need_of_a_network(profile: str, layer: str, obstacle: str) -> None:
     assert registry.LAYERS[layer].offline_obstacle(load_profile(profile)) == obstacle
 
 

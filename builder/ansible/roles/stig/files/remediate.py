@@ -8,6 +8,8 @@ later). FOLDER contains ``manifest.json``, ``prelude.sh`` and ``fixes/NNN.sh``. 
 the program stops between two fixes and exits with 75 (EX_TEMPFAIL): call it again to continue.
 It exits with 0 when all fixes have run and ``outcomes.json`` is written.
 
+If FOLDER contains ``failed.json``, a list of rules, the fixes of other rules are not run.
+
 Packages are installed and removed in one transaction each before the first fix, and files that
 replace many fixes (audit rules, kernel settings) are written then. ``prelude.sh`` wraps commands
 that fixes must not run themselves; commands it deferred run once, after the last fix.
@@ -41,6 +43,15 @@ class CommandResult(NamedTuple):
     exit_status: int
     output: str
     duration_s: float
+
+
+NOT_FAILED = CommandResult(0, "did not fail in the evaluation: not changed", 0.0)
+
+
+def read_failed(workdir: Path) -> set[str] | None:
+    """Return the rules that ``evaluate.py`` found failing; None if it did not run."""
+    path = workdir / "failed.json"
+    return set(json.loads(path.read_text())) if path.exists() else None
 
 
 def run(argv: list[str], workdir: Path, timeout_s: float) -> CommandResult:
@@ -170,8 +181,12 @@ def main() -> int:
         write_files(manifest["files"])
         state = {"deferred": change_packages(workdir, manifest), "rules": []}
     rules, results = manifest["rules"], state["rules"]
+    failed = read_failed(workdir)
     while len(results) < len(rules) and time.monotonic() < deadline:
         index = len(results)
+        if failed is not None and rules[index] not in failed:
+            results.append({"rule": rules[index], **NOT_FAILED._asdict()})
+            continue
         script = str(workdir / "fixes" / f"{index:03}.sh")
         argv = ["/bin/bash", "-c", '. ./prelude.sh; . "$1"', rules[index], script]
         results.append({"rule": rules[index], **run(argv, workdir, FIX_TIMEOUT_S)._asdict()})
