@@ -154,6 +154,17 @@ def require_unchanged_inputs(lock: BuildLock, inputs: BuildLock) -> None:
     _require_none(list(_compare_inputs(lock, inputs)))
 
 
+def require_available(lock: BuildLock, inputs: BuildLock, content: MediaContent | None) -> None:
+    """Pass if the inputs are those of the lock and the media have its packages.
+
+    A package without a repository in the lock was not on the media: only the build can compare it.
+
+    Raises:
+        TrustError: they are not; lists every difference, at most 40 in full.
+    """
+    _require_none([*_compare_inputs(lock, inputs), *_compare_media_packages(lock, content)])
+
+
 def require_unchanged(lock: BuildLock, build: BuildLock) -> None:
     """Pass if ``build`` has exactly what ``lock`` has.
 
@@ -184,6 +195,18 @@ def _compare_inputs(lock: BuildLock, build: BuildLock) -> Iterator[str]:
     if lock.content != build.content:
         yield f"content: expected sha256 {lock.content}, got {build.content}"
     yield from _compare_files("repository", lock.repositories, build.repositories)
+
+
+def _compare_media_packages(lock: BuildLock, content: MediaContent | None) -> Iterator[str]:
+    on_media = dict(_package_files(content)) if content else {}
+    for package in lock.packages:
+        if not package.repository:
+            continue
+        _, sha256 = on_media.get(package.nevra, ("", ""))
+        if package.nevra not in on_media:
+            yield f"package {package.nevra}: not on the media"
+        elif sha256 != package.sha256:
+            yield f"package {package.nevra}: expected sha256 {package.sha256}, got {sha256}"
 
 
 def _compare_files(

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hardpan.builder import host_tools, ksvalidator
+from hardpan.builder import build_lock, host_tools, ksvalidator
 from hardpan.builder import pipeline as build_pipeline
-from hardpan.builder.artifacts import SshAccess
+from hardpan.builder.artifacts import InstallMedia, SshAccess
 from hardpan.builder.image_formats import require_possible_formats
 from hardpan.builder.layers.role_validation import validate_roles
 from hardpan.builder.media.expected_digest import match_digest
@@ -24,7 +24,12 @@ from hardpan.builder.vm.probe import Acceleration, detect_acceleration
 from hardpan.core.error_collector import ErrorCollector
 from hardpan.core.errors import InputError, ResourceError, raise_if_any
 from hardpan.core.events import Emit, StageMessage
-from hardpan.core.files import require_free_space, require_writable_folder, sha256_file
+from hardpan.core.files import (
+    Sha256,
+    require_free_space,
+    require_writable_folder,
+    sha256_file,
+)
 from hardpan.preflight.deviation_checks import require_matching_deviations
 from hardpan.preflight.media_checks import check_media
 from hardpan.profiles.schema.profile import Profile
@@ -102,6 +107,7 @@ def run_checks(
         return environment, errors
     environment = _check_keyring(environment, errors)
     environment = _check_content(environment, errors, only_inputs=only_inputs)
+    _check_lock(environment, errors)
     return environment, errors
 
 
@@ -210,6 +216,29 @@ def _check_content(
             require_matching_deviations(request.profile, content, request.tailoring)
         return replace(environment, content=content)
     return environment
+
+
+def _check_lock(environment: Environment, errors: ErrorCollector) -> None:
+    """Compare what is known before a build with the lock of ``--locked``."""
+    request, media, content = environment.request, environment.media, environment.content
+    lock = request.lock
+    if lock is None or media is None or media.path is None or content is None:
+        return
+    digests = [media.sha256, *(expected.sha256 for expected in media.expected)]
+    # An ISO that was never read is compared by the metadata of its repositories.
+    sha256 = next((digest for digest in digests if digest), Sha256(lock.media.sha256))
+    install_media = InstallMedia(
+        path=media.path,
+        sha256=sha256,
+        size_bytes=media.size,
+        volume_id=media.volume_id,
+        name=request.profile.media.catalog,
+    )
+    inputs = build_lock.lock_inputs(
+        request.profile.name, install_media, media.content, content.sha256
+    )
+    with errors.collecting("lock"):
+        build_lock.require_available(lock, inputs, media.content)
 
 
 def _require_memory(required_mib: int) -> None:

@@ -30,6 +30,7 @@ _DEFAULT_HINTS = {
     "kickstart": "'hardpan render' writes the kickstart for inspection; fix the profile",
     "layers": "'hardpan render' shows what each layer does; fix the profile",
     "licences": "read the licences and accept them in your own profile",
+    "lock": "use the media and content of the lock, or build without --locked",
     "machine": "'hardpan doctor' shows what this machine can do",
     "media": "name the complete, unmodified install ISO with --media",
     "signing keys": "'hardpan keys new FOLDER' creates keys for --keys",
@@ -166,6 +167,8 @@ def _unchecked(environment: Environment, planned_stages: tuple[PlannedStage, ...
         yield "the digests of reused results: a stage whose result has changed is run again"
     if environment.kickstart and not environment.is_validated:
         yield "the kickstart with ksvalidator: pip install 'hardpan[tools]'"
+    if request.lock is not None:
+        yield "the lock's wheels, models and other packages: the build ends if they differ"
     if environment.builds_image:
         yield from _unchecked_layer_inputs(environment)
     if request.timestamp_url:

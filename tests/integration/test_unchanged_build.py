@@ -35,14 +35,17 @@ class Build:
         iso_folder.mkdir(parents=True)
         self.iso = rocky_dvd.write_iso(rocky_dvd.complete_dvd(9), iso_folder)
         self.runs = 0
+        self.output = ""
 
-    def run(self, module: str, *options: str) -> list[dict[str, Any]]:
+    def run(self, module: str, *options: str, exit_code: int = 0) -> list[dict[str, Any]]:
         """Build; return the records of the log."""
         self.runs += 1
         log = self.folder / f"{self.runs}.jsonl"
         arguments = build_arguments("rocky9-stig-cpu", self.iso, self.folder, "qcow2,vmdk")
         argv = [sys.executable, "-m", module, *arguments, "--log-file", log, *options]
-        run(argv, timeout_s=300, cwd=REPO, env={"XDG_DATA_HOME": str(self.folder / "data")})
+        environment = {"XDG_DATA_HOME": str(self.folder / "data")}
+        result = run(argv, timeout_s=300, cwd=REPO, env=environment, ok=(exit_code,))
+        self.output = result.stdout
         return [json.loads(line) for line in log.read_text().splitlines()]
 
 
@@ -76,6 +79,25 @@ def test_nothing_heavy_is_started(build: Build) -> None:
     assert {argv[1] for argv in argv_list if argv[0] == "qemu-img"} == {"info"}
     # The whole ISO is read once, by the first build.
     assert "checking the digest" not in texts(records)
+
+
+def test_dry_run_reports_drift_of_the_lock(build: Build) -> None:
+    path = build.folder / "out" / "rocky9-stig-cpu.lock.json"
+    lock = json.loads(path.read_text())
+    build.run("hardpan", "--dry-run", "--json", "--locked", str(path))
+    assert json.loads(build.output)["problems"] == []
+
+    lock["repositories"][0]["sha256"] = "0" * 64
+    lock["packages"][0] |= {"repository": "BaseOS", "nevra": "bash-9.9-1.el9.x86_64"}
+    changed = build.folder / "changed.lock.json"
+    changed.write_text(json.dumps(lock))
+    records = build.run("hardpan", "--dry-run", "--json", "--locked", str(changed), exit_code=6)
+
+    (problem,) = json.loads(build.output)["problems"]
+    assert "2 differences" in problem["message"]
+    assert "repository AppStream: expected sha256 000" in problem["message"]
+    assert "package bash-9.9-1.el9.x86_64: not on the media" in problem["message"]
+    assert stages(records, reused=True) + stages(records, reused=False) == []
 
 
 def test_touched_iso_is_read_and_nothing_is_built(build: Build) -> None:

@@ -195,3 +195,28 @@ def test_long_list_of_differences_is_cut() -> None:
         )
 
     assert str(caught.value).splitlines()[-1] == "  and 20 more"
+
+
+def locked_build() -> BuildLock:
+    content = make_content()
+    return build_lock.lock_inputs("p", MEDIA, content, CONTENT_SHA256).model_copy(
+        update={"packages": build_lock.lock_packages(HEADERS, content)}
+    )
+
+
+def test_packages_of_the_media_are_compared_without_a_build() -> None:
+    lock, content = locked_build(), make_content()
+    inputs = build_lock.lock_inputs("p", MEDIA, content, CONTENT_SHA256)
+    newer = replace(
+        content,
+        rpms=(
+            make_rpm("bash", "5.1.9", "1.el9", sha256="c" * 64),
+            make_rpm("audit", "3.1", "2.el9", epoch="1", sha256="e" * 64),
+        ),
+    )
+
+    build_lock.require_available(lock, inputs, content)
+    with pytest.raises(TrustError, match="2 differences") as caught:
+        build_lock.require_available(lock, inputs, newer)
+    assert "package bash-5.1.8-9.el9.x86_64: not on the media" in str(caught.value)
+    assert f"expected sha256 {'d' * 64}, got {'e' * 64}" in str(caught.value)

@@ -12,6 +12,7 @@ import pytest
 
 from hardpan.builder import stages as build_stages
 from hardpan.builder.artifacts import SshAccess
+from hardpan.builder.build_lock import BuildLock, LockedFile
 from hardpan.builder.layers import registry
 from hardpan.builder.media import sources
 from hardpan.builder.vm.disk_format import DISK_FORMATS
@@ -439,3 +440,33 @@ def test_lab_builder_ignores_media_of_other_files(
 
     (installer / "init").write_text("second")
     assert lab.find_cached(cache, installer=installer) == {}
+
+
+def test_dry_run_reports_the_difference_from_a_lock(request_with_media: BuildRequest) -> None:
+    environment = make_plan(request_with_media, discard).environment
+    assert environment.media is not None
+    assert environment.media.sha256 is not None
+    assert environment.content is not None
+    lock = BuildLock(
+        profile="lab-stig",
+        media=LockedFile(name="lab9", sha256=environment.media.sha256),
+        content=environment.content.sha256,
+        repositories=(),
+    )
+    content = environment.media.content
+    if content is not None:
+        lock = lock.model_copy(
+            update={
+                "repositories": tuple(
+                    LockedFile(name=r.id, sha256=r.repomd_sha256) for r in content.repositories
+                )
+            }
+        )
+    locked = replace(request_with_media, lock=lock)
+    changed = lock.model_copy(update={"content": "0" * 64})
+
+    assert [x for x in make_plan(locked, discard).errors if x.area == "lock"] == []
+    plan = make_plan(replace(request_with_media, lock=changed), discard)
+    (problem,) = [x.error for x in plan.errors if x.area == "lock"]
+    assert problem.exit_code == 6
+    assert "content: expected sha256 000" in str(problem)
