@@ -8,13 +8,14 @@ still reads every byte, so malformed XML is refused anywhere in the file.
 from collections.abc import Callable, Iterable
 from xml.parsers import expat
 
+from hardpan.scanners.openscap.arf.oval_reader import CHARACTERISTICS, OvalReader
 from hardpan.scanners.openscap.arf.rule_reader import MAX_CHECK_LINES, XCCDF, RuleReader
 from hardpan.scanners.openscap.arf.skip import ElementSkipper
 from hardpan.scanners.openscap.arf.state import (
+    EVIDENCE_FIELDS,
     MAX_LINE,
     CollectedItem,
     ParserState,
-    RawDefinition,
     invalid_arf,
 )
 
@@ -24,7 +25,6 @@ MAX_EVIDENCE_LINES = 3 * MAX_CHECK_LINES
 
 _MAX_DEPTH = 200
 _MAX_TAG = 4 << 20
-_MAX_ITEMS = 400_000
 _MAX_NAMES = 10_000
 """Different names of elements and attributes, which expat's interface caches."""
 
@@ -55,14 +55,6 @@ _CHUNK = 1 << 18
 _ARF = "http://scap.nist.gov/schema/asset-reporting-format/1.1 "
 _RESULTS = "http://oval.mitre.org/XMLSchema/oval-results-5 "
 _DEFINITIONS = "http://oval.mitre.org/XMLSchema/oval-definitions-5 "
-_CHARACTERISTICS = "http://oval.mitre.org/XMLSchema/oval-system-characteristics-5 "
-_EVIDENCE_FIELDS = frozenset(
-    (
-        *("path", "filename", "filepath", "name", "username", "mount_point", "local_address"),
-        *("unit", "property", "key", "instance", "subexpression", "value", "text", "version"),
-        *("evr", "uread", "user_id", "group_id", "mount_options", "current_status"),
-    )
-)
 _SKIPPED_ELEMENTS = frozenset(
     (
         _ARF + "report-request",
@@ -94,11 +86,6 @@ def parse_elements(chunks: Iterable[bytes], name: str) -> ParserState:
     return reader.state
 
 
-_VIOLATION_TEST = {"check_existence": "any_exist", "check": "all", "state_operator": "OR"}
-"""Attributes of a test whose evidence is the items that match no state: ``content.oval_share``
-makes them of tests that require that there is no such item."""
-
-
 class _ArfReader:
     """Handles expat's events; ``_path`` is the current element."""
 
@@ -111,18 +98,13 @@ class _ArfReader:
         self._size = 0
         self._skipper = ElementSkipper(self.parser, self._end_skipped)
         self._path: list[str] = []
-        self._report = ""
         self._rules = RuleReader(
             name, self._path, self._read_id, self._capture_text, self._count_record
         )
+        self._oval = OvalReader(name, self.state, self._read_id, self._count_record)
         self._result_count = 0
-        self._definition = RawDefinition(result="")
-        self._item_ids: list[str] = []
-        self._allowed_ids: set[str] | None = None
-        self._is_object_complete = True
         self._field_name = ""
         self._item: CollectedItem | None = None
-        self._item_count = 0
         self._record_count = 0
         self._text: list[str] = []
         self._remaining_chars = 0
@@ -133,12 +115,12 @@ class _ArfReader:
             _ARF + "report": self._start_report,
             XCCDF + "TestResult": self._start_test_result,
             XCCDF + "rule-result": self._start_rule,
-            _RESULTS + "definition": self._start_definition,
-            _RESULTS + "criterion": self._start_criterion,
-            _RESULTS + "extend_definition": self._start_extension,
-            _RESULTS + "test": self._start_test,
-            _RESULTS + "tested_item": self._start_tested_item,
-            _CHARACTERISTICS + "object": self._start_object,
+            _RESULTS + "definition": self._oval.start_definition,
+            _RESULTS + "criterion": self._oval.start_criterion,
+            _RESULTS + "extend_definition": self._oval.start_extension,
+            _RESULTS + "test": self._oval.start_test,
+            _RESULTS + "tested_item": self._oval.start_tested_item,
+            CHARACTERISTICS + "object": self._oval.start_object,
         }
         self._child_handlers = {
             XCCDF + "TestResult": self._in_test_result,
@@ -146,9 +128,9 @@ class _ArfReader:
             XCCDF + "complex-check": self._rules.in_complex_check,
             XCCDF + "check": self._rules.in_check,
             XCCDF + "override": self._rules.in_override,
-            _DEFINITIONS + "tests": self._in_tests,
-            _CHARACTERISTICS + "system_data": self._start_item,
-            _CHARACTERISTICS + "object": self._in_object,
+            _DEFINITIONS + "tests": self._oval.in_tests,
+            CHARACTERISTICS + "system_data": self._start_item,
+            CHARACTERISTICS + "object": self._oval.in_object,
         }
         self._set_handlers()
 
@@ -193,7 +175,7 @@ class _ArfReader:
             if not self._sink_includes_children:
                 self.parser.CharacterDataHandler = None
         elif self._item is not None:
-            if depth == self._item.depth + 1 and _local_name(tag) in _EVIDENCE_FIELDS:
+            if depth == self._item.depth + 1 and _local_name(tag) in EVIDENCE_FIELDS:
                 self._field_name = _local_name(tag)
                 self._capture_text(self._add_field)
         elif tag in _SKIPPED_ELEMENTS:
@@ -222,7 +204,7 @@ class _ArfReader:
                 sink("".join(self._text))
         elif self._item is not None:
             if depth == self._item.depth:
-                self.state.items[self._report][self._item.id] = self._item.format_line()
+                self.state.items[self._oval.report][self._item.id] = self._item.format_line()
                 self._item = None
         elif tag == XCCDF + "rule-result":
             result = self._rules.end_result()
@@ -258,7 +240,7 @@ class _ArfReader:
             self._remaining_chars -= len(text)
 
     def _start_report(self, attributes: dict[str, str]) -> None:
-        self._report = self._read_id(attributes, "id")
+        self._oval.report = self._read_id(attributes, "id")
         self._count_record()
 
     def _start_test_result(self, attributes: dict[str, str]) -> None:
@@ -302,60 +284,8 @@ class _ArfReader:
             raise invalid_arf(self._name, f"has more than {MAX_RULE_RESULTS} results of rules")
         self._rules.start_result(attributes)
 
-    def _in_tests(self, _tag: str, attributes: dict[str, str]) -> None:
-        self._count_record()
-        comments = self.state.comments[self._report]
-        comments[self._read_id(attributes, "id")] = attributes.get("comment", "")[: 2 * MAX_LINE]
-
-    def _start_definition(self, attributes: dict[str, str]) -> None:
-        self._count_record()
-        self._definition = RawDefinition(result=self._read_id(attributes, "result"))
-        definitions = self.state.definitions[self._report]
-        definitions[self._read_id(attributes, "definition_id")] = self._definition
-
-    def _start_criterion(self, attributes: dict[str, str]) -> None:
-        self._count_record()
-        self._definition.test_ids.append(self._read_id(attributes, "test_ref"))
-
-    def _start_extension(self, attributes: dict[str, str]) -> None:
-        self._count_record()
-        self._definition.extended_ids.append(self._read_id(attributes, "definition_ref"))
-
-    def _start_test(self, attributes: dict[str, str]) -> None:
-        self._count_record()
-        self._item_ids = []
-        test_id = self._read_id(attributes, "test_id")
-        is_violation_test = _VIOLATION_TEST.items() <= attributes.items()
-        allowed_items = self.state.allowed_items[self._report]
-        self._allowed_ids = allowed_items.setdefault(test_id, set()) if is_violation_test else None
-        tests = self.state.tests[self._report]
-        tests[test_id] = (self._read_id(attributes, "result"), self._item_ids)
-
-    def _start_tested_item(self, attributes: dict[str, str]) -> None:
-        self._count_record()
-        item_id = self._read_id(attributes, "item_id")
-        self._item_ids.append(item_id)
-        if self._allowed_ids is not None and attributes.get("result") == "true":
-            self._allowed_ids.add(item_id)
-
-    def _start_object(self, attributes: dict[str, str]) -> None:
-        self._is_object_complete = attributes.get("flag") != "incomplete"
-
-    def _in_object(self, tag: str, attributes: dict[str, str]) -> None:
-        if tag == _CHARACTERISTICS + "reference" and not self._is_object_complete:
-            self._count_record()
-            self.state.incomplete[self._report].add(self._read_id(attributes, "item_ref"))
-
     def _start_item(self, tag: str, attributes: dict[str, str]) -> None:
-        self._item_count += 1
-        if self._item_count > _MAX_ITEMS:
-            raise invalid_arf(self._name, f"has more than {_MAX_ITEMS} items")
-        self._item = CollectedItem(
-            id=self._read_id(attributes, "id"),
-            kind=_local_name(tag).removesuffix("_item"),
-            status=self._read_id(attributes, "status") or "exists",
-            depth=len(self._path),
-        )
+        self._item = self._oval.create_item(_local_name(tag), attributes, len(self._path))
 
     def _add_field(self, text: str) -> None:
         if self._item is not None:

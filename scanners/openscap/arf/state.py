@@ -8,6 +8,15 @@ from hardpan.core.errors import ToolError
 MAX_LINE = 300
 """Characters of one line of evidence."""
 
+EVIDENCE_FIELDS = frozenset(
+    (
+        *("path", "filename", "filepath", "name", "username", "mount_point", "local_address"),
+        *("unit", "property", "key", "instance", "subexpression", "value", "text", "version"),
+        *("evr", "uread", "user_id", "group_id", "mount_options", "current_status"),
+    )
+)
+"""Elements of an item that are evidence."""
+
 _MAX_FIELDS = 100
 """Fields of one item: they fill more than a line."""
 
