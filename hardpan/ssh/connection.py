@@ -8,9 +8,7 @@ import shlex
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
 
 from hardpan.core.errors import ToolError, UnavailableError, UnreachableError
 from hardpan.core.events import RemoteCommandEnded, publish
@@ -18,7 +16,6 @@ from hardpan.core.redaction import SecretFilter
 from hardpan.ssh.bootstrap import TIMED_OUT, to_shell_command
 from hardpan.ssh.command import (
     RC_FILE_HINT,
-    Channel,
     CommandOutput,
     ConnectionLostError,
     RemoteCommand,
@@ -30,7 +27,7 @@ from hardpan.ssh.privileges import BecomeMethod, Privileges
 from hardpan.ssh.request import CommandRequest, OnLine
 from hardpan.ssh.sudo import BecomeDialogue, explain_failure
 from hardpan.ssh.target import Target
-from hardpan.ssh.transport_kind import TransportChoice
+from hardpan.ssh.transport import Transport
 
 _GRACE_S = 20.0
 _SESSION_TIMEOUT_S = 180.0
@@ -59,30 +56,6 @@ class HostKey:
     """``SHA256:…`` as ``ssh-keygen -l`` prints it."""
 
     trust: HostKeyTrust
-
-
-class Transport(Protocol):
-    """Starts commands on one target."""
-
-    @property
-    def choice(self) -> TransportChoice:
-        """Which transport it is, and why."""
-        ...
-
-    def start(self, command_line: str, *, timeout_s: float, has_terminal: bool = False) -> Channel:
-        """Start a command line in the login shell of the target's user, within ``timeout_s``.
-
-        With ``has_terminal`` its three streams are one pseudo-terminal, as some sudo rules demand.
-        """
-        ...
-
-    def close(self) -> None:
-        """End the connection and everything that runs over it; may be called from any thread."""
-        ...
-
-    def translate_errors(self) -> AbstractContextManager[None]:
-        """Turn exceptions of the transport, raised in the block, into hardpan errors."""
-        ...
 
 
 class Connection:
