@@ -144,10 +144,8 @@ def _assert_newly_failing(answer: Any) -> None:
     applicable = [c for c in changes if c["baseline"] == "notapplicable"]
     assert _names(c for c in changes if c not in applicable) == set(_NEWLY_FAILING)
     assert "chronyd_client_only" in _names(applicable)
-    assert _names(changes) == _names(
-        [r for r in answer["diff"]["regressions"] if r["kind"] == "rule"]
-        and [{"ruleId": r["name"]} for r in answer["diff"]["regressions"] if r["kind"] == "rule"]
-    )
+    regressions = [r["name"] for r in answer["diff"]["regressions"] if r["kind"] == "rule"]
+    assert _names(changes) == _names({"ruleId": name} for name in regressions)
 
 
 def test_playbook_fixes_the_lab_host_and_keeps_the_login(site: Site) -> None:
