@@ -1,19 +1,27 @@
 """SLSA provenance v1 of an image as an in-toto statement; the caller signs it."""
 
+import base64
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from hardpan.builder.artifacts import (
     DiskImage,
     ImageFile,
     InstallMedia,
     LayerResult,
+    StackResult,
     UnattendedIso,
 )
-from hardpan.core.files import Sha256
+from hardpan.core.files import Sha256, canonical_json, sha256_bytes
 from hardpan.core.identifiers import BUILD_TYPE, BUILDER_ID
 from hardpan.core.media_types import ISO, QCOW2
+
+MAX_LISTED_FINDINGS = 500
+"""Findings of one wheel audit that the statement lists, the worst first; all are counted."""
+
+_SEVERITIES = ("high", "medium", "low")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +96,9 @@ def provenance_statement(record: BuildRecord) -> dict[str, object]:
                     "startedOn": record.started,
                     "finishedOn": record.finished,
                 },
+                "byproducts": [
+                    _wheel_audit(stack) for layer in record.layers for stack in layer.stacks
+                ],
             },
         },
     }
@@ -112,6 +123,19 @@ def _stack_resources(layers: Iterable[LayerResult]) -> Iterator[dict[str, object
     for stack in (stack for layer in layers for stack in layer.stacks):
         yield _resource(f"lock:{stack.name}", stack.lock_sha256)
         yield _resource(stack.rpm, stack.rpm_sha256)
+
+
+def _wheel_audit(stack: StackResult) -> dict[str, object]:
+    """Return the audit of a stack's wheels as a resource with its content, and counts."""
+    count = Counter(finding.severity for finding in stack.findings)
+    ranked = sorted(stack.findings, key=lambda finding: _SEVERITIES.index(finding.severity))
+    content = canonical_json([asdict(finding) for finding in ranked[:MAX_LISTED_FINDINGS]])
+    return {
+        **_resource(f"wheel-audit:{stack.name}", sha256_bytes(content)),
+        "mediaType": "application/json",
+        "content": base64.b64encode(content).decode("ascii"),
+        "annotations": {severity: count[severity] for severity in _SEVERITIES},
+    }
 
 
 def _lock_resources(record: BuildRecord) -> Iterator[dict[str, object]]:

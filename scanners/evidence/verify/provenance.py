@@ -1,5 +1,7 @@
 """Check the provenance of the image that the host was booted from."""
 
+import json
+
 from hardpan.core.errors import TrustError
 from hardpan.core.limits import MAX_EVIDENCE_BUNDLE_BYTES
 from hardpan.core.media_types import DISK_IMAGES
@@ -53,7 +55,8 @@ def check_provenance(context: VerificationContext) -> CheckOutcome:
     payload, public = envelope.verify(*keys)
     require_valid_key(context, keys[public])
     built = _find_image_subject(image, read_provenance_subjects(payload))
-    return Passed(f"image {built.name}, key {keys[public].id!r}")
+    audits = _describe_wheel_audits(payload)
+    return Passed(f"image {built.name}, key {keys[public].id!r}{audits}")
 
 
 def _find_image_subject(
@@ -81,3 +84,21 @@ def _find_image_subject(
     if any(s.name == image.name and s not in same_digest for s in subjects):
         raise TrustError(f"{problem}: {image.name} has another digest there")
     return matching_disks[0]
+
+
+def _describe_wheel_audits(payload: bytes) -> str:
+    """Return how many findings the audits of the image's Python stacks have; empty without one."""
+    try:
+        details = json.loads(payload).get("predicate", {}).get("runDetails", {})
+        counts = [
+            byproduct["annotations"]
+            for byproduct in details.get("byproducts", ())
+            if byproduct["name"].startswith("wheel-audit:")
+        ]
+        high_count = sum(int(count["high"]) for count in counts)
+        total = sum(int(number) for count in counts for number in count.values())
+    except (KeyError, TypeError, ValueError, AttributeError) as e:
+        raise TrustError(f"provenance: byproducts: malformed: {e!r}") from e
+    if not counts:
+        return ""
+    return f"; wheel audit: {total} findings, {high_count} of severity high"

@@ -1,5 +1,6 @@
 """SBOM and provenance."""
 
+import base64
 import json
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from hardpan.builder.artifacts import (
 )
 from hardpan.builder.attest.provenance import BuildRecord, provenance_statement
 from hardpan.builder.attest.sbom import build_sbom
-from hardpan.core.files import MiB, Sha256, canonical_json
+from hardpan.core.files import MiB, Sha256, canonical_json, sha256_bytes
 from hardpan.core.media_types import VMDK
+from tests.unit.attest.test_stack_sbom import stack_result
 
 DIGEST = Sha256("a" * 64)
 PACKAGES = ("bash-0:5.2.37-2.lab9.x86_64", "audit-1:4.0.2+deb-1.lab9.x86_64", "gpg-pubkey")
@@ -64,6 +66,7 @@ def test_provenance_contains_every_digest() -> None:
                 changed_tasks=2,
                 duration_s=1.5,
                 outcomes=(RuleOutcome(rule_id="r", outcome="applied", detail=""),),
+                stacks=(stack_result(),),
             ),
         ),
         accelerator="tcg",
@@ -103,6 +106,13 @@ def test_provenance_contains_every_digest() -> None:
     assert '"name":"lab-stig.lock.json"' in text
     assert '"name":"repository:BaseOS"' in text
     assert '"applied":1' in text
+    predicate = json.loads(text)["predicate"]
+    (audit,) = predicate["runDetails"]["byproducts"]
+    content = base64.b64decode(audit["content"])
+    assert (audit["name"], audit["mediaType"]) == ("wheel-audit:serving", "application/json")
+    assert audit["digest"] == {"sha256": sha256_bytes(content)}
+    assert audit["annotations"] == {"high": 1, "medium": 0, "low": 0}
+    assert [finding["kind"] for finding in json.loads(content)] == ["bundled_crypto"]
 
 
 def test_sbom_dependencies_refer_to_existing_components() -> None:
