@@ -13,6 +13,7 @@ from hardpan.core.errors import InputError
 from hardpan.core.files import PRIVATE_MODE, atomic_path
 from hardpan.core.secret_files import read_passphrase
 from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.workflow.stig_exceptions import decide_exceptions
 
 _MAX_KEY_BYTES = 64 * 1024
 
@@ -52,9 +53,12 @@ def render(profile: str, output: Path, key: Path | None, luks_passphrase_file: P
             "build.yaml": _to_yaml(build_manifest.describe_build(loaded, text)),
             "waivers.yaml": _to_yaml(build_manifest.describe_waivers(loaded)),
             "layers.yaml": _to_yaml(build_manifest.describe_layers(loaded)),
+            "exceptions.md": decide_exceptions(loaded).document,
         },
     )
-    print_message(stderr, f"wrote {output}: ks.cfg, build.yaml, waivers.yaml, layers.yaml")
+    print_message(
+        stderr, f"wrote {output}: ks.cfg, build.yaml, waivers.yaml, layers.yaml, exceptions.md"
+    )
 
 
 def _read_public_key(path: Path) -> str:

@@ -25,3 +25,21 @@ class Fix:
     sv_ids: tuple[str, ...] = ()
     cce: str = ""
     """These three name the rule in waivers, like ``rule_id``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleWithoutFix:
+    """A rule for which the content has no fix in bash."""
+
+    rule_id: str
+    """Full XCCDF id."""
+
+    title: str
+    severity: str
+    has_check: bool
+    """False if a person has to decide the rule."""
+
+    stig_ids: tuple[str, ...] = ()
+    sv_ids: tuple[str, ...] = ()
+    cce: str = ""
+    """These three name the rule in waivers, like ``rule_id``."""

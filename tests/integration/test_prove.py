@@ -13,6 +13,7 @@ import pytest
 from hardpan.core.errors import Exit
 from hardpan.core.process import CompletedProcess, run
 from tests.integration.conftest import DATA, REPO, ProveRun, run_prove
+from tests.integration.decided_verdicts import find_verdict_differences
 from tests.tools.get_cosign import find_cosign
 from tests.unit.evidence.evidence_fixture import list_byte_regions
 
@@ -79,6 +80,13 @@ def test_hardening_increases_passing_rules_and_assesses_all(proved: ProveRun) ->
     assert not_assessed == [
         r["ruleId"] for r in rules if r["ruleId"] in not_assessed and r["waiver"]
     ]
+
+
+def test_rules_without_remediation_have_the_decided_verdict(proved: ProveRun) -> None:
+    rules = read_findings(proved)["rules"]
+    assert isinstance(rules, list)
+
+    assert find_verdict_differences("lab-stig", rules) == {}
 
 
 def test_host_checks_pass(proved: ProveRun) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hardpan.core.process import run
 from hardpan.profiles.loader.profile_file import load_profile
 from tests.integration.conftest import CACHE, REPO, ProveRun, run_prove
+from tests.integration.decided_verdicts import find_verdict_differences
 
 pytestmark = [pytest.mark.integration, pytest.mark.system]
 
@@ -71,3 +72,7 @@ def test_every_open_rule_is_waived_and_every_waiver_is_needed(findings: Any) -> 
     expected = {waiver.rule: "active" for waiver in load_profile(PROFILE).stig.waivers}
     # Its check is manual: no scan decides it, but the image does not meet it.
     assert status_by_rule == {**expected, "encrypt_partitions": "unused"}
+
+
+def test_rules_without_remediation_have_the_decided_verdict(findings: Any) -> None:
+    assert find_verdict_differences(PROFILE, findings["rules"]) == {}

@@ -108,7 +108,7 @@ def test_render_output_is_private_even_over_existing_files(tmp_path: Path) -> No
 
     assert file_mode(output_folder) == 0o700
     assert {p.name: file_mode(p) for p in output_folder.iterdir()} == dict.fromkeys(
-        ("ks.cfg", "build.yaml", "waivers.yaml", "layers.yaml"), 0o600
+        ("ks.cfg", "build.yaml", "waivers.yaml", "layers.yaml", "exceptions.md"), 0o600
     )
     assert "--iscrypted --password=grub.pbkdf2" in (output_folder / "ks.cfg").read_text()
 

@@ -111,6 +111,7 @@ def test_render_writes_build_inputs(tmp_path: Path, key: Path) -> None:
 
     assert sorted(p.name for p in out.iterdir()) == [
         "build.yaml",
+        "exceptions.md",
         "ks.cfg",
         "layers.yaml",
         "waivers.yaml",
@@ -120,6 +121,9 @@ def test_render_writes_build_inputs(tmp_path: Path, key: Path) -> None:
     assert "accept_eula" in build["open_questions"][0]
     layers = yaml.safe_load((out / "layers.yaml").read_text("utf-8"))
     assert [entry["layer"] for entry in layers][-1] == "stig"
+    exceptions = (out / "exceptions.md").read_text("utf-8").splitlines()
+    assert exceptions[0] == "# Rules without remediation: rocky9-stig-nvidia"
+    assert sum(line.startswith("| `partition_for_") for line in exceptions) == 6
 
 
 def test_render_is_deterministic(tmp_path: Path, key: Path) -> None:
