@@ -105,5 +105,6 @@ def _print_result(result: RunResult) -> None:
 
 
 def _format_counts(counts_by_name: dict[str, int]) -> str:
-    """Return e.g. ``applied 140, error 12``."""
-    return ", ".join(f"{name} {count}" for name, count in counts_by_name.items()) or "nothing"
+    """Return e.g. ``applied 140, no fix 1``."""
+    counts = (f"{name.replace('_', ' ')} {count}" for name, count in counts_by_name.items())
+    return ", ".join(counts) or "nothing"
