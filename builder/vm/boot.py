@@ -3,7 +3,7 @@
 import contextlib
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,12 @@ from hardpan.core.events import Emit, StageMessage
 _BOOT_TIMEOUT_S = 120.0
 _POWER_OFF_TIMEOUT_S = 90.0
 _BANNER_TIMEOUT_S = 3.0
+_BANNER_POLL_S = 1.0
+_BANNER_SHARE = 0.1
+"""Share of the time since the start that a connection waits for the server's first bytes, if that
+is more than ``_BANNER_TIMEOUT_S``: each process of sshd runs OpenSSL's self-tests in FIPS mode, and
+from version 9.8 on sshd refuses clients that disconnect too often."""
+
 _HOST_KEYS_TIMEOUT_S = 30.0
 
 
@@ -120,7 +126,7 @@ def _start_until_ssh(
         start = clock.monotonic_s()
         with start_vm(spec, acceleration, log=log) as machine:
             try:
-                _await_ssh(machine, spec.ssh_port, start + _BOOT_TIMEOUT_S * timeout_factor)
+                _await_ssh(machine, spec.ssh_port, start, _BOOT_TIMEOUT_S * timeout_factor)
                 boot_s = clock.monotonic_s() - start
                 keys = machine.console.host_keys
                 if host_keys_timeout_s is not None:
@@ -142,11 +148,18 @@ def _start_until_ssh(
             return
 
 
-def _await_ssh(machine: VirtualMachine, port: int, deadline: float) -> None:
-    while not _has_ssh_banner(port):
+def _await_ssh(machine: VirtualMachine, port: int, start: float, timeout_s: float) -> None:
+    def check_machine() -> None:
         machine.watch()
         _raise_on_failure(machine)
-        if clock.monotonic_s() > deadline:
+
+    while not _has_ssh_banner(
+        port,
+        patience_s=max(_BANNER_TIMEOUT_S, (clock.monotonic_s() - start) * _BANNER_SHARE),
+        on_wait=check_machine,
+    ):
+        check_machine()
+        if clock.monotonic_s() > start + timeout_s:
             hint = ""
             if machine.console.passphrase_prompts and machine.keyboard is None:
                 hint = "it asks for the passphrase of its disk"
@@ -173,9 +186,18 @@ def _raise_on_failure(machine: VirtualMachine) -> None:
         )
 
 
-def _has_ssh_banner(port: int) -> bool:
+def _has_ssh_banner(port: int, *, patience_s: float, on_wait: Callable[[], None]) -> bool:
+    """Connect once; ``on_wait`` is called while the server is silent."""
+    deadline = clock.monotonic_s() + patience_s
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=_BANNER_TIMEOUT_S) as s:
-            return s.recv(4) == b"SSH-"
+            s.settimeout(_BANNER_POLL_S)
+            while True:
+                try:
+                    return s.recv(4) == b"SSH-"
+                except TimeoutError:
+                    if clock.monotonic_s() > deadline:
+                        return False
+                on_wait()
     except OSError:
         return False
