@@ -38,7 +38,7 @@ def compare_profile(
         AssertionError: hardpan and oscap differ, or too few rules pass or fail.
     """
     plain = evaluate(source.data, profile_id, folder, timeout_s=_TIMEOUT_S, root=root)
-    assert plain.exit_status in EVALUATED, plain.message
+    assert plain.exit_status in EVALUATED, f"not compared, plain {plain.message}"
     require_decided(plain.rules)
     prepared = prepare(source, profile_id)
     compare_resolution(plain, prepared)
