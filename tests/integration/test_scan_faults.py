@@ -145,7 +145,7 @@ def test_swapped_results_never_count(bench: FaultBench) -> None:
         'case " $* " in *" part1.xml "*) mine=1 other=0;; *) mine=0 other=1;; esac\n'
         '[ -e part1.xml ] || exec "$real" "$@"\n'
         '"$real" "$@"; cp arf$mine.xml ready; mv ready swap$mine\n'
-        "n=0; while [ ! -e swap$other ] && [ $n -lt 50 ]; do sleep 0.1; n=$((n + 1)); done\n"
+        "n=0; while [ ! -e swap$other ] && [ $n -lt 600 ]; do sleep 0.1; n=$((n + 1)); done\n"
         "cp swap$other arf$mine.xml; exit 2"
     )
 
