@@ -1,5 +1,6 @@
 """Run pykickstart's ``ksvalidator`` on a kickstart, if it is installed."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -29,7 +30,8 @@ def validate(text: str, release: str) -> bool:
         path = Path(workdir) / "ks.cfg"
         path.write_text(text, "utf-8")
         argv: list[str | Path] = [program, "-v", VERSIONS[release], path]
-        result = run(argv, timeout_s=_TIMEOUT_S, ok=(0, 1))
+        # pykickstart leaves a copy of the text in the temporary folder.
+        result = run(argv, timeout_s=_TIMEOUT_S, ok=(0, 1), env=os.environ | {"TMPDIR": workdir})
     if result.returncode:
         output = " ".join(
             line for line in (result.stdout + result.stderr).split("\n") if line.strip()

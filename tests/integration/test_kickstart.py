@@ -1,5 +1,6 @@
 """The real ksvalidator and the real shell, in addition to hardpan's own linter."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,18 @@ def is_accepted(path: Path, release: str) -> bool:
     except KickstartError:
         return False
     return True
+
+
+def test_ksvalidator_leaves_no_copy_of_the_kickstart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kickstart can hold a passphrase."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+
+    assert ksvalidator.validate("text\nreboot\n", "rocky9")
+
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", shipped.shipped_profiles())
